@@ -1,0 +1,16 @@
+/* mem.h - what tests and the end-of-run checks know of the allocator beyond <rill/mem.h>. */
+#pragma once
+
+#include <stdint.h>
+
+#include <rill/mem.h>
+
+/* Make the `nth` allocation of this thread from now fail (1 is the next), and with `forever` all
+ * after it too. 0 turns it off. For tests only. */
+void rill__mem_fail_nth(uint64_t nth, bool forever);
+
+/* Allocations that this thread made since its last rill__mem_fail_nth. */
+uint64_t rill__mem_count(void);
+
+/* Blocks that this thread allocated less those it freed. */
+int64_t rill__mem_live(void);
