@@ -1,0 +1,30 @@
+/* request.h - one request, as handlers see it: plain data, borrowed until the answer was made.
+ *
+ * The octets that `head`, `path`, `tail` and `query` point to may lie in a receive buffer, which
+ * is valid only until the task suspends. For a handler with `suspends` set they were copied
+ * to the arena before it is called. Every other handler calls request_keep before its first
+ * suspension, and reads them again from the request afterwards, since they moved. */
+#pragma once
+
+#include <rill/mem.h>
+#include <rill/text.h>
+
+struct rill_http_head;
+struct route;
+
+struct request {
+    const struct rill_http_head *head; /* parsed: method, fields */
+    rill_span path;                    /* normalised (rule 26); begins with a slash */
+    rill_span tail;                    /* of `path`: what lies below the route; no leading slash */
+    rill_span query;                   /* as received, without the question mark */
+    const struct route *route;         /* set by route_find */
+    rill_arena *arena;                 /* empty for each request, freed after its answer was sent */
+    int64_t now;                       /* wall clock in seconds, refreshed once a loop turn */
+    int method;                        /* enum rill_http_method */
+    int minor;                         /* 0: HTTP/1.0, 1: HTTP/1.1 */
+    bool kept;                         /* the octets lie in the arena already */
+};
+
+/* Copy the octets of the request to its arena, so that they survive a suspension.
+ * Returns: 0 (also if they were kept before); -ENOMEM. */
+int request_keep(struct request *request);
