@@ -1,0 +1,136 @@
+/* loop.h - the event loop: run a program, call back later, reach a loop from another thread.
+ *
+ *     int main(void) { return rill_exit_code(rill_run(RILL_CORO(start, NULL))); }
+ */
+#pragma once
+
+#include <rill/base.h>
+#include <rill/task.h>
+#include <rill/time.h>
+
+typedef struct rill_loop rill_loop;
+
+/* All zero: the defaults. */
+typedef struct rill_loop_opts {
+    unsigned sq_entries;   /* submission queue; 256 (8 to 32768) */
+    unsigned cq_entries;   /* completion queue; 4096 (at least sq_entries) */
+    unsigned recv_buffers; /* receive buffers of 2 KiB filled in at the start; 128 (16 to 4096) */
+    unsigned budget;       /* awaits that need not wait before a task gives up its turn; 128 */
+    bool strict;           /* misuse aborts with a message instead of returning its code */
+    bool eager;            /* new tasks run at once until their first suspension */
+} rill_loop_opts;
+
+/* A call that was asked for: a plain value; stale ones are harmless. */
+typedef struct rill_handle {
+    void *entry;
+    uint64_t id;
+} rill_handle;
+
+/* What the error handler is told. `future` may be NULL. */
+typedef void rill_error_fn(rill_loop *loop, const char *message, rill_future *future, void *arg);
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Run `coro` as the main task of a new loop until it ends; leftover tasks are then cancelled and awaited,
+ *  and the loop is closed.
+ *  Returns: main's result code; -EBUSY (a loop runs in this thread); -ENOMEM; or why there is no ring (see
+ *           rill_ring_problem); -EINTR (main ended because of SIGINT).
+ *  Thread: any that runs no loop.   Like: asyncio.run.   Since: 0.1 */
+RILL_API int rill_run(rill_coro coro);
+
+/** As rill_run, with options.   Returns: as rill_run; -EINVAL (an option out of its range).   Since: 0.1 */
+RILL_API int rill_run_with(rill_coro coro, const rill_loop_opts *opts);
+
+/** The exit status for a result code.
+ *  Returns: 0 for success; 78 if the ring could not be made; 130 for -EINTR; else 1.   Since: 0.1 */
+RILL_API int rill_exit_code(int rc);
+
+/** Why the last ring of this thread could not be made.
+ *  Returns: one line with the exact cause and the fix, valid until the next try; NULL: it could.
+ *  Since: 0.1 */
+RILL_API const char *rill_ring_problem(void);
+
+/** A loop that does not run yet. Its ring is made by the thread that first runs it.
+ *  Args: `opts` may be NULL.   Returns: 0 and the loop; -ENOMEM; -EINVAL.   Owns: gives it;
+ *  rill_loop_close ends it.   Like: asyncio.new_event_loop.   Since: 0.1 */
+RILL_API int rill_loop_new(const rill_loop_opts *opts, rill_loop **ret_loop);
+
+/** This thread's loop, made on first use.
+ *  Returns: the running loop, else this thread's own; NULL without memory.   Owns: borrows; it lives until
+ *  rill_loop_close.   Like: asyncio.get_event_loop.   Since: 0.1 */
+RILL_API rill_loop *rill_get_event_loop(void);
+
+/** The loop that runs in this thread.   Returns: it, borrowed; NULL.
+ *  Like: asyncio.get_running_loop.   Since: 0.1 */
+RILL_API rill_loop *rill_get_running_loop(void);
+
+/** Run `loop` until `future` is done.
+ *  Returns: its result code; -EINPROGRESS (the loop was stopped before); -EBUSY (a loop runs in this
+ *           thread); -ESHUTDOWN (closed); -EXDEV (a future of another loop); the ring's error.
+ *  Owns: borrows.   Like: loop.run_until_complete.   Since: 0.1 */
+RILL_API int rill_run_until_done(rill_loop *loop, rill_future *future);
+
+/** Run `coro` as a task of `loop` until it is done.   Returns: as rill_run_until_done.   Since: 0.1 */
+RILL_API int rill_run_coro(rill_loop *loop, rill_coro coro);
+
+/* Takes a coroutine object or a future. */
+#define rill_run_until_complete(loop, x) \
+    _Generic((x), rill_coro : rill_run_coro, default : rill_run_until_done)((loop), (x))
+
+/** Run `loop` until rill_loop_stop.   Returns: 0; -EBUSY; -ESHUTDOWN; the ring's error.
+ *  Like: loop.run_forever.   Since: 0.1 */
+RILL_API int rill_run_forever(rill_loop *loop);
+
+/** Let the running `loop` end after this turn.   Returns: nothing.   Like: loop.stop.   Since: 0.1 */
+RILL_API void rill_loop_stop(rill_loop *loop);
+
+/** Cancel what is left of `loop`, run it to its end, give the ring back and free the loop; a second close
+ *  of this thread's own loop does nothing.
+ *  Returns: 0; -EBUSY (it runs).   Owns: takes it; NULL is fine.   Like: loop.close.   Since: 0.1 */
+RILL_API int rill_loop_close(rill_loop *loop);
+
+/** Whether `loop` runs.   Returns: true if so.   Like: loop.is_running.   Since: 0.1 */
+RILL_API bool rill_loop_is_running(const rill_loop *loop);
+
+/** Call `fn(arg)` in the next turn, after what is ready now.
+ *  Returns: a handle; its `entry` is NULL without memory.   Like: loop.call_soon.   Since: 0.1 */
+RILL_API rill_handle rill_call_soon(rill_loop *loop, rill_call_fn *fn, void *arg);
+
+/** Call `fn(arg)` once `span` has passed.   Returns: as rill_call_soon.
+ *  Like: loop.call_later.   Since: 0.1 */
+RILL_API rill_handle rill_call_later(rill_loop *loop, rill_time span, rill_call_fn *fn, void *arg);
+
+/** Call `fn(arg)` at the point `at` of the loop's clock.   Returns: as rill_call_soon.
+ *  Like: loop.call_at.   Since: 0.1 */
+RILL_API rill_handle rill_call_at(rill_loop *loop, rill_time at, rill_call_fn *fn, void *arg);
+
+/** Take a call back that has not been made.   Returns: true if it was still to come.
+ *  Like: Handle.cancel.   Since: 0.1 */
+RILL_API bool rill_handle_cancel(rill_handle handle);
+
+/** Call `fn(arg)` in a later turn of `loop`, which is woken if it sleeps.
+ *  Returns: 0; -ENOMEM; -ESHUTDOWN (the loop is closing).   Thread: any.
+ *  Like: loop.call_soon_threadsafe.   Since: 0.1 */
+RILL_API int rill_call_soon_threadsafe(rill_loop *loop, rill_call_fn *fn, void *arg);
+
+/** Who is told of errors that nobody took. NULL: the default, one line on standard error.
+ *  Returns: nothing.   Like: loop.set_exception_handler.   Since: 0.1 */
+RILL_API void rill_loop_set_error_handler(rill_loop *loop, rill_error_fn *fn, void *arg);
+
+/** A future of a coroutine or of itself.
+ *  Returns: for a coroutine a new task on the running loop, else on this thread's loop; for a future itself
+ *  with one more reference.   Owns: gives one reference.   Like: asyncio.ensure_future.   Since: 0.1 */
+#define rill_ensure_future(x) _Generic((x), rill_coro : rill_ensure_task, default : rill_ref)((x))
+
+/** The task of rill_ensure_future.   Returns: as rill_loop_create_task.   Owns: gives one.   Since: 0.1 */
+RILL_API rill_task *rill_ensure_task(rill_coro coro);
+
+/** The machine's wall clock, as read at most once a turn.
+ *  Returns: nanoseconds since 1970-01-01T00:00:00Z.   Thread: any.   Like: time.time().   Since: 0.1 */
+RILL_API rill_time rill_wall_clock(void);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,141 @@
+/* stream.h - streams: connected sockets with a read buffer, back-pressure, and one writer at a time.
+ *
+ * Reading: the kernel fills receive buffers ahead of the reader; rill_stream_peek shows them in place and
+ * rill_stream_consume takes octets away, so that a parser never copies. Above the limit the stream stops
+ * receiving until the reader catches up.
+ * Writing: small writes are gathered and sent once a turn, large ones are sent from the caller's memory
+ * without a copy; a write waits while more than the high-water mark is unsent, so memory is bounded.
+ *
+ *     rill_span text;
+ *     int rc;
+ *     while ((rc = rill_stream_peek(s, 1, &text)) > 0) {
+ *         rc = rill_stream_write(s, text.at, text.size, NULL);
+ *         if (rc < 0) break;
+ *         rill_stream_consume(s, text.size);
+ *     }
+ */
+#pragma once
+
+#include <rill/base.h>
+#include <rill/text.h>
+#include <rill/time.h>
+
+typedef struct rill_stream rill_stream;
+typedef struct rill_addr rill_addr;
+struct iovec;
+
+/* All zero: the defaults. */
+typedef struct rill_stream_opts {
+    size_t read_limit;  /* octets received ahead of the reader before receiving pauses; 64 KiB */
+    size_t write_high;  /* octets unsent before a write waits; 64 KiB */
+    bool first_is_late; /* do not look for octets at once when the stream is made */
+} rill_stream_opts;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A stream over the connected, non-blocking socket `fd` on the running loop.
+ *  Args: `opts` may be NULL.   Returns: 0 and the stream; -ENOMEM; -ESRCH (no loop runs).
+ *  Owns: takes `fd` (on failure it stays the caller's), gives the stream; rill_stream_close ends both.
+ *  Since: 0.1 */
+RILL_API int rill_stream_new(int fd, const rill_stream_opts *opts, rill_stream **ret_stream);
+
+/** Connect to `addr`.   Returns: 0 and the stream; -ECANCELED; -ENOMEM; as socket(2) and connect(2).
+ *  Owns: gives the stream.   Suspends: yes.   Like: asyncio.open_connection.   Since: 0.1 */
+RILL_API int rill_stream_connect(const rill_addr *addr, const rill_stream_opts *opts,
+                                 rill_stream **ret_stream) RILL_SUSPENDS;
+
+/** The octets that are there, once there are at least `least` of them (or all until the end of the stream).
+ *  Args: `least` at most the read limit; 0 looks without waiting.
+ *  Returns: 1 and *ret_octets, contiguous, valid until the next await of this task or call on this stream;
+ *           0 (the stream ended and less than `least` is there; *ret_octets holds the rest);
+ *           -ECANCELED (everything stays in the stream); -EBUSY (another task reads); -EINVAL (`least` too
+ *           large); the receive error, e.g. -ECONNRESET, after all octets before it were shown.
+ *  Suspends: until that much is there.   Like: StreamReader.peek.   Since: 0.1 */
+RILL_API int rill_stream_peek(rill_stream *stream, size_t least, rill_span *ret_octets)
+    RILL_SUSPENDS;
+
+/** Take `size` octets, at most what the last peek showed, away.   Returns: nothing.   Since: 0.1 */
+RILL_API void rill_stream_consume(rill_stream *stream, size_t size);
+
+/** Read up to `size` octets into `buf`.
+ *  Returns: the octets read; 0 at the end of the stream; else as rill_stream_peek.   Suspends: while nothing
+ *  is there.   Like: StreamReader.read.   Since: 0.1 */
+RILL_API int rill_stream_read(rill_stream *stream, void *buf, size_t size) RILL_SUSPENDS;
+
+/** Read exactly `size` octets into `buf`.
+ *  Returns: 0; -ENODATA (the stream ended before); else as rill_stream_peek. *ret_got (or NULL) is set in any
+ *  case.   Suspends: until they are there.   Like: StreamReader.readexactly.   Since: 0.1 */
+RILL_API int rill_stream_read_exactly(rill_stream *stream, void *buf, size_t size, size_t *ret_got)
+    RILL_SUSPENDS;
+
+/** Octets that are there and not consumed.   Returns: their number.   Since: 0.1 */
+RILL_API size_t rill_stream_buffered(const rill_stream *stream);
+
+/** Whether the other side has ended its sending or the connection broke, even if octets are left to read.
+ *  Returns: true if so.   Since: 0.1 */
+RILL_API bool rill_stream_peer_ended(const rill_stream *stream);
+
+/** Call `fn(arg)` once, in a later turn, when the other side ends its sending or the connection breaks.
+ *  Args: `fn` NULL takes the wish back.   Returns: nothing.   Since: 0.1 */
+RILL_API void rill_stream_on_peer_end(rill_stream *stream, void (*fn)(void *arg), void *arg);
+
+/** Write `size` octets, in order with all other writes.
+ *  Returns: `size` (or INT_MAX, if larger) once every octet is sent or in the stream's buffer; -ECANCELED;
+ *           -EPIPE, -ECONNRESET (the connection is closed), or an earlier send error. *ret_taken (or NULL) is
+ *           set in any case to the octets that are sent or buffered.
+ *  Suspends: above the high-water mark, and for large writes until they are sent.
+ *  Like: StreamWriter.write and drain.   Since: 0.1 */
+RILL_API int rill_stream_write(rill_stream *stream, const void *buf, size_t size, size_t *ret_taken)
+    RILL_SUSPENDS;
+
+/** As rill_stream_write, for up to 16 pieces.   Returns: as rill_stream_write; -EINVAL (more pieces).
+ *  Suspends: as rill_stream_write.   Since: 0.1 */
+RILL_API int rill_stream_writev(rill_stream *stream, const struct iovec *pieces, size_t count,
+                                size_t *ret_taken) RILL_SUSPENDS;
+
+/** Room for `size` octets at the end of the stream's own send buffer, to be filled in place and then added
+ *  with rill_stream_put.   Args: `size` at most 4 KiB.
+ *  Returns: the room, valid until the next call on this stream or await; NULL if the stream holds unsent
+ *  octets that leave no room, failed, or there is no memory: use rill_stream_write then.   Since: 0.1 */
+RILL_API char *rill_stream_room(rill_stream *stream, size_t size);
+
+/** Add the first `size` octets of the room that rill_stream_room gave.   Returns: nothing; they are sent at
+ *  the end of this turn, a failure is reported by the next write or drain.   Since: 0.1 */
+RILL_API void rill_stream_put(rill_stream *stream, size_t size);
+
+/** Send `size` octets of the file `fd` from `offset`, after everything written before.
+ *  Returns: 0; -ENODATA (the file ended before); -ECANCELED; the send or read error. *ret_sent (or NULL) is
+ *  set in any case.   Suspends: while the socket is full, and every 8 MiB.   Like: loop.sendfile.   Since: 0.1 */
+RILL_API int rill_stream_sendfile(rill_stream *stream, int fd, uint64_t offset, uint64_t size,
+                                  uint64_t *ret_sent) RILL_SUSPENDS;
+
+/** Wait until everything written is with the kernel.
+ *  Returns: 0; -ECANCELED; the send error.   Suspends: while octets are unsent.
+ *  Like: StreamWriter.drain with a low-water mark of 0.   Since: 0.1 */
+RILL_API int rill_stream_drain(rill_stream *stream) RILL_SUSPENDS;
+
+/** Send what is left and then the end of the stream; reading goes on.
+ *  Returns: 0; -ECANCELED; the send error.   Suspends: as rill_stream_drain.
+ *  Like: StreamWriter.write_eof.   Since: 0.1 */
+RILL_API int rill_stream_write_eof(rill_stream *stream) RILL_SUSPENDS;
+
+/** Send what is left, then close. Nobody may be reading or writing.
+ *  Returns: 0; the send error. The stream is gone in any case.   Owns: takes it; NULL is fine.
+ *  Suspends: while octets are unsent and until the kernel has let go of the socket; shielded, and after a
+ *  cancel request bounded by what rill_stream_abort does.
+ *  Like: StreamWriter.close and wait_closed.   Since: 0.1 */
+RILL_API int rill_stream_close(rill_stream *stream) RILL_SUSPENDS;
+
+/** Drop what is left and close at once with a reset to the other side; the memory goes when the kernel has
+ *  let go of the socket.   Returns: nothing.   Owns: takes it; NULL is fine.
+ *  Like: transport.abort.   Since: 0.1 */
+RILL_API void rill_stream_abort(rill_stream *stream);
+
+/** The socket behind the stream, for socket options.   Returns: the descriptor, borrowed.   Since: 0.1 */
+RILL_API int rill_stream_fd(const rill_stream *stream);
+
+#ifdef __cplusplus
+}
+#endif
