@@ -38,9 +38,6 @@ struct reply_fields {
     size_t count;
 };
 
-/* The reason phrase of a status; "Unknown" for one that has none. Never NULL. */
-rill_span reply_reason(int status);
-
 /* A head in the making:
  *
  *     struct reply_head head;

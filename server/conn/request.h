@@ -6,23 +6,22 @@
  * suspension, and reads them again from the request afterwards, since they moved. */
 #pragma once
 
+#include <rill/http.h>
 #include <rill/mem.h>
 #include <rill/text.h>
 
-struct rill_http_head;
 struct route;
 
 struct request {
-    const struct rill_http_head *head; /* parsed: method, fields */
-    rill_span path;                    /* normalised (rule 26); begins with a slash */
-    rill_span tail;                    /* of `path`: what lies below the route; no leading slash */
-    rill_span query;                   /* as received, without the question mark */
-    const struct route *route;         /* set by route_find */
-    rill_arena *arena;                 /* empty for each request, freed after its answer was sent */
-    int64_t now;                       /* wall clock in seconds, refreshed once a loop turn */
-    int method;                        /* enum rill_http_method */
-    int minor;                         /* 0: HTTP/1.0, 1: HTTP/1.1 */
-    bool kept;                         /* the octets lie in the arena already */
+    const rill_http_head *head; /* parsed: method, minor version, fields */
+    rill_span path;             /* normalised (rule 26); begins with a slash, or is "*" */
+    rill_span tail;             /* of `path`: what lies below the route; no leading slash */
+    rill_span query;            /* as received, without the question mark */
+    bool encoded_slash;         /* of the path: it holds an encoded slash or backslash (rule 30) */
+    bool kept;                  /* the octets lie in the arena already */
+    const struct route *route;  /* set by route_find, with `tail` */
+    rill_arena *arena;          /* empty for each request, freed after its answer was sent */
+    int64_t now;                /* wall clock in seconds, refreshed once a loop turn */
 };
 
 /* Copy the octets of the request to its arena, so that they survive a suspension.
