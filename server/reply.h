@@ -6,13 +6,13 @@
  * The sender also drops the body for HEAD. A head may be shared by many connections (a route's
  * fixed answer, a cached file): all its users lie in one worker and patch the same date.
  *
- * One sent head serves all: no function here allocates, except from an arena it is given. */
+ * No function here allocates, except from an arena it is given. */
 #pragma once
 
 #include <rill/mem.h>
 #include <rill/text.h>
 
-struct request;
+struct conf_pair;
 
 struct reply {
     int status;
@@ -27,14 +27,9 @@ struct reply {
     void *arg;
 };
 
-/* The value of a field that a route sets on its answers. */
-struct reply_field {
-    rill_span name, value;
-};
-
 /* The fields that a route sets: each replaces a field of that name that the answer had. */
 struct reply_fields {
-    const struct reply_field *at;
+    const struct conf_pair *at;
     size_t count;
 };
 
@@ -69,10 +64,18 @@ void reply_head_length(struct reply_head *head, uint64_t size);
  * Returns: 0; -EMSGSIZE (the memory is too small; *ret_reply is untouched). */
 int reply_head_end(struct reply_head *head, struct reply *ret_reply);
 
-/* The octets that a head with these fields needs at most beside its own lines. */
+/* What a head needs at most for its status line, date, length and the names of a few fields, or
+ * an error answer with its body; the values and reply_fields_size come on top. */
+enum { reply_head_room = 320 };
+
+/* The octets that these fields need in a head. */
 size_t reply_fields_size(const struct reply_fields *fields);
 
-/* A whole answer, body copied behind the head, in one block of the arena.
+/* Say that `size` octets of body lie directly behind the head. */
+void reply_body_behind(struct reply *reply, size_t size);
+
+/* A whole answer, body copied behind the head, in one block of the arena. Without a body it has no
+ * Content-Type.
  * Returns: 0; -ENOMEM. */
 int reply_make(rill_arena *arena, int status, rill_span type, rill_span body,
                const struct reply_fields *fields, struct reply *ret_reply);
@@ -83,7 +86,7 @@ int reply_make(rill_arena *arena, int status, rill_span type, rill_span body,
 void reply_error(int status, struct reply *ret_reply);
 
 /* As reply_error, with the route's fields and one more line, `name: value`, if `name` is not
- * empty. Without memory in the arena it is the plain one. */
+ * empty. Without memory in the arena it is the plain 503. */
 void reply_error_with(rill_arena *arena, int status, rill_span name, rill_span value,
                       const struct reply_fields *fields, struct reply *ret_reply);
 
