@@ -1,0 +1,373 @@
+/* log.c - the error log and the access log of this process.
+ *
+ * A sink is one file with its buffer and, in a worker, the task that writes: up to 64 KiB at a time,
+ * one write in flight. After the first line of an idle sink the task waits 10 ms, so that a busy
+ * worker writes a hundred batches a second and not one per turn. A write that fails (full disk,
+ * reader gone) is tried again every second while lines pile up to the limit; then they are dropped
+ * and counted, which one warning a minute says. A change of the file takes place between two writes,
+ * so no line is torn, lost or doubled.
+ *
+ * Direct lines never wait either: the descriptor is asked first whether it takes them. */
+#include "server/log.h"
+
+#include "server/conf/conf.h"
+#include "server/logbuf.h"
+#include "server/shm.h"
+
+#include <rill/file.h>
+#include <rill/future.h>
+#include <rill/loop.h>
+#include <rill/task.h>
+#include <rill/timeout.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { BATCH = 64 << 10, MESSAGE_MAX = 1024, PER_SECOND = 10 };
+
+struct sink {
+    const char *name;
+    int fd;      /* -1: no such log */
+    int next_fd; /* to change to before the next write; -1: none */
+    bool change; /* next_fd is valid */
+    int problem; /* of the last write; 0: none */
+    struct logbuf buf;
+    uint64_t dropped;  /* since the last warning */
+    rill_time warned;  /* when that was; 0: never */
+    rill_future *wake; /* what the idle writer waits for; NULL: it is at work */
+    rill_task *writer; /* NULL: direct */
+};
+
+static struct sink error_sink = { .name = "error log", .fd = STDERR_FILENO, .next_fd = -1 };
+static struct sink access_sink = { .name = "access log", .fd = -1, .next_fd = -1 };
+
+static struct {
+    enum log_level level;
+    enum conf_log_format format;
+    bool query, journal, stopping;
+    int slot;
+} setting = { .level = LOG_INFO, .query = true, .slot = -1 };
+
+/* --- set-up --- */
+
+void log_configure(const struct conf_log *conf)
+{
+    setting.level = (enum log_level)conf->level;
+    setting.format = conf->format;
+    setting.query = conf->query;
+}
+
+void log_identity(int slot)
+{
+    setting.slot = slot;
+}
+
+/* JOURNAL_STREAM names device and inode of the journal's socket. */
+static bool is_journal(int fd)
+{
+    const char *name = secure_getenv("JOURNAL_STREAM");
+    struct stat status;
+    char own[64];
+    if (name == NULL || fd < 0 || fstat(fd, &status) < 0)
+        return false;
+    snprintf(own, sizeof own, "%ju:%ju", (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
+    return rill_span_equal(rill_span_of(name), rill_span_of(own));
+}
+
+static void close_former(int fd)
+{
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
+static void change_now(struct sink *sink)
+{
+    if (!sink->change)
+        return;
+    int former = sink->fd;
+    sink->fd = sink->next_fd;
+    sink->change = false;
+    if (former != sink->fd)
+        close_former(former);
+    if (sink == &error_sink)
+        setting.journal = is_journal(sink->fd);
+}
+
+static void wake(struct sink *sink)
+{
+    rill_future *future = sink->wake;
+    sink->wake = NULL;
+    if (future != NULL)
+        rill_future_set_result(future, 0, NULL);
+}
+
+static void change_to(struct sink *sink, int fd)
+{
+    if (sink->change)
+        close_former(sink->next_fd); /* never used */
+    sink->next_fd = fd;
+    sink->change = true;
+    if (sink->writer == NULL)
+        change_now(sink);
+    else
+        wake(sink);
+}
+
+void log_files(int access, int error)
+{
+    change_to(&access_sink, access);
+    change_to(&error_sink, error);
+}
+
+/* --- lines --- */
+
+static void warn_of_loss(struct sink *sink)
+{
+    rill_time now = rill_now();
+    uint64_t dropped = sink->dropped;
+    if (dropped == 0 || (sink->warned != 0 && now - sink->warned < RILL_SEC(60)))
+        return;
+    sink->dropped = 0;
+    sink->warned = now;
+    log_line(LOG_WARNING, "log", "%s: %llu line%s dropped%s%s", sink->name,
+             (unsigned long long)dropped, dropped == 1 ? "" : "s", sink->problem < 0 ? ": " : "",
+             sink->problem < 0 ? rill_strerror(sink->problem) : "");
+}
+
+/* The error log cannot tell of its own loss while it lasts; its writer does so afterwards. */
+static void drop(struct sink *sink, uint64_t lines)
+{
+    sink->dropped += lines;
+    shm_add(&shm_mine->log_dropped, lines);
+    if (sink == &access_sink)
+        warn_of_loss(sink);
+}
+
+static void write_direct(struct sink *sink, rill_span line)
+{
+    struct pollfd ready = { .fd = sink->fd, .events = POLLOUT };
+    const struct timespec at_once = { 0 };
+    struct iovec part = { (char *)(uintptr_t)line.at, line.size };
+    if (ppoll(&ready, 1, &at_once, NULL) != 1 || !(ready.revents & POLLOUT) ||
+        writev(sink->fd, &part, 1) < 0)
+        drop(sink, 1);
+}
+
+bool log_shows(enum log_level level)
+{
+    return level >= setting.level;
+}
+
+/* What a line is made of: one of the two kinds. */
+struct line {
+    const struct log_access *access;
+    enum log_level level;
+    const char *module;
+    rill_span message;
+};
+
+static void format_line(const struct line *line, rill_text *text)
+{
+    if (line->access == NULL)
+        logline_error(rill_wall_clock(), line->level, (int)getpid(), setting.slot, line->module,
+                      line->message, setting.journal, text);
+    else if (setting.format == CONF_LOG_JSON)
+        logline_json(line->access, setting.query, text);
+    else
+        logline_combined(line->access, setting.query, text);
+}
+
+static void put_buffered(struct sink *sink, const struct line *line)
+{
+    for (unsigned nth = 0; nth < 2; nth++) {
+        rill_text text = logbuf_room(&sink->buf, nth);
+        if (text.size == 0)
+            continue;
+        format_line(line, &text);
+        if (text.full)
+            continue;
+        logbuf_add(&sink->buf, &text);
+        wake(sink);
+        return;
+    }
+    drop(sink, 1);
+}
+
+static void put(struct sink *sink, const struct line *line)
+{
+    if (sink->fd < 0)
+        return;
+    if (sink->writer != NULL) {
+        put_buffered(sink, line);
+        return;
+    }
+    char memory[MESSAGE_MAX * 4 + 256]; /* room for the message with each octet escaped */
+    rill_text text = { memory, sizeof memory, 0, false };
+    format_line(line, &text);
+    write_direct(sink, (rill_span){ memory, text.used });
+}
+
+static void put_message(enum log_level level, const char *module, const char *format, va_list args)
+{
+    char memory[MESSAGE_MAX];
+    int size = vsnprintf(memory, sizeof memory, format, args);
+    size_t used = size < 0 ? 0 : (size_t)size < sizeof memory ? (size_t)size : sizeof memory - 1;
+    put(&error_sink,
+        &(struct line){ .level = level, .module = module, .message = { memory, used } });
+}
+
+void log_line(enum log_level level, const char *module, const char *format, ...)
+{
+    if (!log_shows(level))
+        return;
+    va_list args;
+    va_start(args, format);
+    put_message(level, module, format, args);
+    va_end(args);
+}
+
+bool log_limit_take(struct log_limit *limit, rill_time now, unsigned *ret_left_out)
+{
+    if (limit->shown == 0 || now - limit->since >= RILL_SEC(1)) {
+        *ret_left_out = limit->left_out;
+        *limit = (struct log_limit){ .since = now, .shown = 1 };
+        return true;
+    }
+    if (limit->shown == PER_SECOND) {
+        limit->left_out++;
+        return false;
+    }
+    limit->shown++;
+    *ret_left_out = 0;
+    return true;
+}
+
+void log_client(struct log_limit *limit, enum log_level level, const char *module,
+                const char *format, ...)
+{
+    unsigned left_out;
+    if (!log_shows(level) || !log_limit_take(limit, rill_now(), &left_out))
+        return;
+    va_list args;
+    va_start(args, format);
+    put_message(level, module, format, args);
+    va_end(args);
+    if (left_out > 0)
+        log_line(level, module, "%u lines like the last one were left out before it", left_out);
+}
+
+void log_access(const struct log_access *access)
+{
+    put(&access_sink, &(struct line){ .access = access });
+}
+
+/* --- writing, in a worker --- */
+
+/* Write one batch.   Returns: 0; -ECANCELED. A failed write only costs time. */
+static int write_batch(struct sink *sink)
+{
+    rill_span batch = logbuf_peek(&sink->buf, BATCH);
+    int rc = rill_file_write(sink->fd, batch.at, batch.size, UINT64_MAX);
+    if (rc == -ECANCELED)
+        return rc;
+    sink->problem = rc > 0 ? 0 : rc == 0 ? -EIO : rc;
+    if (rc > 0) {
+        logbuf_consume(&sink->buf, (size_t)rc);
+        return 0;
+    }
+    return rill_sleep(rc == -EINTR || rc == -EAGAIN ? RILL_MS(10) : RILL_SEC(1));
+}
+
+/* Wait for a line or a change of the file, and then a moment for more of them. */
+static int wait_for_lines(struct sink *sink)
+{
+    rill_future *future = rill_future_new();
+    sink->wake = future;
+    int rc = rill_await(future);
+    sink->wake = NULL;
+    rill_unref(future);
+    if (rc < 0 && rc != -ENOMEM)
+        return rc;
+    return rill_sleep(RILL_MS(10));
+}
+
+static int run_writer(void *arg)
+{
+    struct sink *sink = arg;
+    int rc = 0;
+    while (rc >= 0) {
+        change_now(sink);
+        warn_of_loss(sink);
+        if (logbuf_peek(&sink->buf, 1).size > 0 && sink->fd >= 0)
+            rc = write_batch(sink);
+        else if (setting.stopping)
+            return 0;
+        else
+            rc = wait_for_lines(sink);
+    }
+    return rc;
+}
+
+static int start_writer(struct sink *sink, size_t buffer_size)
+{
+    int rc = logbuf_init(&sink->buf, buffer_size);
+    if (rc < 0)
+        return rc;
+    rill_task *task = rill_create_task(RILL_CORO(run_writer, sink));
+    if (rill_done(task)) { /* it failed: a task that was made has not run yet */
+        rc = rill_join(task);
+        logbuf_fini(&sink->buf);
+        return rill_first_error(rc, -ENOMEM);
+    }
+    rill_task_set_name(task, sink->name);
+    sink->writer = task;
+    return 0;
+}
+
+int log_start(size_t buffer_size)
+{
+    int rc = start_writer(&access_sink, buffer_size);
+    return rc < 0 ? rc : start_writer(&error_sink, buffer_size);
+}
+
+/* The lines that were not written, now lost. */
+static uint64_t count_lines(struct logbuf *buf)
+{
+    uint64_t lines = 0;
+    rill_span rest;
+    while ((rest = logbuf_peek(buf, SIZE_MAX)).size > 0) {
+        for (size_t i = 0; i < rest.size; i++)
+            lines += rest.at[i] == '\n';
+        logbuf_consume(buf, rest.size);
+    }
+    return lines;
+}
+
+static int stop_writer(struct sink *sink, rill_time limit)
+{
+    if (sink->writer == NULL)
+        return 0;
+    rill_scope scope = { 0 };
+    wake(sink);
+    int rc = rill_timeout(&scope, limit);
+    if (rc < 0)
+        return rc;
+    rc = rill_scope_leave(&scope, rill_join(sink->writer)); /* a timeout cancels the writer */
+    sink->writer = NULL;
+    drop(sink, count_lines(&sink->buf));
+    logbuf_fini(&sink->buf);
+    return rc;
+}
+
+int log_stop(rill_time limit)
+{
+    setting.stopping = true;
+    int rc = stop_writer(&access_sink, limit / 2);
+    return rill_first_error(rc, stop_writer(&error_sink, limit / 2));
+}
