@@ -163,7 +163,7 @@ typedef struct rill_http_head {
     rill_http_field *fields;
     uint64_t known;    /* bit 1 << id: the field is there */
     uint64_t repeated; /* bit 1 << id: in more than one line */
-    uint64_t length;   /* octets of the body, with RILL_HTTP_BODY_LENGTH */
+    uint64_t length;   /* what Content-Length says, where it is there */
     uint32_t size;     /* octets of the head, empty lines before it included */
     uint16_t field_count;
     uint16_t field_max;     /* of `fields`, set by init */
@@ -180,7 +180,7 @@ typedef struct rill_http_head {
     bool expect_continue;   /* the client of 1.1 waits for a 100 before it sends the body (73) */
     bool upgrade;           /* 1.1, and `Connection: upgrade` beside an `Upgrade` field (78) */
     /* Private: where the parser goes on. */
-    uint8_t stage, blank, options;
+    uint8_t kind, stage, blank, options;
     uint32_t line, scan, section;
     /* Parts. Requests; empty where absent. */
     rill_http_part method_name;
@@ -422,9 +422,7 @@ typedef struct rill_http_body {
     bool done;       /* complete: take nothing more */
     /* Private: the chunk decoder. */
     uint8_t stage, digits;
-    bool colon;
-    uint16_t extension;
-    uint16_t trailers;
+    uint16_t extension, trailers;
     uint32_t trailer_size, line;
 } rill_http_body;
 
