@@ -109,7 +109,7 @@ static int slow_name(rill_http_head *head, const char *end, const char *limit)
     head->scan = (uint32_t)(p - head->at);
     if (p == end)
         return 0;
-    if (p == limit && *p != '\r')
+    if (p >= limit && *p != '\r')
         return rill__http_refuse(head, 431, 10);
     if (*p != ':' || head->scan == head->line) /* an empty name is refused at its colon */
         return refuse_in_name(head, p);
@@ -172,7 +172,7 @@ static inline int field_value(rill_http_head *head, const char *end, const char 
     if (p == end)
         return 0;
     if (*p != '\r') {
-        if (p == limit)
+        if (p >= limit)
             return rill__http_refuse(head, 431, 10);
         return rill__http_refuse(head, 400, *p == '\n' ? 2 : 39);
     }
