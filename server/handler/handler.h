@@ -11,11 +11,15 @@
 
 struct conf_route;
 struct filecache;
+struct generation;
 
-/* What the worker lends to its handlers; valid from open to close. */
+/* What the worker lends to its handlers; what it points to is valid from open to close. */
 struct handler_env {
     struct filecache *files; /* the worker's cache of open files */
-    int64_t now;             /* wall clock in seconds */
+
+    /* The descriptor of a directory that the configuration names, borrowed: generation_dir. */
+    int (*directory)(const struct generation *generation, rill_span path);
+    const struct generation *generation;
 };
 
 struct handler {
