@@ -4,8 +4,9 @@
  * caller gives; nothing stays on the heap. So the master can keep it in a sealed memory file that is
  * mapped at the same address in every worker: the pointers are valid there. It is never changed.
  *
- * Every span in it is followed by a zero octet that `size` does not count, so `at` is a C string as
- * well. Settings that the file leaves out hold their default here; an empty span means "none".
+ * A span in it that is not empty is followed by a zero octet that `size` does not count, so `at` is a
+ * C string as well; an empty one means "none" and may have no `at`. Settings that the file leaves
+ * out hold their default here.
  * The settings with their defaults, limits and meanings are the table in schema.c. */
 #pragma once
 
@@ -29,7 +30,8 @@ struct conf_place {
 /* --- listen --- */
 
 struct conf_listen {
-    rill_addr address; /* length 0 if `systemd` names the socket; port 0: any free one */
+    rill_addr
+        address; /* length 0 if `systemd` names the socket; port 0: any free one, one for all */
     rill_span systemd; /* NAME of systemd:NAME, else empty */
     unsigned backlog;
     mode_t mode; /* of the socket file of a unix: address */

@@ -1,0 +1,97 @@
+/* check.c - whether the files and folders that a configuration refers to are there.
+ *
+ * Only looks, as the user who runs it: `--check` needs no privilege, so what this user may not use
+ * is a notice, and only what is missing an error. The daemon opens these things elsewhere. */
+#include "server/conf/read.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct check {
+    const struct conf *conf;
+    struct conf_report *report;
+    size_t errors;
+};
+
+static void missing(struct check *check, struct conf_place place, const char *what,
+                    const char *path, const char *fix)
+{
+    conf_report_add(check->report, check->conf->source.at, CONF_ERROR, place,
+                    "%s \"%s\" does not exist; %s", what, conf_quote(rill_span_of(path)).text, fix);
+    check->errors++;
+}
+
+/* Whether `path` is there, may be used by this user for `mode`, and is a folder or not as wanted. */
+static void check_path(struct check *check, struct conf_place place, const char *what,
+                       const char *path, bool folder, int mode)
+{
+    struct stat state;
+    const char *file = check->conf->source.at;
+    struct conf_quoted shown = conf_quote(rill_span_of(path));
+    if (stat(path, &state) < 0) {
+        if (errno == ENOENT || errno == ENOTDIR)
+            missing(check, place, what, path, "make it or correct the path");
+        else
+            conf_report_add(check->report, file, CONF_NOTICE, place,
+                            "%s \"%s\" cannot be looked at by this user: %s", what, shown.text,
+                            rill_strerror(-errno));
+    } else if (S_ISDIR(state.st_mode) != folder) {
+        conf_report_add(check->report, file, CONF_ERROR, place, "%s \"%s\" is %s; correct the path",
+                        what, shown.text, folder ? "no folder" : "a folder, not a file");
+        check->errors++;
+    } else if (access(path, mode) < 0) {
+        conf_report_add(check->report, file, CONF_NOTICE, place,
+                        "%s \"%s\" cannot be %s by this user: %s", what, shown.text,
+                        mode & W_OK ? "written" : "read", rill_strerror(-errno));
+    }
+}
+
+/* A file that the daemon makes: its folder must be there. */
+static void check_folder_of(struct check *check, struct conf_place place, const char *what,
+                            rill_span path)
+{
+    char folder[4096], title[64];
+    const char *slash = memrchr(path.at, '/', path.size);
+    size_t size = slash && slash > path.at ? (size_t)(slash - path.at) : 1;
+    if (!slash || size >= sizeof folder)
+        return; /* relative, from the command line: the working directory */
+    memcpy(folder, path.at, size);
+    folder[size] = 0;
+    snprintf(title, sizeof title, "the folder of %s", what);
+    check_path(check, place, title, folder, true, W_OK | X_OK);
+}
+
+static void check_route(struct check *check, const struct conf_route *route)
+{
+    if (route->kind == CONF_FILES)
+        check_path(check, route->files.root_place, "root", route->files.root.at, true, R_OK | X_OK);
+    if (route->kind != CONF_GATHER)
+        return;
+    for (size_t i = 0; i < route->gather.part_count; i++) {
+        const struct conf_part *part = &route->gather.parts[i];
+        if (part->file.size > 0)
+            check_path(check, part->place, "file", part->file.at, false, R_OK);
+    }
+}
+
+int conf_check_files(const struct conf *conf, struct conf_report *report)
+{
+    struct check check = { conf, report, 0 };
+    if (conf->pid_file.size > 0)
+        check_folder_of(&check, conf->pid_file_place, "pid_file", conf->pid_file);
+    if (conf->log.access.to == CONF_LOG_FILE)
+        check_folder_of(&check, conf->log.access.place, "access", conf->log.access.path);
+    if (conf->log.error.to == CONF_LOG_FILE)
+        check_folder_of(&check, conf->log.error.place, "error", conf->log.error.path);
+    for (size_t i = 0; i < conf->listen_count; i++) {
+        const struct conf_listen *listen = &conf->listen[i];
+        if (listen->address.length > 0 && listen->address.any.sa_family == AF_UNIX)
+            check_folder_of(&check, listen->place, "address",
+                            rill_span_of(listen->address.un.sun_path));
+    }
+    for (size_t i = 0; i < conf->route_count; i++)
+        check_route(&check, &conf->routes[i]);
+    return check.errors > 0 ? -ENOENT : 0;
+}
