@@ -114,13 +114,13 @@ static int normalise(struct writer *w, const char *p, const char *end, rill_http
 }
 
 /* Whether the segment at p, which begins with a dot, may be a dot segment: then the path is written
- * anew. A segment ends at a slash or the end; an escape may still decode to a dot. */
+ * anew. It ends at a slash, a query or the end; an escape may still decode to a dot. */
 static bool is_dots(const char *p, const char *end)
 {
     const char *q = p;
     while (q < end && q - p < 3 && *q == '.')
         q++;
-    return q - p < 3 && (q == end || *q == '/' || *q == '%');
+    return q - p < 3 && (q == end || *q == '/' || *q == '%' || *q == '?');
 }
 
 /* How much of [p, end) is in normal form as it stands, up to an octet that needs a look. */

@@ -1,6 +1,7 @@
 /* message.c - HTTP heads parsed in any split and told as text. */
 #include "tests/support/message.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void message_init(message *m, int kind)
@@ -113,4 +114,32 @@ void message_summary(const message *m, rill_text *text)
     rill_text_fmt(text, " %s", head->keep_alive ? "keep" : "close");
     rill_text_fmt(text, "%s%s", head->expect_continue ? " 100" : "",
                   head->upgrade ? " upgrade" : "");
+}
+
+static bool same(const message *m, rill_span input, const char *want, const char *what)
+{
+    if (strcmp(m->text, want) == 0)
+        return true;
+    fprintf(stderr, "%s, input: %.*s\nis:     %s\nwanted: %s\n", what, (int)input.size, input.at,
+            m->text, want);
+    return false;
+}
+
+bool message_is(message *m, rill_span input, const char *want)
+{
+    static char whole[sizeof m->text];
+    message_parse(m, input, 0);
+    memcpy(whole, m->text, sizeof whole);
+    *strchr(m->text, '\n') = 0; /* the first line is the summary */
+    if (!same(m, input, want, "whole"))
+        return false;
+    message_parse(m, input, SIZE_MAX);
+    if (!same(m, input, whole, "octet by octet"))
+        return false;
+    for (size_t split = 1; split < input.size; split++) {
+        message_parse(m, input, split);
+        if (!same(m, input, whole, "split"))
+            return false;
+    }
+    return true;
 }

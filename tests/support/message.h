@@ -29,3 +29,7 @@ void message_parse(message *m, rill_span input, size_t split);
 
 /* The head in one line: "GET origin /x 1.1 host:80 none keep", or "refused 400 rule 3". */
 void message_summary(const message *m, rill_text *text);
+
+/* Parse whole, octet by octet, and at every split.   Returns: whether the summary is `want` and
+ * everything that the head tells is the same each time; prints the difference if not. */
+bool message_is(message *m, rill_span input, const char *want);
