@@ -5,6 +5,7 @@
 #include "server/conf/read.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -41,7 +42,7 @@ static void check_path(struct check *check, struct conf_place place, const char 
         conf_report_add(check->report, file, CONF_ERROR, place, "%s \"%s\" is %s; correct the path",
                         what, shown.text, folder ? "no folder" : "a folder, not a file");
         check->errors++;
-    } else if (access(path, mode) < 0) {
+    } else if (faccessat(AT_FDCWD, path, mode, AT_EACCESS) < 0) {
         conf_report_add(check->report, file, CONF_NOTICE, place,
                         "%s \"%s\" cannot be %s by this user: %s", what, shown.text,
                         mode & W_OK ? "written" : "read", rill_strerror(-errno));

@@ -36,8 +36,8 @@ struct conf_quoted conf_quote(rill_span text)
 }
 
 /* One finding is one line, whatever octets its values hold. */
-static void write_finding(struct conf_finding *finding, const char *file, const char *format,
-                          va_list args)
+static RILL_PRINTF(3, 0) void write_finding(struct conf_finding *finding, const char *file,
+                                            const char *format, va_list args)
 {
     const char *word = finding->severity == CONF_ERROR ? "error" : "notice";
     rill_text text = { finding->text, sizeof finding->text, 0, false };
@@ -52,8 +52,8 @@ static void write_finding(struct conf_finding *finding, const char *file, const 
             *at = '?';
 }
 
-static void add(struct conf_report *report, const char *file, struct conf_finding head,
-                const char *format, va_list args)
+static RILL_PRINTF(4, 0) void add(struct conf_report *report, const char *file,
+                                  struct conf_finding head, const char *format, va_list args)
 {
     size_t at = report->count;
     report->errors += head.severity == CONF_ERROR;
