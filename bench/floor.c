@@ -40,7 +40,7 @@ enum {
     FD_COUNT_MAX = 65536,
     RESPONSE_SIZE = sizeof RESPONSE - 1,
     /* The most blank lines that one receive can complete, the first one begun by the last. */
-    RESPONSES_MAX = BUFFER_SIZE / 4 + 1,
+    RESPONSES_MAX = BUFFER_SIZE / 2 + 1,
     /* What a completion is for: the upper half of user_data. The lower half is the descriptor. */
     ON_ACCEPT = 0,
     ON_RECV = 1,
@@ -51,8 +51,8 @@ static struct io_uring ring;
 static struct io_uring_buf_ring *buffer_ring;
 static char *buffers;
 static char responses[RESPONSES_MAX * RESPONSE_SIZE];
-/* By descriptor: how many bytes of the four that end a head were the last ones received. */
-static uint8_t matched[FD_COUNT_MAX];
+/* By descriptor: how many bytes of its line earlier receives have brought; 2 stands for more. */
+static uint8_t begun[FD_COUNT_MAX];
 
 static void die(const char *what, int error)
 {
@@ -112,20 +112,21 @@ static void send_responses(int fd, unsigned count)
     tag(sqe, ON_SEND, fd);
 }
 
+/* Byte by byte, as simple as it gets. A line of one byte is the `\r` of a blank line. */
 static unsigned count_blank_lines(int fd, const char *bytes, size_t size)
 {
-    unsigned state = matched[fd], count = 0;
+    size_t line = begun[fd];
+    unsigned count = 0;
     for (size_t i = 0; i < size; i++) {
-        if (bytes[i] == "\r\n\r\n"[state])
-            state++;
-        else
-            state = bytes[i] == '\r';
-        if (state == 4) {
-            state = 0;
-            count++;
+        if (bytes[i] != '\n') {
+            line++;
+            continue;
         }
+        if (line == 1)
+            count++;
+        line = 0;
     }
-    matched[fd] = (uint8_t)state;
+    begun[fd] = line < 2 ? (uint8_t)line : 2;
     return count;
 }
 
@@ -141,7 +142,7 @@ static void on_accept(int listener, const struct io_uring_cqe *cqe)
         die("accept", -cqe->res);
     if (cqe->res >= FD_COUNT_MAX)
         die("accept", EMFILE);
-    matched[cqe->res] = 0;
+    begun[cqe->res] = 2;
     arm_recv(cqe->res);
     if (!(cqe->flags & IORING_CQE_F_MORE))
         arm_accept(listener);

@@ -1,0 +1,7 @@
+"""bench/run runtime: librill beside Go, asyncio and fio."""
+
+ROWS = {}
+
+
+def run(options):
+    pass

@@ -1,0 +1,57 @@
+"""Prints the tables, row by row, to the terminal and to a file in build/bench."""
+
+from . import machine, server
+
+
+class Table:
+    """Rows as they become known; the same text goes to build/bench/<name>.txt."""
+
+    def __init__(self, name):
+        self.file = open(machine.OUT / f"{name}.txt", "w")
+        for line in machine.facts():
+            self.line(line)
+
+    def line(self, text=""):
+        print(text, flush=True)
+        print(text, file=self.file, flush=True)
+
+    def end(self):
+        self.line()
+        self.file.close()
+
+
+def number(value, digits=0):
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+class Http(Table):
+    def __init__(self, names, counters, floor):
+        super().__init__("http")
+        for name in names:
+            self.line(f"{name:12} {server.version(name)}")
+        cost = "instructions" if counters else "CPU time"
+        self.line(f"cost         {cost} per request of the whole process tree"
+                  + ("" if counters else "; no performance counters here, so only ratios compare"))
+        self.line("ratio        " + ("to the floor" if floor else "none: the cost itself, no floor")
+                  + ", within each round: median (minimum to maximum)")
+        if not counters:
+            self.line("instr.user   counted by single steps, one request or batch per connection")
+        self.line()
+        self.line(f"{'scenario':15} {'server':9} {'instr.user':>10} {'kernel':>8} {'cycles':>8}"
+                  f" {'CPU ns':>9} {'ratio':>22} {'req/s':>9} {'p50 us':>8} {'p99 us':>8}"
+                  f" {'PSS KiB':>8} {'CPU 0':>6}")
+
+    def rows(self, scenario, rows):
+        for row in rows:
+            digits = 0 if row["ratio"] > 100 else 2
+            ratio = (f"{row['ratio']:,.{digits}f} ({row['low']:,.{digits}f} to"
+                     f" {row['high']:,.{digits}f})")
+            self.line(f"{scenario:15} {row['name']:9} {number(row['user']):>10}"
+                      f" {number(row['kernel']):>8} {number(row['cycles']):>8}"
+                      f" {number(row['cpu']):>9} {ratio:>22} {number(row['rate']):>9}"
+                      f" {number(row['p50']):>8} {number(row['p99']):>8}"
+                      f" {number(row['memory']):>8} {100 * row['share']:>4.0f} %"
+                      + (f"  void: {row['void']}" if row["void"] else ""))
+
+    def void(self, scenario, flaw):
+        self.line(f"{scenario:15} void: {flaw}")
