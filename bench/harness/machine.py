@@ -63,6 +63,11 @@ def build():
     quietly("cmake", "--build", "--preset", "release", "--target", "bench")
 
 
+def build_go(source, name):
+    env = dict(os.environ, GOCACHE=str(OUT / "go-cache"), GO111MODULE="off")
+    quietly("go", "build", "-o", OUT / name, source, env=env)
+
+
 def prepare():
     OUT.mkdir(parents=True, exist_ok=True)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

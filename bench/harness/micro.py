@@ -1,7 +1,150 @@
-"""bench/run runtime: librill beside Go, asyncio and fio."""
+"""bench/run runtime: librill beside Go, asyncio and fio, row by row, all on CPU 0, in turn."""
 
-ROWS = {}
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+
+from . import machine, report
+
+MICRO = pathlib.Path(__file__).resolve().parents[1] / "micro"
+READ_FILE_MIB = 256
+DEPTHS = (1, 8, 32, 128)
+# Who takes part in a row; each program may print several figures.
+ROWS = {
+    "switch": ["rill"],
+    "sched": ["rill", "go", "asyncio"],
+    "spawn": ["rill", "go", "asyncio"],
+    "gather": ["rill", "go", "asyncio"],
+    "timer": ["rill", "go", "asyncio"],
+    "sleepers": ["rill", "go", "asyncio"],
+    "reads": ["rill", "fio", "go", "asyncio"],
+}
+# The goals: at most so much, or so many times the figure of a peer in the same run.
+GOALS = {
+    "switch": (10.7, None), "sched-2": (20, None), "sched-10000": (20, None), "spawn": (100, None),
+    "gather": (150, None), "timer": (30, None), "sleepers-time": (2.0, None),
+    "sleepers-memory": (4.6 * 1000 ** 3 / 2 ** 20, None),
+}
+for kind in ("cached", "direct"):
+    for depth in DEPTHS:
+        GOALS[f"reads-{kind}-{depth}"] = (0.95, "fio")  # reads per second: at least
+        GOALS[f"reads-{kind}-{depth}-cpu"] = (1.10, "fio")  # CPU time per read: at most
+# What peers have shown elsewhere, for machines where they are not installed.
+RECORDED = {
+    "switch": {"minicoro": 10.7}, "sched-2": {"go": 50, "asyncio": 1590},
+    "spawn": {"go": 142, "asyncio": 3900}, "gather": {"asyncio": 7400},
+    "sleepers-time": {"go": 3.2}, "sleepers-memory": {"go": 2.4 * 1000 ** 3 / 2 ** 20},
+}
+
+
+def reads_file():
+    path = machine.OUT / "reads.dat"
+    if not path.exists() or path.stat().st_size != READ_FILE_MIB << 20:
+        with open(path, "wb") as file:
+            for _ in range(READ_FILE_MIB):
+                file.write(os.urandom(1 << 20))
+            os.fsync(file.fileno())
+    with open(path, "rb") as file:  # bring it into the page cache
+        while file.read(1 << 22):
+            pass
+    return str(path)
+
+
+def command(player, row):
+    """The command line of a player for a row; None where it is not there."""
+    program = {"rill": machine.PROGRAMS / f"bench_{row}", "go": machine.OUT / "micro-go",
+               "asyncio": MICRO / "py" / "micro.py"}[player]
+    if not program.exists():
+        return None
+    return {"rill": [str(program)], "go": ["env", "GOMAXPROCS=1", str(program), row],
+            "asyncio": [sys.executable, str(program), row]}[player]
+
+
+def on_cpu_0(argv, timeout=300):
+    done = subprocess.run(["taskset", "-c", "0", *argv], stdout=subprocess.PIPE, text=True,
+                          stdin=subprocess.DEVNULL, timeout=timeout)
+    if done.returncode != 0:
+        machine.say(f"{' '.join(argv)} ended with {done.returncode}")
+    return done.stdout
+
+
+def fio(path, seconds):
+    """The same figures as bench_reads. Submits as much at once as there is, as the loop does."""
+    figures = {}
+    for kind in ("cached", "direct"):
+        for depth in DEPTHS:
+            out = on_cpu_0(["fio", "--name=reads", f"--filename={path}", "--readonly",
+                            "--rw=randread", "--bs=4k", "--ioengine=io_uring",
+                            f"--iodepth={depth}", f"--iodepth_batch_submit={depth}",
+                            f"--iodepth_batch_complete_max={depth}", "--time_based",
+                            f"--runtime={seconds}", f"--direct={int(kind == 'direct')}",
+                            "--invalidate=0", "--norandommap", "--randrepeat=0",
+                            "--output-format=json"])
+            job = json.loads(out[out.index("{"):])["jobs"][0]
+            done = job["read"]
+            busy = (job["usr_cpu"] + job["sys_cpu"]) / 100 * done["runtime"] * 1e6
+            figures[f"reads-{kind}-{depth}"] = (done["iops"], "IOPS")
+            figures[f"reads-{kind}-{depth}-cpu"] = (busy / max(done["total_ios"], 1), "ns")
+    return figures
+
+
+def play(player, row, options):
+    """One run of one player: {figure: (value, unit)}; empty where it is missing."""
+    if row == "reads" and player == "fio":
+        return fio(reads_file(), options.seconds) if machine.find("fio") else {}
+    argv = command(player, row)
+    if argv is None:
+        return {}
+    if row == "reads":
+        argv += [reads_file(), str(options.seconds)]
+    lines = [line.split() for line in on_cpu_0(argv).splitlines()]
+    return {name: (float(value), unit) for name, value, unit in lines}
+
+
+def row_figures(row, options):
+    """{figure: {player: [values]}} of all rounds, and the units."""
+    values, units = {}, {}
+    players = ROWS[row]
+    for turn in range(options.rounds):
+        shift = turn % len(players)
+        for player in players[shift:] + players[:shift]:
+            for name, (value, unit) in play(player, row, options).items():
+                values.setdefault(name, {}).setdefault(player, []).append(value)
+                units[name] = unit
+    return values, units
+
+
+def judge(name, unit, medians):
+    """Whether librill meets the goal of a figure: a text for the table."""
+    bound, peer = GOALS[name]
+    if "rill" not in medians or (peer and peer not in medians):
+        return "-"
+    value = medians["rill"] / (medians[peer] if peer else 1)
+    met = value >= bound if unit == "IOPS" else value <= bound
+    ratio = f"{value:.2f}x {peer}, goal {bound}" if peer else f"goal {bound:,.5g}"
+    return f"{'met' if met else 'MISSED'}: {ratio}"
+
+
+def build_peers():
+    if machine.find("go"):
+        machine.build_go(MICRO / "go" / "micro.go", "micro-go")
 
 
 def run(options):
-    pass
+    rows = [r for r in ROWS if r in options.only]
+    if not rows:
+        return
+    machine.install(["go", "fio"])
+    build_peers()
+    table = report.Runtime(options.rounds)
+    for row in rows:
+        values, units = row_figures(row, options)
+        for name, by_player in values.items():
+            medians = {p: statistics.median(v) for p, v in by_player.items()}
+            recorded = {p: v for p, v in RECORDED.get(name, {}).items() if p not in medians}
+            table.row(name, units[name], by_player, medians, recorded,
+                      judge(name, units[name], medians))
+    table.end()

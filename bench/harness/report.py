@@ -1,5 +1,7 @@
 """Prints the tables, row by row, to the terminal and to a file in build/bench."""
 
+import sys
+
 from . import machine, server
 
 
@@ -55,3 +57,25 @@ class Http(Table):
 
     def void(self, scenario, flaw):
         self.line(f"{scenario:15} void: {flaw}")
+
+
+class Runtime(Table):
+    def __init__(self, rounds):
+        super().__init__("runtime")
+        self.line(f"go           {machine.first_line('go', 'version')}")
+        self.line(f"asyncio      Python {sys.version.split()[0]}")
+        self.line(f"fio          {machine.first_line('fio', '--version')}")
+        self.line(f"figures      median of {rounds} (minimum to maximum), all on CPU 0;"
+                  " [recorded elsewhere]")
+        self.line()
+        self.line(f"{'figure':23} {'unit':5} {'librill':>30} {'peers':50} goal")
+
+    def row(self, name, unit, by_player, medians, recorded, verdict):
+        digits = 2 if medians[next(iter(medians))] < 100 else 0
+        ours = "-"
+        if "rill" in medians:
+            low, high = (number(f(by_player["rill"]), digits) for f in (min, max))
+            ours = f"{number(medians['rill'], digits)} ({low} to {high})"
+        peers = [f"{p} {number(v, digits)}" for p, v in medians.items() if p != "rill"]
+        peers += [f"[{p} {number(v, digits)}]" for p, v in recorded.items()]
+        self.line(f"{name:23} {unit:5} {ours:>30} {', '.join(peers) or '-':50} {verdict}")

@@ -1,7 +1,6 @@
 """bench/run http: servers side by side under wrk, as a ratio to the floor."""
 
 import dataclasses
-import os
 import pathlib
 import re
 import statistics
@@ -163,7 +162,8 @@ def measure(scenario, targets, options, counters):
         target.check(scenario.path, scenario.body())
     memory = {t.name: memory_under_load(scenario, t) for t in targets}
     stepped = {}
-    if not counters and not options.quick:
+    # Above a megabyte the kernel is all that counts, and steps would take minutes.
+    if not counters and not options.quick and scenario.size <= 1 << 20:
         for t in targets:
             stepped[t.name] = steps.count(t, scenario.path, scenario.connections,
                                           scenario.pipelined)
@@ -190,28 +190,24 @@ def write_files():
             (folder / scenario.path[3:]).write_bytes(scenario.body())
 
 
-def build_go():
-    if machine.find("go"):
-        env = dict(os.environ, GOCACHE=str(machine.OUT / "go-cache"), GO111MODULE="off")
-        machine.quietly("go", "build", "-o", machine.OUT / "hello-go", server.PEERS / "hello.go",
-                        env=env)
-
-
 def run(options):
+    scenarios = [s for s in SCENARIOS if s.name in options.only]
+    if not scenarios:
+        return
     missing = machine.install(["wrk", *(p for p in ("nginx", "h2o", "lighttpd", "perf")
                                         if p == "perf" or p in options.servers)])
     if "wrk" in missing:
         raise SystemExit("wrk is missing, and without a load there is nothing to measure")
     write_files()
-    if "go" in options.servers:
-        build_go()
+    if "go" in options.servers and machine.find("go"):
+        machine.build_go(server.PEERS / "hello.go", "hello-go")
     absent = [n for n in options.servers if server.command(n, 0) is None]
     for name in absent:
         machine.say(f"{name} is not here: left out")
     names = [n for n in options.servers if n not in absent]
     counters = have_counters()
     table = report.Http(names, counters, "floor" in names)
-    for scenario in [s for s in SCENARIOS if s.name in options.only]:
+    for scenario in scenarios:
         targets = [server.Server(n) for n in names if scenario.serves(n)]
         try:
             for target in targets:

@@ -1,0 +1,104 @@
+"""micro.py - the asyncio side of bench/run runtime: one row per run, lines of `name value unit`."""
+
+import asyncio
+import os
+import random
+import resource
+import sys
+import time
+
+
+def report(name, value, unit):
+    print(f"{name} {value:.1f} {unit}")
+
+
+async def spin(count):
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def switch_among(tasks, total):
+    each = total // tasks
+    start = time.perf_counter_ns()
+    await asyncio.gather(*(asyncio.create_task(spin(each)) for _ in range(tasks)))
+    report(f"sched-{tasks}", (time.perf_counter_ns() - start) / (each * tasks), "ns")
+
+
+async def sched():
+    await switch_among(2, 200_000)
+    await switch_among(10_000, 500_000)
+
+
+async def nothing():
+    pass
+
+
+async def spawn():
+    count = 100_000
+    start = time.perf_counter_ns()
+    for _ in range(count):
+        await asyncio.create_task(nothing())
+    report("spawn", (time.perf_counter_ns() - start) / count, "ns")
+
+
+async def gather():
+    rounds, members = 100, 1000
+    start = time.perf_counter_ns()
+    for _ in range(rounds):
+        await asyncio.gather(*(asyncio.create_task(nothing()) for _ in range(members)))
+    report("gather", (time.perf_counter_ns() - start) / (rounds * members), "ns")
+
+
+async def timer():
+    loop, count = asyncio.get_running_loop(), 200_000
+    pending = [loop.call_later(1000 + i * 0.01, print) for i in range(100_000)]
+    start = time.perf_counter_ns()
+    for i in range(count):
+        loop.call_later(1 + i % 1000, print).cancel()
+    report("timer", (time.perf_counter_ns() - start) / count, "ns")
+    for handle in pending:
+        handle.cancel()
+
+
+async def sleepers():
+    start = time.perf_counter()
+    tasks = [asyncio.create_task(asyncio.sleep(3600)) for _ in range(1_000_000)]
+    await asyncio.sleep(0)
+    report("sleepers-time", time.perf_counter() - start, "s")
+    with open("/proc/self/status") as status:
+        sizes = dict(line.split(":", 1) for line in status)
+    kib = sum(int(sizes[key].split()[0]) for key in ("VmRSS", "VmPTE"))
+    report("sleepers-memory", kib / 1024, "MiB")
+    sys.stdout.flush()
+    os._exit(0 if tasks else 1)
+
+
+async def read_blocks(fd, blocks, end, counts):
+    loop = asyncio.get_running_loop()
+    while time.monotonic() < end:
+        at = random.randrange(blocks) * 4096
+        await loop.run_in_executor(None, os.pread, fd, 4096, at)
+        counts[0] += 1
+
+
+async def reads(path, length):
+    """The page cache only: O_DIRECT wants aligned memory, which pread of Python does not have."""
+    fd = os.open(path, os.O_RDONLY)
+    blocks = os.fstat(fd).st_size // 4096
+    for depth in (1, 8, 32, 128):
+        counts, end = [0], time.monotonic() + length
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        await asyncio.gather(*(read_blocks(fd, blocks, end, counts) for _ in range(depth)))
+        after = resource.getrusage(resource.RUSAGE_SELF)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        report(f"reads-cached-{depth}", counts[0] / length, "IOPS")
+        report(f"reads-cached-{depth}-cpu", cpu * 1e9 / counts[0], "ns")
+
+
+def main():
+    rows = {f.__name__: f for f in (sched, spawn, gather, timer, sleepers)}
+    name = sys.argv[1]
+    asyncio.run(reads(sys.argv[2], float(sys.argv[3])) if name == "reads" else rows[name]())
+
+
+main()
