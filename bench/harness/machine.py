@@ -103,6 +103,7 @@ def facts():
         f"cpu          {cpu[0].split(':')[1].strip() if cpu else platform.machine()}"
         f", {os.cpu_count()} CPUs, governor "
         + read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "none"),
+        f"load         {os.getloadavg()[0]:.2f} processes ran when this began; neighbours widen spreads",
         f"mitigations  {', '.join(mitigated) or 'none'}",
         f"compiler     {first_line(compiler[0], '--version') if compiler else 'unknown'}"
         f"; flags {presets[0] if presets else ''}, LTO {presets[-1] if presets else ''}",

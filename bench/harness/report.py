@@ -51,7 +51,7 @@ class Http(Table):
             self.line(f"{scenario:15} {row['name']:9} {number(row['user']):>10}"
                       f" {number(row['kernel']):>8} {number(row['cycles']):>8}"
                       f" {number(row['cpu']):>9} {ratio:>22} {number(row['rate']):>9}"
-                      f" {number(row['p50']):>8} {number(row['p99']):>8}"
+                      f" {number(row['p50'] or None):>8} {number(row['p99'] or None):>8}"
                       f" {number(row['memory']):>8} {100 * row['share']:>4.0f} %"
                       + (f"  void: {row['void']}" if row["void"] else ""))
 

@@ -57,7 +57,7 @@ def command(name, port):
 def version(name):
     if name in ("floor", "rilld"):
         return "this tree"
-    flag = {"nginx": "-v", "go": "version"}.get(name, "--version")
+    flag = {"nginx": "-v", "lighttpd": "-v", "go": "version"}.get(name, "--version")
     return machine.first_line(machine.find(name) or name, flag)
 
 
