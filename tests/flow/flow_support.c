@@ -1,9 +1,12 @@
 /* flow_support.c - the tools of the flow tests keep their own promises: a test that rests on them
  * must not pass because they saw nothing. Runs the shell and small loopback servers of its own. */
 #include "tests/support/fetch.h"
+#include "tests/support/load.h"
 #include "tests/support/proc.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -121,6 +125,109 @@ static void fetch_without_a_server_is_refused(void **state)
     assert_int_equal(fetch_await(port, "/", 200, 20), -ETIME);
 }
 
+/* A server for one connection at a time: it answers with the texts in turn, then closes. */
+struct script {
+    int listener, port;
+    const char *answers[3];
+    pthread_t thread;
+};
+
+static void *serve_script(void *arg)
+{
+    struct script *script = arg;
+    char request[1024];
+    for (int fd; (fd = accept(script->listener, NULL, NULL)) >= 0; close(fd))
+        for (int i = 0; i < 3 && script->answers[i] != NULL; i++)
+            if (recv(fd, request, sizeof request, 0) <= 0 ||
+                fetch_send(fd, script->answers[i]) != 0)
+                break;
+    return NULL;
+}
+
+static void script_start(struct script *script)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof address;
+    script->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(script->listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(script->listener, 8), 0);
+    assert_int_equal(getsockname(script->listener, (struct sockaddr *)&address, &size), 0);
+    script->port = ntohs(address.sin_port);
+    assert_int_equal(pthread_create(&script->thread, NULL, serve_script, script), 0);
+}
+
+static void script_end(struct script *script)
+{
+    shutdown(script->listener, SHUT_RDWR);
+    pthread_join(script->thread, NULL);
+    close(script->listener);
+}
+
+/* One client asks the script until it has had ten good answers, or for a moment if there are none. */
+static struct load_result load_script(struct script *script)
+{
+    struct load_result result;
+    script_start(script);
+    struct load_options options = { .port = script->port, .target = "/", .connections = 1 };
+    struct load *load = load_new(&options);
+    assert_non_null(load);
+    assert_int_equal(load_await(load, 10, strstr(script->answers[0], "zz") ? 50 : 5000),
+                     strstr(script->answers[0], "zz") ? -ETIME : 0);
+    load_stop(load, &result);
+    load_free(load);
+    script_end(script);
+    return result;
+}
+
+#define GOOD "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+static void load_counts_silent_ends_as_stale(void **state)
+{
+    (void)state;
+    struct script script = { .answers = { GOOD, GOOD } };
+    struct load_result result = load_script(&script);
+    assert_int_equal(result.failed, 0);
+    assert_true(result.stale >= 4);
+    assert_int_equal(result.requests, result.ok + result.stale);
+}
+
+static void load_takes_an_announced_end_as_good(void **state)
+{
+    (void)state;
+    struct script script = { .answers = { GOOD,
+                                          "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: "
+                                          "close\r\n\r\n" } };
+    struct load_result result = load_script(&script);
+    assert_int_equal(result.requests, result.ok);
+    assert_true(result.closes >= 5);
+}
+
+static void load_counts_cut_and_wrong_answers_as_failed(void **state)
+{
+    (void)state;
+    struct script cut = { .answers = { "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nzz" } };
+    struct load_result result = load_script(&cut);
+    assert_true(result.failed > 0 && result.ok == 0 && result.stale == 0);
+    struct script wrong = { .answers = { "HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nzz" } };
+    result = load_script(&wrong);
+    assert_true(result.failed > 0 && result.ok == 0);
+}
+
+static void load_counts_a_refused_connect_as_failed(void **state)
+{
+    (void)state;
+    struct load_result result;
+    struct load_options options = { .port = fetch_free_port(), .target = "/", .connections = 2 };
+    struct load *load = load_new(&options);
+    assert_non_null(load);
+    load_stop(load, &result);
+    assert_true(result.failed >= 2);
+    assert_int_equal(load_failed_since(load, 0), result.failed);
+    assert_int_equal(load_failed_since(load, proc_now_ms() + 1), 0);
+    load_free(load);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +238,10 @@ int main(void)
         cmocka_unit_test(listen_descriptors_arrive_from_three_on),
         cmocka_unit_test(notification_arrives_whole),
         cmocka_unit_test(fetch_without_a_server_is_refused),
+        cmocka_unit_test(load_counts_silent_ends_as_stale),
+        cmocka_unit_test(load_takes_an_announced_end_as_good),
+        cmocka_unit_test(load_counts_cut_and_wrong_answers_as_failed),
+        cmocka_unit_test(load_counts_a_refused_connect_as_failed),
     };
     return cmocka_run_group_tests_name("support", tests, NULL, NULL);
 }
