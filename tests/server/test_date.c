@@ -126,8 +126,8 @@ static void rule_74_written_date_equals_the_plain_one_and_reads_back(void **stat
         date_format(at, text);
         gmtime_r(&plain_at, &tm);
         snprintf(plain, sizeof plain, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT",
-                 "SunMonTueWedThuFriSat" + 3 * tm.tm_wday, tm.tm_mday,
-                 "JanFebMarAprMayJunJulAugSepOctNovDec" + 3 * tm.tm_mon, tm.tm_year + 1900,
+                 &"SunMonTueWedThuFriSat"[3 * tm.tm_wday], tm.tm_mday,
+                 &"JanFebMarAprMayJunJulAugSepOctNovDec"[3 * tm.tm_mon], tm.tm_year + 1900,
                  tm.tm_hour, tm.tm_min, tm.tm_sec);
         assert_memory_equal(text, plain, date_size);
         assert_int_equal(date_parse((rill_span){ text, date_size }, now, &back), 0);

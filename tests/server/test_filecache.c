@@ -154,7 +154,7 @@ static void crawl_leaves_what_is_used_alone(void **state)
 {
     (void)state;
     struct filecache *cache = make(16, 0);
-    char path[16];
+    char path[32];
     for (int i = 0; i < 12; i++) {
         snprintf(path, sizeof path, "hot%d", i);
         put(cache, 1, path, 5);
@@ -175,7 +175,7 @@ static void what_was_hot_long_ago_gives_way(void **state)
 {
     (void)state;
     struct filecache *cache = make(16, 0);
-    char path[16];
+    char path[32];
     for (int i = 0; i < 12; i++) {
         snprintf(path, sizeof path, "old%d", i);
         put(cache, 1, path, 5);
@@ -224,7 +224,7 @@ static void owner_that_ends_takes_its_files_along(void **state)
     (void)state;
     struct filecache *cache = make(100, 0);
     uint64_t one = filecache_owner(cache), two = filecache_owner(cache);
-    char path[16];
+    char path[32];
     assert_true(one != two);
     for (int i = 0; i < 40; i++) {
         snprintf(path, sizeof path, "%d", i);
@@ -265,7 +265,7 @@ static void random_use_keeps_the_limits_and_finds_the_last(void **state)
     struct file *last[paths] = { NULL };
     uint64_t seed = 7;
     for (int i = 0; i < 20000; i++) {
-        char path[8];
+        char path[16];
         seed = seed * 6364136223846793005 + 1442695040888963407;
         unsigned which = (unsigned)(seed >> 33) % paths, what = (unsigned)(seed >> 40) % 4;
         snprintf(path, sizeof path, "p%u", which);
