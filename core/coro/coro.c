@@ -1,0 +1,267 @@
+/* coro.c - create, resume, suspend; the notes for sanitizers live only here and in stack.c.
+ *
+ * MODEL. A context is a stack pointer below which the callee-saved registers and the address to go
+ * on at were pushed. rill__coro_switch exchanges two of them. A resume saves the caller's context in
+ * the coroutine and loads the coroutine's; a suspend does the opposite. Resumes nest: a coroutine
+ * may resume another one (a generator), so each remembers its caller.
+ *
+ * STATES. init: a context that begins in rill__coro_entry. running: `sp` is stale, `caller_sp` valid.
+ * suspended: `sp` valid. finished: the function has returned and the context is never loaded again.
+ *
+ * I1 A coroutine is resumed only while suspended or new, by the thread that made it.
+ * I2 Control goes back to the resumer exactly once per resume.
+ * I3 No frame is ever unwound: a stack is given back only when its function has returned or never
+ *    began, so every clean-up ladder on it has run.
+ *
+ * FAILURE. A stack that runs into its guard raises SIGSEGV; the handler runs on the thread's signal
+ * stack, recognises the guard of the running coroutine, names it, and lets the process die with a
+ * core file. There is nothing to continue: the frame that overflowed cannot be finished.
+ *
+ * WHY NOT ucontext: it makes a system call per switch for a signal mask that nobody changes. */
+#include "core/coro/coro.h"
+
+#include "core/base/check.h"
+#include "core/coro/sanitizer.h"
+
+#include <rill/mem.h>
+#include <rill/task.h>
+#include <rill/text.h>
+
+#include <errno.h>
+#include <execinfo.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+void rill__coro_switch(void **save_sp, void *load_sp);
+void rill__coro_entry(void);
+void rill__coro_main(struct rill__coro *coro);
+
+static _Thread_local struct rill__coro *running;
+
+#ifdef WITH_ASAN
+static _Thread_local const void *thread_base; /* the thread's own stack */
+static _Thread_local size_t thread_size;
+#endif
+#ifdef WITH_TSAN
+static _Thread_local void *thread_fiber;
+#endif
+
+/* Right before a switch: `to` NULL is the thread's own stack; `keep_fake` NULL: this stack ends. */
+static inline void before_switch(struct rill__coro *to, void **keep_fake)
+{
+#ifdef WITH_ASAN
+    const void *base = to != NULL ? to->stack.base : thread_base;
+    size_t size = to != NULL ? rill__stack_size(to->stack.kind) : thread_size;
+    __sanitizer_start_switch_fiber(keep_fake, base, size);
+#endif
+#ifdef WITH_TSAN
+    __tsan_switch_to_fiber(to != NULL ? to->fiber : thread_fiber, 0);
+#endif
+    (void)to;
+    (void)keep_fake;
+}
+
+/* Right after a switch, on the stack that goes on. `resumed`: by its caller, whose stack it learns. */
+static inline void after_switch(void *fake, bool resumed)
+{
+#ifdef WITH_ASAN
+    const void *base;
+    size_t size;
+    __sanitizer_finish_switch_fiber(fake, &base, &size);
+    if (resumed && running->caller == NULL) {
+        thread_base = base;
+        thread_size = size;
+    }
+#endif
+    (void)fake;
+    (void)resumed;
+}
+
+void rill__coro_main(struct rill__coro *coro)
+{
+    after_switch(NULL, true);
+    coro->fn(coro->arg);
+    coro->finished = true;
+    running = coro->caller;
+    before_switch(coro->caller, NULL);
+    rill__coro_switch(&coro->sp, coro->caller_sp);
+    CHECK(false); /* I1: a finished coroutine was resumed */
+}
+
+static void *first_context(struct rill__coro *coro)
+{
+    void **sp = (void **)(void *)rill__stack_top(coro->stack);
+#if defined(__x86_64__)
+    sp -= 8; /* r15 r14 r13 r12 rbx rbp rip, and one word that keeps the entry's frame aligned */
+    memset(sp, 0, 8 * sizeof *sp);
+    sp[3] = coro;
+    sp[6] = (void *)rill__coro_entry;
+#elif defined(__aarch64__)
+    sp -= 20; /* x19-x30, d8-d15 */
+    memset(sp, 0, 20 * sizeof *sp);
+    sp[0] = coro;
+    sp[11] = (void *)rill__coro_entry;
+#endif
+    return sp;
+}
+
+int rill__coro_init(struct rill__coro *coro, struct rill__stack_pool *pool, uint32_t kind,
+                    void (*fn)(void *arg), void *arg)
+{
+    int r = rill__stack_take(pool, kind, &coro->stack);
+    if (r < 0)
+        return r;
+    coro->fn = fn;
+    coro->arg = arg;
+    coro->finished = false;
+    coro->sp = first_context(coro);
+#ifdef WITH_TSAN
+    coro->fiber = __tsan_create_fiber(0);
+#endif
+    return 0;
+}
+
+void rill__coro_resume(struct rill__coro *coro)
+{
+    void *fake = NULL;
+    CHECK_SLOW(!coro->finished);
+    coro->caller = running;
+#ifdef WITH_TSAN
+    if (running == NULL)
+        thread_fiber = __tsan_get_current_fiber();
+#endif
+    running = coro;
+    before_switch(coro, &fake);
+    rill__coro_switch(&coro->caller_sp, coro->sp);
+    after_switch(fake, false);
+}
+
+void rill__coro_suspend(void)
+{
+    struct rill__coro *coro = running;
+    void *fake = NULL;
+    CHECK(coro != NULL); /* an await outside of a coroutine */
+    running = coro->caller;
+    before_switch(coro->caller, &fake);
+    rill__coro_switch(&coro->sp, coro->caller_sp);
+    after_switch(fake, true);
+}
+
+void rill__coro_fini(struct rill__coro *coro, struct rill__stack_pool *pool)
+{
+    if (coro->stack.base == NULL)
+        return;
+#ifdef WITH_TSAN
+    __tsan_destroy_fiber(coro->fiber);
+#endif
+    rill__stack_give(pool, coro->stack);
+    coro->stack.base = NULL;
+}
+
+struct rill__coro *rill__coro_running(void)
+{
+    return running;
+}
+
+/* --- The overflow report. --- */
+
+enum { signal_stack_size = 64 << 10, frames_max = 32 };
+
+static _Thread_local void *signal_stack;
+static struct sigaction previous; /* what SIGSEGV did before */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* Follow the frame pointers, never leaving the coroutine's stack. */
+static int walk(const ucontext_t *context, const struct rill__coro *coro, void *frames[frames_max])
+{
+#if defined(__x86_64__)
+    void *pc = (void *)context->uc_mcontext.gregs[REG_RIP];
+    char *frame = (char *)context->uc_mcontext.gregs[REG_RBP];
+#elif defined(__aarch64__)
+    void *pc = (void *)context->uc_mcontext.pc;
+    char *frame = (char *)context->uc_mcontext.regs[29];
+#endif
+    char *low = coro->stack.base, *high = rill__stack_top(coro->stack) - 2 * sizeof(void *);
+    int count = 0;
+    frames[count++] = pc;
+    while (count < frames_max && frame >= low && frame <= high && (uintptr_t)frame % 8 == 0) {
+        void *words[2];
+        memcpy(words, frame, sizeof words);
+        if (words[1] == NULL || (char *)words[0] <= frame)
+            break;
+        frames[count++] = words[1];
+        frame = words[0];
+    }
+    return count;
+}
+
+static void report(const struct rill__coro *coro, const void *address, const ucontext_t *context)
+{
+    char memory[512];
+    void *frames[frames_max];
+    rill_text text = { memory, sizeof memory, 0, false };
+    rill_text_add(&text, RILL_SPAN("rill: stack overflow in task '"));
+    rill_text_add(&text, rill_span_of(coro->title != NULL ? coro->title : "?"));
+    rill_text_add(&text, RILL_SPAN("'"));
+    if (coro->site != NULL) {
+        rill_text_add(&text, RILL_SPAN(", coroutine "));
+        rill_text_add(&text, rill_span_of(coro->site->function));
+        rill_text_add(&text, RILL_SPAN("() made at "));
+        rill_text_add(&text, rill_span_of(coro->site->file));
+        rill_text_add(&text, RILL_SPAN(":"));
+        rill_text_u64(&text, (uint64_t)coro->site->line);
+    }
+    rill_text_add(&text, RILL_SPAN(": all of its "));
+    rill_text_u64(&text, rill__stack_size(coro->stack.kind) >> 10);
+    rill_text_add(&text, RILL_SPAN(" KiB are used, fault at 0x"));
+    rill_text_hex(&text, (uint64_t)(uintptr_t)address, 0);
+    rill_text_add(&text, RILL_SPAN("; raise its stack_size or keep less on its stack\n"));
+    ssize_t ignored = write(STDERR_FILENO, memory, text.used);
+    (void)ignored;
+    backtrace_symbols_fd(frames, walk(context, coro, frames), STDERR_FILENO);
+}
+
+static void on_fault(int signo, siginfo_t *info, void *context)
+{
+    struct rill__coro *coro = running;
+    (void)signo;
+    if (coro != NULL && rill__stack_in_guard(coro->stack, info->si_addr))
+        report(coro, info->si_addr, context);
+    /* The instruction faults again, into what the program had before us: a core file by default. */
+    sigaction(SIGSEGV, &previous, NULL);
+}
+
+static void install_handler(void)
+{
+    void *warm[1];
+    struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+    sigemptyset(&action.sa_mask);
+    backtrace(warm, 1); /* loads its library now, not in the handler */
+    sigaction(SIGSEGV, &action, &previous);
+}
+
+int rill__coro_watch_overflow(void)
+{
+    stack_t now;
+    pthread_once(&once, install_handler);
+    if (sigaltstack(NULL, &now) == 0 && !(now.ss_flags & SS_DISABLE))
+        return 0; /* the program, or a sanitizer, brought its own */
+    signal_stack = rill_alloc(signal_stack_size);
+    if (signal_stack == NULL)
+        return -ENOMEM;
+    stack_t mine = { .ss_sp = signal_stack, .ss_size = signal_stack_size };
+    return sigaltstack(&mine, NULL) < 0 ? -errno : 0;
+}
+
+void rill__coro_unwatch_overflow(void)
+{
+    stack_t off = { .ss_flags = SS_DISABLE };
+    if (signal_stack == NULL)
+        return;
+    sigaltstack(&off, NULL);
+    rill_free(signal_stack);
+    signal_stack = NULL;
+}

@@ -1,0 +1,44 @@
+/* coro.h - one coroutine: a stack and a saved context; create, resume, suspend.
+ *
+ * A coroutine is resumed by whoever drives it (the loop, a generator's caller) and gives control
+ * back to exactly that one. It knows nothing of tasks; `title` and `site` name it in diagnoses. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "core/coro/stack.h"
+
+struct rill_site;
+
+struct rill__coro {
+    void *sp;                  /* saved context while suspended */
+    void *caller_sp;           /* saved context of who resumed it, while it runs */
+    struct rill__coro *caller; /* the coroutine that resumed it, or NULL */
+    struct rill__stack stack;
+    void (*fn)(void *arg);
+    void *arg;
+    const char *title;
+    const struct rill_site *site;
+#if defined(__SANITIZE_THREAD__) || defined(__clang__)
+    void *fiber; /* ThreadSanitizer's */
+#endif
+    bool finished;
+};
+
+/* Give `coro` a stack of class `kind` from `pool`; resume will call fn(arg) on it. 0 or -ENOMEM. */
+int rill__coro_init(struct rill__coro *coro, struct rill__stack_pool *pool, uint32_t kind,
+                    void (*fn)(void *arg), void *arg);
+/* Run `coro` until it suspends or its function returns (then `finished` is set). */
+void rill__coro_resume(struct rill__coro *coro);
+/* Give control back to who resumed the running coroutine. */
+void rill__coro_suspend(void);
+/* Give the stack back; the coroutine has finished or never ran. */
+void rill__coro_fini(struct rill__coro *coro, struct rill__stack_pool *pool);
+/* The coroutine that runs in this thread; NULL: the thread's own stack. */
+struct rill__coro *rill__coro_running(void);
+
+/* Report overflows of coroutine stacks of this thread: name, place and a backtrace on standard
+ * error, then the death that was due. 0, or -ENOMEM: no memory for a signal stack. */
+int rill__coro_watch_overflow(void);
+/* Give this thread's signal stack back. */
+void rill__coro_unwatch_overflow(void);

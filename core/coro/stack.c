@@ -1,0 +1,200 @@
+/* stack.c - slabs of stacks, guards, the hot pool.
+ *
+ * A slab is one mapping of 256 slots (fewer for large classes), reserved without memory behind it.
+ * Guards: MADV_GUARD_INSTALL (kernel 6.13) costs no mapping of its own. Where it is missing, the
+ * first 16,000 stacks get PROT_NONE guards, which cost two mappings each of vm.max_map_count; above
+ * that a canary at the lowest octets is checked when the stack is given back. Build flags make the
+ * compiler touch every page on the way down, so no frame can step over a guard. */
+#include "core/coro/stack.h"
+
+#include "core/base/check.h"
+#include "core/coro/sanitizer.h"
+
+#include <rill/mem.h>
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* kernel 6.13; delete when the C library's headers have it */
+#endif
+
+enum {
+    guard_size = 64 << 10,
+    mapped_guards_max = 16000,
+    colours = 16,
+    colour_step = 128,
+    hot_least = 1024, /* stacks that keep their pages */
+};
+
+static const size_t class_sizes[RILL__STACK_CLASSES] = { 64 << 10, 256 << 10, 1 << 20, 8 << 20 };
+static const uint32_t slab_slots[RILL__STACK_CLASSES] = { 256, 64, 16, 4 };
+static const uint64_t canary = 0x7269636865726520;
+
+struct rill__stack_slab {
+    struct rill__stack_slab *next;
+    char *memory;
+    size_t size;
+};
+
+int rill__stack_class(size_t size)
+{
+    for (int kind = 0; kind < RILL__STACK_CLASSES; kind++)
+        if (size <= class_sizes[kind])
+            return kind;
+    return -1;
+}
+
+size_t rill__stack_size(uint32_t kind)
+{
+    return class_sizes[kind];
+}
+
+static int install_guard(struct rill__stack_pool *pool, char *at)
+{
+    if (!pool->probed) {
+        pool->probed = true;
+        pool->guard_pages = madvise(at, guard_size, MADV_GUARD_INSTALL) == 0;
+    }
+    if (pool->guard_pages)
+        return madvise(at, guard_size, MADV_GUARD_INSTALL) == 0 ? 0 : -ENOMEM;
+    if (pool->mapped_guards >= mapped_guards_max) {
+        memcpy(at + guard_size, &canary, sizeof canary);
+        return 0;
+    }
+    if (mprotect(at, guard_size, PROT_NONE) < 0)
+        return -ENOMEM;
+    pool->mapped_guards++;
+    return 0;
+}
+
+static int install_guards(struct rill__stack_pool *pool, char *memory, size_t stride, uint32_t slots)
+{
+    for (uint32_t slot = 0; slot < slots; slot++)
+        if (install_guard(pool, memory + slot * stride) < 0)
+            return -ENOMEM;
+    return 0;
+}
+
+/* Put the stacks of a new slab at the cold end, the first slot to be taken first. The caller has
+ * made room. */
+static void add_free(struct rill__stack_class *class, char *memory, uint32_t kind, uint32_t slots)
+{
+    size_t stride = guard_size + class_sizes[kind];
+    memmove(class->free + slots, class->free, class->free_count * sizeof *class->free);
+    for (uint32_t slot = 0; slot < slots; slot++)
+        class->free[slots - 1 - slot] =
+            (struct rill__stack){ memory + slot * stride + guard_size, kind, slot };
+    class->free_count += slots;
+    class->cold += slots;
+    class->room += slots;
+}
+
+static int add_slab(struct rill__stack_pool *pool, uint32_t kind)
+{
+    struct rill__stack_class *class = &pool->classes[kind];
+    size_t stride = guard_size + class_sizes[kind];
+    uint32_t slots = slab_slots[kind];
+    struct rill__stack_slab *slab = rill_alloc(sizeof *slab);
+    if (slab == NULL)
+        return -ENOMEM;
+    struct rill__stack *free = rill_resize(class->free, (class->room + slots) * sizeof *free);
+    if (free == NULL)
+        goto fail_slab;
+    class->free = free;
+    slab->size = stride * slots;
+    slab->memory = mmap(NULL, slab->size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (slab->memory == MAP_FAILED)
+        goto fail_slab;
+    madvise(slab->memory, slab->size, MADV_NOHUGEPAGE);
+    if (install_guards(pool, slab->memory, stride, slots) < 0)
+        goto fail_mapping;
+#ifdef WITH_ASAN
+    __lsan_register_root_region(slab->memory, slab->size);
+#endif
+    add_free(class, slab->memory, kind, slots);
+    slab->next = pool->slabs;
+    pool->slabs = slab;
+    return 0;
+
+fail_mapping:
+    munmap(slab->memory, slab->size);
+fail_slab:
+    rill_free(slab);
+    return -ENOMEM;
+}
+
+int rill__stack_take(struct rill__stack_pool *pool, uint32_t kind, struct rill__stack *ret_stack)
+{
+    struct rill__stack_class *class = &pool->classes[kind];
+    if (class->free_count == 0 && add_slab(pool, kind) < 0)
+        return -ENOMEM;
+    *ret_stack = class->free[--class->free_count];
+    if (class->cold > class->free_count)
+        class->cold = class->free_count;
+    if (++class->used > class->used_high)
+        class->used_high = class->used;
+#ifdef WITH_ASAN
+    __asan_unpoison_memory_region(ret_stack->base, class_sizes[kind]);
+#endif
+    return 0;
+}
+
+void rill__stack_give(struct rill__stack_pool *pool, struct rill__stack stack)
+{
+    struct rill__stack_class *class = &pool->classes[stack.kind];
+    if (__builtin_expect(pool->mapped_guards >= mapped_guards_max, 0)) {
+        uint64_t low;
+        memcpy(&low, stack.base, sizeof low);
+        CHECK(low == canary || low == 0); /* a task has used its whole stack and more */
+    }
+    CHECK_SLOW(class->free_count < class->room);
+    class->free[class->free_count++] = stack;
+    class->used--;
+}
+
+char *rill__stack_top(struct rill__stack stack)
+{
+    return stack.base + class_sizes[stack.kind] - stack.slot % colours * colour_step;
+}
+
+bool rill__stack_in_guard(struct rill__stack stack, const void *address)
+{
+    const char *at = address;
+    return stack.base != NULL && at < stack.base && at >= stack.base - guard_size;
+}
+
+size_t rill__stack_trim(struct rill__stack_pool *pool, size_t most)
+{
+    size_t done = 0;
+    for (uint32_t kind = 0; kind < RILL__STACK_CLASSES; kind++) {
+        struct rill__stack_class *class = &pool->classes[kind];
+        size_t keep = class->used_high / 4 > hot_least ? class->used_high / 4 : hot_least;
+        while (done < most && class->cold + keep < class->free_count) {
+            madvise(class->free[class->cold++].base, class_sizes[kind], MADV_DONTNEED);
+            done++;
+        }
+    }
+    return done;
+}
+
+void rill__stack_pool_fini(struct rill__stack_pool *pool)
+{
+    for (uint32_t kind = 0; kind < RILL__STACK_CLASSES; kind++) {
+        CHECK(pool->classes[kind].used == 0);
+        rill_free(pool->classes[kind].free);
+    }
+    while (pool->slabs != NULL) {
+        struct rill__stack_slab *slab = pool->slabs;
+        pool->slabs = slab->next;
+#ifdef WITH_ASAN
+        __lsan_unregister_root_region(slab->memory, slab->size);
+        __asan_unpoison_memory_region(slab->memory, slab->size);
+#endif
+        munmap(slab->memory, slab->size);
+        rill_free(slab);
+    }
+    memset(pool, 0, sizeof *pool);
+}
