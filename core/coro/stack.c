@@ -69,7 +69,8 @@ static int install_guard(struct rill__stack_pool *pool, char *at)
     return 0;
 }
 
-static int install_guards(struct rill__stack_pool *pool, char *memory, size_t stride, uint32_t slots)
+static int install_guards(struct rill__stack_pool *pool, char *memory, size_t stride,
+                          uint32_t slots)
 {
     for (uint32_t slot = 0; slot < slots; slot++)
         if (install_guard(pool, memory + slot * stride) < 0)

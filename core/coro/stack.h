@@ -14,9 +14,9 @@
 enum { RILL__STACK_CLASSES = 4 };
 
 struct rill__stack {
-    char *base;      /* lowest usable octet; NULL: no stack */
-    uint32_t kind;   /* size class */
-    uint32_t slot;   /* within its slab: colours the top */
+    char *base;    /* lowest usable octet; NULL: no stack */
+    uint32_t kind; /* size class */
+    uint32_t slot; /* within its slab: colours the top */
 };
 
 struct rill__stack_class {

@@ -1,0 +1,42 @@
+/* backend.h - the narrow waist: what a loop asks of the ring, or of a simulator in its place.
+ *
+ * All kernel I/O of a loop, its clock and its randomness pass these calls. A backend belongs to one
+ * loop and one thread. */
+#pragma once
+
+#include <stddef.h>
+
+#include "core/op/op.h"
+
+#include <rill/time.h>
+
+struct rill__counters {
+    uint64_t enters, submitted, completions, overflows, enobufs, settled, wakes;
+};
+
+struct rill__backend {
+    const struct rill__backend_ops *ops;
+    struct rill__counters counters;
+};
+
+struct rill__backend_ops {
+    /* Start an asynchronous op; its completions come from wait. 0; -ENOMEM. A full queue is not an
+     * error: the op starts a little later, in order. */
+    int (*submit)(struct rill__backend *backend, struct rill__op *op);
+    /* Ask an op in flight to end soon. Never fails; the final completion still comes from wait. */
+    void (*cancel)(struct rill__backend *backend, struct rill__op *op);
+    /* Carry out an op of the second kind now: the result. */
+    int (*call)(struct rill__backend *backend, struct rill__op *op);
+    /* Submit what is queued, take what has completed and call `done` for it. Sleeps until the first
+     * completion or `deadline`; a deadline of 0 does not sleep. 0, or -errno when the ring is lost. */
+    int (*wait)(struct rill__backend *backend, rill_time deadline);
+    /* Whether wait would have something to do without sleeping. */
+    bool (*pending)(struct rill__backend *backend);
+    /* Give a receive buffer back. */
+    void (*give_back)(struct rill__backend *backend, uint16_t buffer);
+    rill_time (*now)(struct rill__backend *backend);
+    rill_time (*wall_clock)(struct rill__backend *backend);
+    void (*random)(struct rill__backend *backend, void *memory, size_t size);
+    /* No op is in flight any more. */
+    void (*free)(struct rill__backend *backend);
+};

@@ -1,0 +1,109 @@
+/* probe.c - what this kernel can do, tried and not guessed, and the exact cause when there is no ring.
+ *
+ * The text is kept per thread for rill_ring_problem; nothing is printed here. */
+#include "core/ring/probe.h"
+
+#include "core/ring/uapi.h"
+
+#include <rill/loop.h>
+#include <rill/text.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static _Thread_local char problem[256];
+
+/* The value of kernel.io_uring_disabled: '0', '1', '2', or 0 if there is no such setting. */
+static char disabled_setting(void)
+{
+    char value = 0;
+    int fd = open("/proc/sys/kernel/io_uring_disabled", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    if (read(fd, &value, 1) != 1)
+        value = 0;
+    close(fd);
+    return value;
+}
+
+static void explain_refusal(rill_text *text)
+{
+    char setting = disabled_setting();
+    if (setting == '1' || setting == '2')
+        rill_text_fmt(
+            text, "kernel.io_uring_disabled is %c: set it to 0, or to 1 with kernel.io_uring_group",
+            setting);
+    else
+        rill_text_fmt(text, "The sysctl allows it, so a seccomp filter (container profile) forbids "
+                            "io_uring_setup");
+}
+
+static void explain_memory(rill_text *text, unsigned cq_entries)
+{
+    struct rlimit limit = { 0 };
+    getrlimit(RLIMIT_MEMLOCK, &limit);
+    unsigned long need = (cq_entries * 16UL + 256 * 64UL + (64UL << 10)) >> 10;
+    if (limit.rlim_cur == RLIM_INFINITY)
+        rill_text_fmt(text, "The machine has no memory for a ring");
+    else
+        rill_text_fmt(text,
+                      "RLIMIT_MEMLOCK is %luk for all rings of this user together, one ring needs "
+                      "about %luk: raise it (LimitMEMLOCK, ulimit -l)",
+                      (unsigned long)(limit.rlim_cur >> 10), need);
+}
+
+void rill__probe_failed(int error, unsigned cq_entries)
+{
+    rill_text text = { problem, sizeof problem, 0, false };
+    rill_text_fmt(&text, "cannot create an io_uring: %s. ", rill_errname(error));
+    switch (error) {
+    case -EPERM:
+    case -EACCES: explain_refusal(&text); break;
+    case -ENOSYS:
+        rill_text_fmt(&text, "The kernel lacks io_uring or a seccomp filter hides it");
+        break;
+    case -ENOMEM: explain_memory(&text, cq_entries); break;
+    case -EINVAL: rill_text_fmt(&text, "The kernel is older than 6.1"); break;
+    case -EMFILE:
+    case -ENFILE: rill_text_fmt(&text, "No descriptor is left: raise LimitNOFILE"); break;
+    default: rill_text_fmt(&text, "%s", rill_strerror(error)); break;
+    }
+    rill_text_end(&text);
+}
+
+void rill__probe_clear(void)
+{
+    problem[0] = 0;
+}
+
+const char *rill_ring_problem(void)
+{
+    return problem[0] != 0 ? problem : NULL;
+}
+
+int rill__probe_operations(struct io_uring *ring)
+{
+    static const int used[] = {
+        IORING_OP_ACCEPT,  IORING_OP_CONNECT,      IORING_OP_RECV,    IORING_OP_SEND,
+        IORING_OP_SENDMSG, IORING_OP_POLL_ADD,     IORING_OP_READ,    IORING_OP_WRITE,
+        IORING_OP_FSYNC,   IORING_OP_ASYNC_CANCEL, IORING_OP_OPENAT2,
+    };
+    struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+    if (probe == NULL) {
+        rill__probe_failed(-ENOMEM, 0);
+        return -ENOMEM;
+    }
+    int missing = -1;
+    for (size_t i = 0; i < sizeof used / sizeof *used; i++)
+        if (!io_uring_opcode_supported(probe, used[i]))
+            missing = used[i];
+    io_uring_free_probe(probe);
+    if (missing < 0)
+        return 0;
+    rill_text text = { problem, sizeof problem, 0, false };
+    rill_text_fmt(&text, "this kernel's io_uring lacks operation %d, which rill needs", missing);
+    rill_text_end(&text);
+    return -ENOSYS;
+}
