@@ -37,6 +37,10 @@ struct rill__backend_ops {
     rill_time (*now)(struct rill__backend *backend);
     rill_time (*wall_clock)(struct rill__backend *backend);
     void (*random)(struct rill__backend *backend, void *memory, size_t size);
-    /* No op is in flight any more. */
+    /* Ask everything in flight to end. */
+    void (*cancel_all)(struct rill__backend *backend);
+    /* Ops in flight. */
+    size_t (*in_flight)(const struct rill__backend *backend);
+    /* Nothing is in flight any more. */
     void (*free)(struct rill__backend *backend);
 };

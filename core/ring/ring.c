@@ -141,7 +141,7 @@ static void prepare(struct ring *ring, struct io_uring_sqe *sqe, struct rill__op
         io_uring_prep_recv_multishot(sqe, op->fd, NULL, 0, 0);
         sqe->flags |= IOSQE_BUFFER_SELECT;
         sqe->buf_group = RILL__BUF_GROUP;
-        sqe->ioprio |= op->flags;
+        sqe->ioprio |= (uint16_t)op->flags;
         break;
     case RILL__OP_SEND:
         io_uring_prep_send(sqe, op->fd, op->addr, op->size, (int)op->flags | MSG_NOSIGNAL);
@@ -425,6 +425,19 @@ static void ring_give_back(struct rill__backend *backend, uint16_t buffer)
     rill__bufs_give_back(&ring_of(backend)->bufs, buffer);
 }
 
+static void ring_cancel_all(struct rill__backend *backend)
+{
+    struct ring *ring = ring_of(backend);
+    for (uint32_t slot = 0; slot < ring->ops.size; slot++)
+        if (ring->ops.slots[slot].op != NULL)
+            ring_cancel(backend, ring->ops.slots[slot].op);
+}
+
+static size_t ring_in_flight(const struct rill__backend *backend)
+{
+    return container_of(backend, struct ring, backend)->ops.live;
+}
+
 static void ring_free(struct rill__backend *backend)
 {
     struct ring *ring = ring_of(backend);
@@ -444,6 +457,8 @@ static const struct rill__backend_ops ring_ops = {
     .now = ring_now,
     .wall_clock = ring_wall_clock,
     .random = ring_random,
+    .cancel_all = ring_cancel_all,
+    .in_flight = ring_in_flight,
     .free = ring_free,
 };
 

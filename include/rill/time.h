@@ -15,10 +15,10 @@ typedef int64_t rill_time;
 extern "C" {
 #endif
 
-/** The clock of the running loop, as read once at the start of this turn.
+/** The clock of the running loop.
  *  Returns: nanoseconds since an arbitrary point, never going back, virtual in the simulator; where
- *  no loop runs, the machine's monotonic clock.   Thread: any.
- *  Like: loop.time().   Since: 0.1 */
+ *           no loop runs, the machine's monotonic clock.
+ *  Thread: any.   Like: loop.time().   Since: 0.1 */
 RILL_API rill_time rill_now(void);
 
 /** `at` plus `span` without overflow.

@@ -1,0 +1,302 @@
+/* loop.c - one turn: run ready, submit, wait, reap, timers.
+ *
+ * MODEL. `ready` holds entries in the order in which they became ready. A turn takes those that are
+ * there at its begin, runs them in order, lets everybody who asked prepare their ops, enters the
+ * kernel once, and puts due timers behind what the completions made ready. What becomes ready in a
+ * turn runs in the next one, so no entry can starve the kernel and order follows cause.
+ *
+ * I1 Nothing runs inside the call that caused it: completions, timers and results only enqueue.
+ * I2 An entry is on at most one of `ready` and `turn`, at most once; it may be taken off both.
+ * I3 The loop sleeps in one place, in the backend's wait, with one deadline: the first timer's.
+ * I4 A loop with ready entries never sleeps; one without never spins.
+ *
+ * FAILURE. Running out of memory fails the call that needed it, never the loop. A lost ring ends
+ * the run with its error; the tasks stay as they are.
+ *
+ * WHY a list and not a ring buffer: entries must be removable (a scope left in the turn its deadline
+ * came) and making one ready must not be able to fail. */
+#include "core/loop/loop.h"
+
+#include <rill/mem.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+_Thread_local struct rill_loop *rill__loop_running;
+static _Thread_local struct rill_loop *own; /* this thread's loop, made on first use */
+
+enum { trim_most = 64 }; /* cold stacks given back per idle turn */
+
+rill_loop *rill_get_running_loop(void)
+{
+    return rill__loop_running;
+}
+
+rill_loop *rill_get_event_loop(void)
+{
+    if (rill__loop_running != NULL)
+        return rill__loop_running;
+    if (own == NULL && rill_loop_new(NULL, &own) == 0)
+        own->owned = true;
+    return own;
+}
+
+/* A child shares nothing with its parent's loop: no loop runs there. */
+static void forget_after_fork(void)
+{
+    rill__loop_running = NULL;
+    own = NULL;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, forget_after_fork);
+}
+
+static int check_opts(struct rill_loop_opts *opts)
+{
+    if (opts->sq_entries == 0)
+        opts->sq_entries = 256;
+    if (opts->cq_entries == 0)
+        opts->cq_entries = opts->sq_entries > 4096 ? opts->sq_entries : 4096;
+    if (opts->recv_buffers == 0)
+        opts->recv_buffers = 128;
+    if (opts->budget == 0)
+        opts->budget = 128;
+    bool fits = opts->sq_entries >= 8 && opts->sq_entries <= 32768 &&
+                opts->cq_entries >= opts->sq_entries && opts->recv_buffers >= 16 &&
+                opts->recv_buffers <= 4096;
+    return fits ? 0 : -EINVAL;
+}
+
+int rill_loop_new(const rill_loop_opts *opts, rill_loop **ret_loop)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    rill_loop_opts checked = { 0 };
+    if (opts != NULL)
+        checked = *opts;
+    int r = check_opts(&checked);
+    if (r < 0)
+        return r;
+    rill_loop *loop = rill_alloc_zero(1, sizeof *loop);
+    if (loop == NULL)
+        return -ENOMEM;
+    loop->opts = checked;
+    list_init(&loop->ready);
+    list_init(&loop->turn);
+    list_init(&loop->prepare);
+    list_init(&loop->tasks);
+    r = rill__wake_init(loop);
+    if (r < 0) {
+        rill_free(loop);
+        return r;
+    }
+    pthread_once(&once, watch_forks);
+    *ret_loop = loop;
+    return 0;
+}
+
+rill_time rill__loop_now(const struct rill_loop *loop)
+{
+    struct timespec at;
+    if (loop != NULL && loop->backend != NULL)
+        return loop->backend->ops->now(loop->backend);
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return RILL_SEC(at.tv_sec) + at.tv_nsec;
+}
+
+rill_time rill_now(void)
+{
+    return rill__loop_now(rill__loop_running);
+}
+
+rill_time rill_wall_clock(void)
+{
+    struct rill_loop *loop = rill__loop_running;
+    struct timespec at;
+    if (loop == NULL) {
+        clock_gettime(CLOCK_REALTIME, &at);
+        return RILL_SEC(at.tv_sec) + at.tv_nsec;
+    }
+    if (loop->wall == 0)
+        loop->wall = loop->backend->ops->wall_clock(loop->backend);
+    return loop->wall;
+}
+
+/* --- A turn. --- */
+
+static void run_ready(struct rill_loop *loop)
+{
+    struct list *node;
+    list_splice(&loop->turn, &loop->ready);
+    while ((node = list_pop_front(&loop->turn)) != NULL) {
+        struct rill__ready *ready = container_of(node, struct rill__ready, link);
+        ready->run(ready);
+    }
+}
+
+static void run_prepare(struct rill_loop *loop)
+{
+    struct list *node;
+    while ((node = list_pop_front(&loop->prepare)) != NULL) {
+        struct rill__prepare *prepare = container_of(node, struct rill__prepare, link);
+        prepare->run(prepare);
+    }
+}
+
+static void fire_timers(struct rill_loop *loop)
+{
+    struct heap_node *node = heap_first(&loop->timers);
+    if (node == NULL)
+        return;
+    rill_time now = rill__loop_now(loop);
+    for (; node != NULL && node->key <= now; node = heap_first(&loop->timers)) {
+        heap_remove(&loop->timers, node);
+        rill__loop_ready(loop, container_of(node, struct rill__timer, node)->ready);
+    }
+}
+
+static rill_time next_deadline(struct rill_loop *loop)
+{
+    struct heap_node *node = heap_first(&loop->timers);
+    if (!list_is_empty(&loop->ready) || loop->stopping)
+        return 0;
+    if (node == NULL)
+        return RILL_FOREVER;
+    return node->key > 0 ? node->key : 0;
+}
+
+static int turn(struct rill_loop *loop)
+{
+    run_ready(loop);
+    run_prepare(loop);
+    rill_time deadline = next_deadline(loop);
+    if (deadline != 0)
+        rill__stack_trim(&loop->stacks, trim_most);
+    int r = loop->backend->ops->wait(loop->backend, deadline);
+    loop->wall = 0;
+    fire_timers(loop);
+    return r;
+}
+
+/* --- Run, stop, free. --- */
+
+/* A peer that hangs up must be an error code, not the end of the process. */
+static void ignore_sigpipe(void)
+{
+    struct sigaction now;
+    if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL) {
+        now.sa_handler = SIG_IGN;
+        sigaction(SIGPIPE, &now, NULL);
+    }
+}
+
+static int first_run(struct rill_loop *loop)
+{
+    int r = rill__coro_watch_overflow();
+    if (r < 0)
+        return r;
+    ignore_sigpipe();
+    r = rill__backend_new(&loop->opts, &loop->backend);
+    return r < 0 ? r : rill__wake_start(loop);
+}
+
+int rill__loop_run(struct rill_loop *loop)
+{
+    int r = 0;
+    if (rill__loop_running != NULL || loop->running)
+        return -EBUSY;
+    if (loop->backend == NULL)
+        r = first_run(loop);
+    if (r < 0)
+        return r;
+    rill__loop_running = loop;
+    loop->running = true;
+    do
+        r = turn(loop);
+    while (r == 0 && !loop->stopping);
+    loop->stopping = false;
+    loop->running = false;
+    rill__loop_running = NULL;
+    return r;
+}
+
+int rill_run_forever(rill_loop *loop)
+{
+    return rill__loop_run(loop);
+}
+
+void rill_loop_stop(rill_loop *loop)
+{
+    loop->stopping = true;
+}
+
+bool rill_loop_is_running(const rill_loop *loop)
+{
+    return loop->running;
+}
+
+static void end_ops(struct rill_loop *loop)
+{
+    struct rill__backend *backend = loop->backend;
+    rill__loop_running = loop;
+    backend->ops->cancel_all(backend);
+    while (backend->ops->in_flight(backend) > 0) {
+        if (backend->ops->wait(backend, RILL_FOREVER) < 0)
+            break;
+        run_ready(loop);
+        run_prepare(loop);
+        backend->ops->cancel_all(backend); /* what was submitted by what just ran */
+    }
+    run_ready(loop);
+    rill__loop_running = NULL;
+}
+
+void rill__loop_free(struct rill_loop *loop)
+{
+    rill__wake_close(loop);
+    if (loop->backend != NULL) {
+        end_ops(loop);
+        loop->backend->ops->free(loop->backend);
+    }
+    rill__wake_fini(loop);
+    rill__calls_fini(loop);
+    heap_fini(&loop->timers);
+    rill__stack_pool_fini(&loop->stacks);
+    rill__coro_unwatch_overflow();
+    if (own == loop)
+        own = NULL;
+    rill_free(loop);
+}
+
+/* --- Errors that nobody took. --- */
+
+void rill_loop_set_error_handler(rill_loop *loop, rill_error_fn *fn, void *arg)
+{
+    loop->error_fn = fn;
+    loop->error_arg = arg;
+}
+
+static void print_error(const char *message, struct rill_future *future)
+{
+    char what[256] = "";
+    if (future != NULL)
+        rill_repr(future, what, sizeof what);
+    fprintf(stderr, "rill: %s%s%s\n", message, future != NULL ? ": " : "", what);
+}
+
+void rill__loop_report(struct rill_loop *loop, const char *message, struct rill_future *future)
+{
+    rill_error_fn *fn = loop->error_fn;
+    if (fn == NULL) {
+        print_error(message, future);
+        return;
+    }
+    loop->error_fn = NULL; /* an error in the handler goes to the default one */
+    fn(loop, message, future, loop->error_arg);
+    if (loop->error_fn == NULL)
+        loop->error_fn = fn;
+}

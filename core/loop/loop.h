@@ -1,0 +1,119 @@
+/* loop.h - the event loop: ready queue, timers, one turn.
+ *
+ * The loop runs entries. An entry is embedded in whatever becomes ready: a task, a callback, a
+ * scope whose deadline came. Being on the queue twice is impossible, so a task woken twice in a
+ * turn runs once. */
+#pragma once
+
+#include <pthread.h>
+
+#include "core/base/heap.h"
+#include "core/base/list.h"
+#include "core/coro/coro.h"
+#include "core/op/backend.h"
+
+#include <rill/loop.h>
+
+/* Something to run in the next turn. */
+struct rill__ready {
+    struct list link;
+    void (*run)(struct rill__ready *ready);
+};
+
+/* A point in time at which `ready` is put on the queue. */
+struct rill__timer {
+    struct heap_node node;
+    struct rill__ready *ready;
+};
+
+/* Something to do before the kernel is entered next; one place gathers what a turn produced. */
+struct rill__prepare {
+    struct list link;
+    void (*run)(struct rill__prepare *prepare);
+};
+
+/* Calls from other threads. */
+struct rill__wake {
+    pthread_mutex_t mutex; /* guards `calls` and `closed` */
+    struct list calls;
+    bool closed;
+    int fd; /* eventfd */
+    uint64_t count; /* what the read of `fd` brings */
+    struct rill__op op;
+};
+
+struct rill_loop {
+    struct rill__backend *backend; /* NULL until the loop first runs */
+    struct rill_future *current;   /* the task that runs */
+    struct list ready, turn;       /* next turn's entries; what is left of this turn's */
+    struct list prepare;
+    struct heap timers;
+    struct rill__stack_pool stacks;
+    rill_time wall; /* wall clock as read in this turn; 0: not read */
+    unsigned budget_left; /* awaits that need not wait, left to the running task */
+    bool running, stopping, closing, owned; /* owned: by the thread that made it on first use */
+
+    /* The tasks that have not ended, and how many were ever made. Written by task.c. */
+    struct list tasks;
+    uint64_t tasks_made;
+
+    struct rill__call_entry *calls_free, *calls_all; /* handles' entries; never freed before the loop */
+    struct rill__wake wake;
+    rill_error_fn *error_fn;
+    void *error_arg;
+    struct rill_loop_opts opts;
+};
+
+/* The loop that runs in this thread, or NULL. */
+extern _Thread_local struct rill_loop *rill__loop_running;
+
+/* The ring, or what stands in its place; defined by run.c, the one file that sees the backends. */
+int rill__backend_new(const struct rill_loop_opts *opts, struct rill__backend **ret_backend);
+
+/* Run turns until rill_loop_stop. 0; -EBUSY; -ESHUTDOWN; why there is no ring. */
+int rill__loop_run(struct rill_loop *loop);
+/* Tell the error handler. */
+void rill__loop_report(struct rill_loop *loop, const char *message, struct rill_future *future);
+/* Cancel all ops, take every final completion and free the loop; no task is left. */
+void rill__loop_free(struct rill_loop *loop);
+
+/* Put `ready` on the queue for the next turn, unless it is on it. */
+static inline void rill__loop_ready(struct rill_loop *loop, struct rill__ready *ready)
+{
+    if (!list_is_linked(&ready->link))
+        list_push_back(&loop->ready, &ready->link);
+}
+
+static inline void rill__loop_unready(struct rill__ready *ready)
+{
+    list_remove(&ready->link);
+}
+
+static inline void rill__loop_prepare(struct rill_loop *loop, struct rill__prepare *prepare)
+{
+    if (!list_is_linked(&prepare->link))
+        list_push_back(&loop->prepare, &prepare->link);
+}
+
+/* Arm `timer`. 0 or -ENOMEM. */
+static inline int rill__timer_start(struct rill_loop *loop, struct rill__timer *timer, rill_time at)
+{
+    return heap_insert(&loop->timers, &timer->node, at);
+}
+
+/* Disarm `timer`, also if its entry is already on the queue. */
+static inline void rill__timer_stop(struct rill_loop *loop, struct rill__timer *timer)
+{
+    heap_remove(&loop->timers, &timer->node);
+}
+
+/* Now, not as of the turn's begin: a timer armed late in a long step must not fire early. */
+rill_time rill__loop_now(const struct rill_loop *loop);
+
+int rill__wake_init(struct rill_loop *loop);
+/* Begin to listen for other threads; the loop has its backend. 0 or -ENOMEM. */
+int rill__wake_start(struct rill_loop *loop);
+/* Refuse further calls; those that came still run. */
+void rill__wake_close(struct rill_loop *loop);
+void rill__wake_fini(struct rill_loop *loop);
+void rill__calls_fini(struct rill_loop *loop);
