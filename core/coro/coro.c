@@ -95,8 +95,8 @@ static void *first_context(struct rill__coro *coro)
 {
     void **sp = (void **)(void *)rill__stack_top(coro->stack);
 #if defined(__x86_64__)
-    sp -= 8; /* r15 r14 r13 r12 rbx rbp rip, and one word that keeps the entry's frame aligned */
-    memset(sp, 0, 8 * sizeof *sp);
+    sp -= 9; /* r15 r14 r13 r12 rbx rbp rip, and two words that end the chain of frames */
+    memset(sp, 0, 9 * sizeof *sp);
     sp[3] = coro;
     sp[6] = (void *)rill__coro_entry;
 #elif defined(__aarch64__)

@@ -17,6 +17,9 @@
  * came) and making one ready must not be able to fail. */
 #include "core/loop/loop.h"
 
+#include "core/loop/chunk.h"
+
+#include <rill/future.h>
 #include <rill/mem.h>
 
 #include <errno.h>
@@ -239,6 +242,14 @@ bool rill_loop_is_running(const rill_loop *loop)
     return loop->running;
 }
 
+void rill__loop_run_entries(struct rill_loop *loop)
+{
+    rill__loop_running = loop;
+    while (!list_is_empty(&loop->ready))
+        run_ready(loop);
+    rill__loop_running = NULL;
+}
+
 static void end_ops(struct rill_loop *loop)
 {
     struct rill__backend *backend = loop->backend;
@@ -251,8 +262,8 @@ static void end_ops(struct rill_loop *loop)
         run_prepare(loop);
         backend->ops->cancel_all(backend); /* what was submitted by what just ran */
     }
-    run_ready(loop);
     rill__loop_running = NULL;
+    rill__loop_run_entries(loop);
 }
 
 void rill__loop_free(struct rill_loop *loop)
@@ -264,6 +275,7 @@ void rill__loop_free(struct rill_loop *loop)
     }
     rill__wake_fini(loop);
     rill__calls_fini(loop);
+    rill__chunks_fini(loop);
     heap_fini(&loop->timers);
     rill__stack_pool_fini(&loop->stacks);
     rill__coro_unwatch_overflow();

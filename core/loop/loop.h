@@ -37,7 +37,7 @@ struct rill__wake {
     pthread_mutex_t mutex; /* guards `calls` and `closed` */
     struct list calls;
     bool closed;
-    int fd; /* eventfd */
+    int fd;         /* eventfd */
     uint64_t count; /* what the read of `fd` brings */
     struct rill__op op;
 };
@@ -45,11 +45,13 @@ struct rill__wake {
 struct rill_loop {
     struct rill__backend *backend; /* NULL until the loop first runs */
     struct rill_future *current;   /* the task that runs */
+    struct rill_future *main;      /* of rill_run: the one that SIGINT cancels */
+    volatile bool interrupted;     /* SIGINT came; written by the signal handler */
     struct list ready, turn;       /* next turn's entries; what is left of this turn's */
     struct list prepare;
     struct heap timers;
     struct rill__stack_pool stacks;
-    rill_time wall; /* wall clock as read in this turn; 0: not read */
+    rill_time wall;       /* wall clock as read in this turn; 0: not read */
     unsigned budget_left; /* awaits that need not wait, left to the running task */
     bool running, stopping, closing, owned; /* owned: by the thread that made it on first use */
 
@@ -57,7 +59,10 @@ struct rill_loop {
     struct list tasks;
     uint64_t tasks_made;
 
-    struct rill__call_entry *calls_free, *calls_all; /* handles' entries; never freed before the loop */
+    struct rill__call_entry *calls_free,
+        *calls_all;             /* handles' entries; never freed before the loop */
+    struct rill__chunk *chunks; /* free send blocks */
+    unsigned chunks_kept;
     struct rill__wake wake;
     rill_error_fn *error_fn;
     void *error_arg;
@@ -72,6 +77,8 @@ int rill__backend_new(const struct rill_loop_opts *opts, struct rill__backend **
 
 /* Run turns until rill_loop_stop. 0; -EBUSY; -ESHUTDOWN; why there is no ring. */
 int rill__loop_run(struct rill_loop *loop);
+/* Run what is ready until nothing is, without the kernel. */
+void rill__loop_run_entries(struct rill_loop *loop);
 /* Tell the error handler. */
 void rill__loop_report(struct rill_loop *loop, const char *message, struct rill_future *future);
 /* Cancel all ops, take every final completion and free the loop; no task is left. */
@@ -111,6 +118,8 @@ static inline void rill__timer_stop(struct rill_loop *loop, struct rill__timer *
 rill_time rill__loop_now(const struct rill_loop *loop);
 
 int rill__wake_init(struct rill_loop *loop);
+/* Wake the loop from a signal handler. */
+void rill__wake_signal(struct rill_loop *loop);
 /* Begin to listen for other threads; the loop has its backend. 0 or -ENOMEM. */
 int rill__wake_start(struct rill_loop *loop);
 /* Refuse further calls; those that came still run. */

@@ -4,6 +4,7 @@
  * once per call that finds the list empty; the loop takes the whole list after each read. */
 #include "core/loop/loop.h"
 
+#include <rill/future.h>
 #include <rill/mem.h>
 
 #include <errno.h>
@@ -36,13 +37,17 @@ static void on_wake(struct rill__op *op, int result, unsigned flags)
     (void)flags;
     loop->backend->counters.wakes++;
     take_calls(loop);
+    if (loop->interrupted && loop->main != NULL) {
+        rill_cancel(loop->main, "SIGINT");
+        loop->main = NULL;
+    }
     if (result >= 0 && !loop->wake.closed)
         (void)loop->backend->ops->submit(loop->backend, op); /* the slot just freed is there */
 }
 
 int rill__wake_init(struct rill_loop *loop)
 {
-    loop->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    loop->wake.fd = eventfd(0, EFD_CLOEXEC);
     if (loop->wake.fd < 0)
         return -errno;
     list_init(&loop->wake.calls);
@@ -63,9 +68,15 @@ int rill__wake_start(struct rill_loop *loop)
     return loop->backend->ops->submit(loop->backend, &loop->wake.op);
 }
 
-int rill_call_soon_threadsafe(rill_loop *loop, rill_call_fn *fn, void *arg)
+void rill__wake_signal(struct rill_loop *loop)
 {
     static const uint64_t one = 1;
+    ssize_t ignored = write(loop->wake.fd, &one, sizeof one);
+    (void)ignored;
+}
+
+int rill_call_soon_threadsafe(rill_loop *loop, rill_call_fn *fn, void *arg)
+{
     struct call *call = rill_alloc_zero(1, sizeof *call);
     if (call == NULL)
         return -ENOMEM;
@@ -76,10 +87,8 @@ int rill_call_soon_threadsafe(rill_loop *loop, rill_call_fn *fn, void *arg)
     bool closed = loop->wake.closed, first = list_is_empty(&loop->wake.calls);
     if (!closed)
         list_push_back(&loop->wake.calls, &call->ready.link);
-    if (!closed && first) {
-        ssize_t ignored = write(loop->wake.fd, &one, sizeof one); /* full means: already woken */
-        (void)ignored;
-    }
+    if (!closed && first)
+        rill__wake_signal(loop);
     pthread_mutex_unlock(&loop->wake.mutex);
     if (!closed)
         return 0;

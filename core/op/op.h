@@ -25,6 +25,7 @@ enum rill__op_kind {
     RILL__OP_FSYNC,       /* fd, flags: IORING_FSYNC_* */
     RILL__OP_OPENAT2,     /* fd = directory, addr = path, offset = open_how */
     /* Carried out at once by `call`; they pass the same waist so that faults and simulators see them. */
+    RILL__OP_SEND_MORE,      /* fd, addr, size: what fits now; more follows at once */
     RILL__OP_SENDFILE,       /* fd = socket, flags = file, offset, size */
     RILL__OP_SHUTDOWN,       /* fd, flags = how */
     RILL__OP_FSTAT,          /* fd, addr = stat */
@@ -35,6 +36,7 @@ enum rill__op_kind {
     RILL__OP_LISTEN,         /* fd, flags = backlog */
     RILL__OP_SETSOCKOPT,     /* fd, flags = level, offset = name, addr, size */
     RILL__OP_GETSOCKNAME,    /* fd, addr = rill_addr */
+    RILL__OP_GETPEERNAME,    /* fd, addr = rill_addr */
 };
 
 enum {

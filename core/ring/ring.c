@@ -240,6 +240,8 @@ static ssize_t plain_call(struct rill__op *op)
     off_t at = (off_t)op->offset;
     rill_addr *name = op->addr;
     switch ((enum rill__op_kind)op->kind) {
+    case RILL__OP_SEND_MORE:
+        return send(op->fd, op->addr, op->size, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE);
     case RILL__OP_SENDFILE: return sendfile(op->fd, (int)op->flags, &at, op->size);
     case RILL__OP_SHUTDOWN: return shutdown(op->fd, (int)op->flags);
     case RILL__OP_FSTAT: return fstat(op->fd, op->addr);
@@ -253,6 +255,9 @@ static ssize_t plain_call(struct rill__op *op)
     case RILL__OP_GETSOCKNAME:
         name->length = sizeof name->un;
         return getsockname(op->fd, &name->any, &name->length);
+    case RILL__OP_GETPEERNAME:
+        name->length = sizeof name->un;
+        return getpeername(op->fd, &name->any, &name->length);
     default: CHECK(!"an op that is submitted"); return -1;
     }
 }

@@ -1,6 +1,7 @@
 /* base.h - what every public header builds on: marks, version, error names. */
 #pragma once
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

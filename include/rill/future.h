@@ -33,7 +33,6 @@ typedef struct rill_err {
     const char *where;           /* "file:line" of the one who failed, or NULL */
     const char *msg;             /* what rill_fail or rill_cancel was given, or NULL */
     const struct rill_err *next; /* the next error of a group, in order of occurrence */
-    const struct rill_err *sub;  /* the errors of a group that failed inside this one */
 } rill_err;
 
 #ifdef __cplusplus

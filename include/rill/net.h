@@ -32,6 +32,15 @@ typedef struct rill_addr {
     socklen_t length; /* octets of the union in use */
 } rill_addr;
 
+/* All zero: the defaults. */
+typedef struct rill_listen_opts {
+    int backlog; /* 4096 */
+    bool
+        reuse_port; /* several sockets share the address, the kernel spreads connections over them */
+} rill_listen_opts;
+
+typedef struct rill_listener rill_listener;
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -61,6 +70,45 @@ RILL_API bool rill_addr_equal(const rill_addr *a, const rill_addr *b);
 /** The port of an address, in the machine's order.
  *  Returns: 0 to 65535; 0 for a Unix address or none.   Thread: any.   Since: 0.1 */
 RILL_API unsigned rill_addr_port(const rill_addr *addr);
+
+/** The local address of a socket.
+ *  Returns: 0 and the address; as getsockname(2); -ESRCH (no loop runs).   Suspends: no.   Since: 0.1 */
+RILL_API int rill_socket_name(int fd, rill_addr *ret_addr);
+
+/** The address of the other side of a connected socket.
+ *  Returns: 0 and the address; as getpeername(2); -ESRCH (no loop runs).   Suspends: no.   Since: 0.1 */
+RILL_API int rill_socket_peer(int fd, rill_addr *ret_addr);
+
+/** A stream socket connected to `addr`, non-blocking, without Nagle's delay.
+ *  Returns: 0 and the descriptor; -ECANCELED; as socket(2) and connect(2).
+ *  Owns: gives the descriptor.   Suspends: yes.   Like: loop.sock_connect.   Since: 0.1 */
+RILL_API int rill_connect(const rill_addr *addr, int *ret_fd) RILL_SUSPENDS;
+
+/** A socket that listens at `addr`.   Args: `opts` may be NULL.
+ *  Returns: 0 and the descriptor; as socket(2), bind(2) and listen(2); -ESRCH (no loop runs).
+ *  Owns: gives the descriptor.   Suspends: no.   Since: 0.1 */
+RILL_API int rill_listen(const rill_addr *addr, const rill_listen_opts *opts, int *ret_fd);
+
+/** Start to accept connections at the listening socket `fd`.
+ *  Returns: 0 and the listener; -ENOMEM; -ESRCH (no loop runs).
+ *  Owns: takes `fd` (on failure it stays the caller's), gives the listener; rill_listener_close ends both.
+ *  Suspends: no.   Since: 0.1 */
+RILL_API int rill_listener_open(int fd, rill_listener **ret_listener);
+
+/** The next connection, in order of arrival, as a non-blocking descriptor.
+ *  Returns: 0 and the descriptor; -ECANCELED (no connection was taken); -ESHUTDOWN (stopped, and none is
+ *           left); -EBUSY (another task waits); -EMFILE, -ENFILE, -ENOMEM and other errors of accept(2):
+ *           told once, accepting goes on by itself after 100 ms.
+ *  Owns: gives the descriptor.   Suspends: while none is there.   Like: loop.sock_accept.   Since: 0.1 */
+RILL_API int rill_listener_accept(rill_listener *listener, int *ret_fd) RILL_SUSPENDS;
+
+/** Accept no more; what came before is still given by rill_listener_accept.
+ *  Returns: nothing.   Since: 0.1 */
+RILL_API void rill_listener_stop(rill_listener *listener);
+
+/** Stop, close what was not taken, and close the socket when the kernel has let go of it. No task may wait
+ *  in rill_listener_accept.   Returns: nothing.   Owns: takes it; NULL is fine.   Since: 0.1 */
+RILL_API void rill_listener_close(rill_listener *listener);
 
 #ifdef __cplusplus
 }

@@ -3,8 +3,8 @@
  * Reading: the kernel fills receive buffers ahead of the reader; rill_stream_peek shows them in place and
  * rill_stream_consume takes octets away, so that a parser never copies. Above the limit the stream stops
  * receiving until the reader catches up.
- * Writing: small writes are gathered and sent once a turn, large ones are sent from the caller's memory
- * without a copy; a write waits while more than the high-water mark is unsent, so memory is bounded.
+ * Writing: writes up to 4 KiB are gathered in a buffer of 16 KiB and sent once a turn, larger ones are sent
+ * from the caller's memory without a copy; a write waits while there is no room, so memory is bounded.
  *
  *     rill_span text;
  *     int rc;
@@ -26,9 +26,7 @@ struct iovec;
 
 /* All zero: the defaults. */
 typedef struct rill_stream_opts {
-    size_t read_limit;  /* octets received ahead of the reader before receiving pauses; 64 KiB */
-    size_t write_high;  /* octets unsent before a write waits; 64 KiB */
-    bool first_is_late; /* do not look for octets at once when the stream is made */
+    size_t read_limit; /* octets received ahead of the reader before receiving pauses; 64 KiB */
 } rill_stream_opts;
 
 #ifdef __cplusplus
@@ -85,7 +83,7 @@ RILL_API void rill_stream_on_peer_end(rill_stream *stream, void (*fn)(void *arg)
  *  Returns: `size` (or INT_MAX, if larger) once every octet is sent or in the stream's buffer; -ECANCELED;
  *           -EPIPE, -ECONNRESET (the connection is closed), or an earlier send error. *ret_taken (or NULL) is
  *           set in any case to the octets that are sent or buffered.
- *  Suspends: above the high-water mark, and for large writes until they are sent.
+ *  Suspends: while the buffer has no room, and above 4 KiB until it is sent.
  *  Like: StreamWriter.write and drain.   Since: 0.1 */
 RILL_API int rill_stream_write(rill_stream *stream, const void *buf, size_t size, size_t *ret_taken)
     RILL_SUSPENDS;

@@ -1,0 +1,12 @@
+/* io.h - submit, suspend, return the result: the one place where a task sleeps on an op. */
+#pragma once
+
+#include "core/task/task.h"
+
+/* Carry out the asynchronous `op` for the running task and return its result; kind and arguments
+ * are set. A request to cancel asks the kernel to stop the op; a result that wins is returned and
+ * the request stays pending. -ESRCH outside of tasks. */
+int rill__io(const struct rill__op *op) RILL_SUSPENDS;
+
+/* Carry out `op` at once, on the running loop or without one. */
+int rill__io_now(struct rill__op *op);

@@ -1,0 +1,200 @@
+/* listener.c - accepting: one multishot accept, a queue of what came, a pause when descriptors run out.
+ *
+ * The kernel goes on accepting while nobody waits here, so connections queue up in `fds`; the bound
+ * is the descriptor limit. At that limit the accept ends; it is armed again after a pause, never at
+ * once, and the waiting task is told. */
+#include "core/io/io.h"
+
+#include <rill/mem.h>
+#include <rill/net.h>
+
+#include <errno.h>
+
+enum { first_room = 64, pause_ms = 100 };
+
+struct rill_listener {
+    struct rill_loop *loop;
+    int fd;
+    bool stopped, closing;
+    int error; /* to be told once */
+    int *fds;
+    size_t count, at, room;
+    struct rill__op accept;
+    struct rill__timer pause;
+    struct rill__ready resume;
+    struct rill__task *waiter;
+};
+
+static void wake(rill_listener *listener)
+{
+    if (listener->waiter != NULL)
+        rill__loop_ready(listener->loop, &listener->waiter->ready);
+}
+
+static void drop(rill_listener *listener, int fd)
+{
+    struct rill__op op = { .kind = RILL__OP_CLOSE, .fd = fd };
+    (void)listener->loop->backend->ops->call(listener->loop->backend, &op);
+}
+
+static int make_room(rill_listener *listener)
+{
+    if (listener->at > 0 && listener->at == listener->count)
+        listener->at = listener->count = 0;
+    if (listener->count < listener->room)
+        return 0;
+    size_t room = listener->room == 0 ? first_room : listener->room * 2;
+    int *moved = rill_resize(listener->fds, room * sizeof *moved);
+    if (moved == NULL)
+        return -ENOMEM;
+    listener->fds = moved;
+    listener->room = room;
+    return 0;
+}
+
+static void free_listener(rill_listener *listener)
+{
+    rill__timer_stop(listener->loop, &listener->pause);
+    rill__loop_unready(&listener->resume);
+    while (listener->at < listener->count)
+        drop(listener, listener->fds[listener->at++]);
+    drop(listener, listener->fd);
+    rill_free(listener->fds);
+    rill_free(listener);
+}
+
+static void pause_accepting(rill_listener *listener, int error)
+{
+    rill_time at = rill_time_add(rill__loop_now(listener->loop), RILL_MS(pause_ms));
+    listener->error = error;
+    if (rill__timer_start(listener->loop, &listener->pause, at) < 0)
+        listener->stopped = true;
+}
+
+static void on_accept(struct rill__op *op, int result, unsigned flags)
+{
+    rill_listener *listener = container_of(op, rill_listener, accept);
+    if (result >= 0) {
+        if (listener->closing || make_room(listener) < 0)
+            drop(listener, result);
+        else
+            listener->fds[listener->count++] = result;
+    }
+    if (!(flags & RILL__OP_MORE)) {
+        if (listener->closing) {
+            free_listener(listener);
+            return;
+        }
+        if (result < 0 && !listener->stopped)
+            pause_accepting(listener, result);
+        else if (!listener->stopped)
+            rill__loop_ready(listener->loop, &listener->resume); /* it ended by itself */
+    }
+    wake(listener);
+}
+
+static int arm(rill_listener *listener)
+{
+    listener->accept = (struct rill__op){ .kind = RILL__OP_ACCEPT,
+                                          .fd = listener->fd,
+                                          .flags = SOCK_NONBLOCK | SOCK_CLOEXEC,
+                                          .done = on_accept };
+    return listener->loop->backend->ops->submit(listener->loop->backend, &listener->accept);
+}
+
+static void run_resume(struct rill__ready *ready)
+{
+    rill_listener *listener = container_of(ready, rill_listener, resume);
+    if (listener->stopped || listener->closing || listener->accept.in_flight)
+        return;
+    int r = arm(listener);
+    if (r < 0) {
+        pause_accepting(listener, r);
+        wake(listener);
+    }
+}
+
+int rill_listener_open(int fd, rill_listener **ret_listener)
+{
+    struct rill_loop *loop = rill__loop_running;
+    if (loop == NULL)
+        return -ESRCH;
+    rill_listener *listener = rill_alloc_zero(1, sizeof *listener);
+    if (listener == NULL)
+        return -ENOMEM;
+    listener->loop = loop;
+    listener->fd = fd;
+    listener->resume.run = run_resume;
+    listener->pause.ready = &listener->resume;
+    int r = arm(listener);
+    if (r < 0) {
+        rill_free(listener);
+        return r;
+    }
+    *ret_listener = listener;
+    return 0;
+}
+
+struct accept_wait {
+    struct rill__wait wait;
+    rill_listener *listener;
+    bool cancelled;
+};
+
+static bool cancel_accept(struct rill__wait *record, const char *msg)
+{
+    struct accept_wait *wait = container_of(record, struct accept_wait, wait);
+    (void)msg;
+    if (wait->cancelled)
+        return false;
+    wait->cancelled = true;
+    wake(wait->listener);
+    return true;
+}
+
+int rill_listener_accept(rill_listener *listener, int *ret_fd)
+{
+    struct rill__task *task;
+    int r = rill__await_begin(&task);
+    if (r < 0)
+        return r;
+    bool waited = false;
+    while (listener->at == listener->count) {
+        if (listener->error != 0) {
+            r = listener->error;
+            listener->error = 0;
+            return r;
+        }
+        if (listener->stopped && !listener->accept.in_flight)
+            return -ESHUTDOWN;
+        if (listener->waiter != NULL)
+            return -EBUSY;
+        struct accept_wait wait = { .wait = { cancel_accept }, .listener = listener };
+        listener->waiter = task;
+        rill__task_park(task, &wait.wait);
+        listener->waiter = NULL;
+        waited = true;
+        if (wait.cancelled || task->undelivered > 0)
+            return rill__task_deliver(task);
+    }
+    *ret_fd = listener->fds[listener->at++];
+    return waited ? 0 : rill__await_ready(task, 0);
+}
+
+void rill_listener_stop(rill_listener *listener)
+{
+    listener->stopped = true;
+    listener->loop->backend->ops->cancel(listener->loop->backend, &listener->accept);
+    wake(listener);
+}
+
+void rill_listener_close(rill_listener *listener)
+{
+    if (listener == NULL)
+        return;
+    CHECK(listener->waiter == NULL);
+    rill_listener_stop(listener);
+    listener->closing = true;
+    if (!listener->accept.in_flight)
+        free_listener(listener);
+}

@@ -1,0 +1,404 @@
+/* stream.c - a stream's life, and its reading half.
+ *
+ * READING. One multishot receive stays armed while the stream wants octets. Its completions bring
+ * receive buffers of the ring. The first one is shown in place; if the reader has consumed it by the
+ * end of the turn, nothing was ever copied. Otherwise (a message came in pieces, or the reader is
+ * busy) the rest moves to memory of the stream's own, so that ring buffers are never held over a
+ * wait. Above the limit receiving is stopped, and goes on when half of that was consumed.
+ *
+ * THE END. Closing waits until what was written is sent; then the receive is cancelled, and the
+ * descriptor closed once the kernel has let go of every op: closing alone would not end them. */
+#include "core/io/stream.h"
+
+#include "core/loop/chunk.h"
+
+#include <rill/mem.h>
+#include <rill/net.h>
+
+#include <errno.h>
+#include <string.h>
+
+enum { default_limit = 64 << 10, receive_size = 2048 };
+
+struct rill__stream_reader {
+    struct rill__wait wait;
+    struct rill__task *task;
+    size_t least;
+    bool woken, cancelled;
+};
+
+static const struct rill__backend_ops *ops_of(const rill_stream *stream)
+{
+    return stream->loop->backend->ops;
+}
+
+static void give_buffer_back(rill_stream *stream, uint16_t buffer)
+{
+    ops_of(stream)->give_back(stream->loop->backend, buffer);
+}
+
+/* --- Receiving. --- */
+
+static void wake_reader(rill_stream *stream)
+{
+    struct rill__stream_reader *reader = stream->reader;
+    bool enough = stream->ended || stream->recv_error != 0;
+    if (reader == NULL || (!enough && stream->size < reader->least))
+        return;
+    reader->woken = true;
+    rill__loop_ready(stream->loop, &reader->task->ready);
+}
+
+/* Move what is there to memory of our own that has room for `more`. */
+static int own_memory(rill_stream *stream, size_t more)
+{
+    size_t need = stream->size + more;
+    if (stream->memory != NULL && need <= stream->room) {
+        memmove(stream->memory, stream->at, stream->size);
+        stream->at = stream->memory;
+        return 0;
+    }
+    size_t room = stream->room > 0 ? stream->room * 2 : receive_size;
+    while (room < need)
+        room *= 2;
+    char *memory = rill_alloc(room);
+    if (memory == NULL)
+        return -ENOMEM;
+    if (stream->size > 0)
+        memcpy(memory, stream->at, stream->size);
+    rill_free(stream->memory);
+    if (stream->borrowed)
+        give_buffer_back(stream, stream->buffer);
+    stream->borrowed = false;
+    stream->memory = stream->at = memory;
+    stream->room = room;
+    return 0;
+}
+
+static int append(rill_stream *stream, const char *octets, size_t size)
+{
+    bool fits =
+        stream->memory != NULL && stream->at + stream->size + size <= stream->memory + stream->room;
+    int r = fits ? 0 : own_memory(stream, size);
+    if (r < 0)
+        return r;
+    memcpy(stream->at + stream->size, octets, size);
+    stream->size += size;
+    return 0;
+}
+
+static void pause_above_limit(rill_stream *stream)
+{
+    if (stream->size < stream->limit || !stream->recv.in_flight)
+        return;
+    stream->paused = true;
+    ops_of(stream)->cancel(stream->loop->backend, &stream->recv);
+}
+
+static void take_octets(rill_stream *stream, const struct rill__op *op, size_t size)
+{
+    if (stream->size == 0 && stream->memory == NULL && !stream->closing) {
+        stream->at = op->addr;
+        stream->size = size;
+        stream->buffer = op->buffer;
+        stream->borrowed = true;
+        rill__loop_prepare(stream->loop, &stream->prepare);
+        return;
+    }
+    if (!stream->closing && stream->recv_error == 0)
+        stream->recv_error = append(stream, op->addr, size);
+    give_buffer_back(stream, op->buffer);
+}
+
+static void peer_ended(rill_stream *stream)
+{
+    if (stream->peer_end_fn != NULL)
+        rill__loop_ready(stream->loop, &stream->peer_end);
+}
+
+static void on_recv(struct rill__op *op, int result, unsigned flags)
+{
+    rill_stream *stream = container_of(op, rill_stream, recv);
+    if (result > 0 && (flags & RILL__OP_BUFFER)) {
+        take_octets(stream, op, (size_t)result);
+        pause_above_limit(stream);
+    } else if (flags & RILL__OP_BUFFER) {
+        give_buffer_back(stream, op->buffer);
+    }
+    if (result == 0) {
+        stream->ended = true;
+    } else if (result < 0 && result != -ECANCELED) {
+        stream->recv_error = result;
+    } else if (result == -ECANCELED && !op->stopping) {
+        stream->recv_error = -EIO;
+    }
+    if (!(flags & RILL__OP_MORE)) {
+        stream->rearm = !stream->ended && stream->recv_error == 0 && !stream->paused;
+        if (stream->rearm)
+            rill__loop_prepare(stream->loop, &stream->prepare);
+        else if (!stream->paused)
+            peer_ended(stream);
+    }
+    wake_reader(stream);
+    if (!(flags & RILL__OP_MORE))
+        rill__stream_op_ended(stream);
+}
+
+int rill__stream_arm(rill_stream *stream)
+{
+    stream->recv.kind = RILL__OP_RECV_MANY;
+    stream->recv.fd = stream->fd;
+    stream->recv.flags = 0;
+    stream->recv.done = on_recv;
+    return ops_of(stream)->submit(stream->loop->backend, &stream->recv);
+}
+
+void rill__stream_prepare_read(rill_stream *stream)
+{
+    if (stream->borrowed)
+        (void)own_memory(stream, 0); /* without memory it stays where it is a little longer */
+    if (!stream->rearm || stream->closing)
+        return;
+    stream->rearm = false;
+    int r = rill__stream_arm(stream);
+    if (r < 0) {
+        stream->recv_error = r;
+        wake_reader(stream);
+    }
+}
+
+void rill__stream_fini_read(rill_stream *stream)
+{
+    if (stream->borrowed)
+        give_buffer_back(stream, stream->buffer);
+    rill_free(stream->memory);
+}
+
+/* --- Reading. --- */
+
+static bool cancel_read(struct rill__wait *wait, const char *msg)
+{
+    struct rill__stream_reader *reader = container_of(wait, struct rill__stream_reader, wait);
+    (void)msg;
+    if (reader->woken || reader->cancelled)
+        return false;
+    reader->cancelled = true;
+    rill__loop_ready(reader->task->future.loop, &reader->task->ready);
+    return true;
+}
+
+static int wait_for_octets(rill_stream *stream, struct rill__task *task, size_t least)
+{
+    struct rill__stream_reader reader = { .wait = { cancel_read }, .task = task, .least = least };
+    if (stream->reader != NULL)
+        return -EBUSY;
+    stream->reader = &reader;
+    rill__task_park(task, &reader.wait);
+    stream->reader = NULL;
+    /* I4 of cancel.c: the octets stay in the stream, so a cancel wins. */
+    return reader.cancelled || task->undelivered > 0 ? rill__task_deliver(task) : 0;
+}
+
+int rill_stream_peek(rill_stream *stream, size_t least, rill_span *ret_octets)
+{
+    struct rill__task *task;
+    int r = rill__await_begin(&task);
+    if (r < 0)
+        return r;
+    if (least > stream->limit)
+        return -EINVAL;
+    bool waited = false;
+    while (stream->size < least && !stream->ended && stream->recv_error == 0) {
+        r = wait_for_octets(stream, task, least);
+        if (r < 0)
+            return r;
+        waited = true;
+    }
+    *ret_octets = (rill_span){ stream->at, stream->size };
+    if (stream->size >= least)
+        r = 1;
+    else
+        r = stream->recv_error;
+    return waited ? r : rill__await_ready(task, r);
+}
+
+void rill_stream_consume(rill_stream *stream, size_t size)
+{
+    CHECK(size <= stream->size);
+    stream->at += size;
+    stream->size -= size;
+    if (stream->size == 0) {
+        if (stream->borrowed)
+            give_buffer_back(stream, stream->buffer);
+        rill_free(stream->memory);
+        stream->borrowed = false;
+        stream->memory = NULL;
+        stream->room = 0;
+    }
+    if (stream->paused && stream->size <= stream->limit / 2 && !stream->recv.in_flight) {
+        stream->paused = false;
+        stream->rearm = true;
+        rill__loop_prepare(stream->loop, &stream->prepare);
+    }
+}
+
+int rill_stream_read(rill_stream *stream, void *buf, size_t size)
+{
+    rill_span octets;
+    int r = rill_stream_peek(stream, size > 0, &octets);
+    if (r <= 0)
+        return r;
+    size_t take = octets.size < size ? octets.size : size;
+    memcpy(buf, octets.at, take);
+    rill_stream_consume(stream, take);
+    return (int)take;
+}
+
+int rill_stream_read_exactly(rill_stream *stream, void *buf, size_t size, size_t *ret_got)
+{
+    size_t got = 0;
+    int r = 1;
+    while (got < size && r > 0) {
+        r = rill_stream_read(stream, (char *)buf + got, size - got);
+        got += r > 0 ? (size_t)r : 0;
+    }
+    if (ret_got != NULL)
+        *ret_got = got;
+    if (r < 0)
+        return r;
+    return got == size ? 0 : -ENODATA;
+}
+
+size_t rill_stream_buffered(const rill_stream *stream)
+{
+    return stream->size;
+}
+
+bool rill_stream_peer_ended(const rill_stream *stream)
+{
+    return stream->ended || stream->recv_error != 0;
+}
+
+static void run_peer_end(struct rill__ready *ready)
+{
+    rill_stream *stream = container_of(ready, rill_stream, peer_end);
+    void (*fn)(void *arg) = stream->peer_end_fn;
+    stream->peer_end_fn = NULL;
+    if (fn != NULL)
+        fn(stream->peer_end_arg);
+}
+
+void rill_stream_on_peer_end(rill_stream *stream, void (*fn)(void *arg), void *arg)
+{
+    stream->peer_end_fn = fn;
+    stream->peer_end_arg = arg;
+    if (fn == NULL)
+        rill__loop_unready(&stream->peer_end);
+    else if (rill_stream_peer_ended(stream))
+        rill__loop_ready(stream->loop, &stream->peer_end);
+}
+
+int rill_stream_fd(const rill_stream *stream)
+{
+    return stream->fd;
+}
+
+/* --- Life. --- */
+
+static void run_prepare(struct rill__prepare *prepare)
+{
+    rill_stream *stream = container_of(prepare, rill_stream, prepare);
+    rill__stream_prepare_read(stream);
+    rill__stream_prepare_write(stream);
+}
+
+int rill_stream_new(int fd, const rill_stream_opts *opts, rill_stream **ret_stream)
+{
+    struct rill_loop *loop = rill__loop_running;
+    if (loop == NULL)
+        return -ESRCH;
+    rill_stream *stream = rill_alloc_zero(1, sizeof *stream);
+    if (stream == NULL)
+        return -ENOMEM;
+    stream->loop = loop;
+    stream->fd = fd;
+    stream->limit = opts != NULL && opts->read_limit > 0 ? opts->read_limit : default_limit;
+    stream->prepare.run = run_prepare;
+    stream->peer_end.run = run_peer_end;
+    rill__stream_init_write(stream);
+    int r = rill__stream_arm(stream);
+    if (r < 0) {
+        rill_free(stream);
+        return r;
+    }
+    *ret_stream = stream;
+    return 0;
+}
+
+static void free_stream(rill_stream *stream)
+{
+    struct rill__op op = { .kind = RILL__OP_CLOSE, .fd = stream->fd };
+    list_remove(&stream->prepare.link);
+    rill__loop_unready(&stream->peer_end);
+    rill__stream_fini_read(stream);
+    rill__stream_fini_write(stream);
+    (void)ops_of(stream)->call(stream->loop->backend, &op);
+    rill_free(stream);
+}
+
+void rill__stream_op_ended(rill_stream *stream)
+{
+    if (stream->closing && !stream->recv.in_flight && !stream->send.in_flight)
+        free_stream(stream);
+}
+
+/* Let go: what the kernel still has ends on its own, and the memory with it. */
+static void let_go(rill_stream *stream)
+{
+    struct rill__backend *backend = stream->loop->backend;
+    CHECK(stream->reader == NULL && stream->direct == NULL && list_is_empty(&stream->writers));
+    stream->closing = true;
+    stream->peer_end_fn = NULL;
+    backend->ops->cancel(backend, &stream->recv);
+    backend->ops->cancel(backend, &stream->send);
+    rill__stream_op_ended(stream);
+}
+
+int rill_stream_close(rill_stream *stream)
+{
+    if (stream == NULL)
+        return 0;
+    int r = rill_stream_drain(stream);
+    let_go(stream);
+    return r;
+}
+
+void rill_stream_abort(rill_stream *stream)
+{
+    struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+    if (stream == NULL)
+        return;
+    struct rill__op op = { .kind = RILL__OP_SETSOCKOPT,
+                           .fd = stream->fd,
+                           .flags = SOL_SOCKET,
+                           .offset = SO_LINGER,
+                           .addr = &reset,
+                           .size = sizeof reset };
+    (void)ops_of(stream)->call(stream->loop->backend, &op);
+    let_go(stream);
+}
+
+int rill_stream_connect(const rill_addr *addr, const rill_stream_opts *opts,
+                        rill_stream **ret_stream)
+{
+    int fd;
+    int r = rill_connect(addr, &fd);
+    if (r < 0)
+        return r;
+    r = rill_stream_new(fd, opts, ret_stream);
+    if (r < 0) {
+        struct rill__op op = { .kind = RILL__OP_CLOSE, .fd = fd };
+        (void)rill__io_now(&op);
+    }
+    return r;
+}

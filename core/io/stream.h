@@ -1,0 +1,70 @@
+/* stream.h - the insides of a stream, shared by its reading and its writing half. */
+#pragma once
+
+#include "core/io/io.h"
+
+#include <rill/stream.h>
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+enum { RILL__STREAM_PIECES = 16 };
+
+/* A write that is sent from its caller's memory; lies on the writing task's stack. */
+struct rill__stream_direct {
+    struct iovec pieces[RILL__STREAM_PIECES];
+    size_t count, at; /* pieces; the first that is not yet sent */
+    size_t sent;
+    bool ended; /* sent, or the stream has failed */
+    struct rill__task *task;
+};
+
+struct rill_stream {
+    struct rill_loop *loop;
+    int fd;
+    bool closing; /* the owner has let go; freed with its last op */
+
+    /* Reading. What is there is contiguous: in one receive buffer, or in memory of our own. */
+    char *at;
+    size_t size;
+    char *memory; /* our own; NULL: `at` lies in a receive buffer, or there is nothing */
+    size_t room;
+    size_t limit;
+    uint16_t buffer;
+    bool borrowed; /* `at` lies in receive buffer `buffer` */
+    bool ended;    /* the other side has ended its sending */
+    bool paused;   /* receiving was stopped above the limit */
+    bool rearm;    /* receiving ended by itself and goes on with the next turn */
+    int recv_error;
+    struct rill__op recv;
+    struct rill__stream_reader *reader;
+
+    /* Writing. */
+    char *chunk; /* NULL: nothing is buffered */
+    uint32_t chunk_at, chunk_end;
+    int send_error;
+    struct rill__op send; /* at most one */
+    struct msghdr message;
+    struct iovec vector[RILL__STREAM_PIECES + 1];
+    struct rill__stream_direct *direct;
+    struct list writers; /* tasks that wait for their turn, in order */
+
+    struct rill__prepare prepare; /* before the kernel is entered: spill, arm, flush */
+    struct rill__ready peer_end;
+    void (*peer_end_fn)(void *arg);
+    void *peer_end_arg;
+};
+
+/* The reading half. */
+int rill__stream_arm(rill_stream *stream);
+void rill__stream_prepare_read(rill_stream *stream);
+void rill__stream_fini_read(rill_stream *stream);
+
+/* The writing half. */
+void rill__stream_init_write(rill_stream *stream);
+void rill__stream_prepare_write(rill_stream *stream);
+void rill__stream_fail_write(rill_stream *stream, int error);
+void rill__stream_fini_write(rill_stream *stream);
+
+/* An op of the stream has ended: the stream goes if its owner has let go and this was the last. */
+void rill__stream_op_ended(rill_stream *stream);

@@ -1,0 +1,189 @@
+/* run.c - run a program: picks the backend, runs the main task, shuts down in order.
+ *
+ * The one file that sees every layer. The order of an end: the main task has ended; leftover tasks
+ * are cancelled together and awaited; what still runs then is cancelled again until it ends; the
+ * loop's operations are cancelled and their last completions taken; memory goes last. */
+#include "core/ring/ring.h"
+#include "core/task/task.h"
+
+#include <rill/loop.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+int rill__backend_new(const struct rill_loop_opts *opts, struct rill__backend **ret_backend)
+{
+    struct rill__ring_opts ring = { opts->sq_entries, opts->cq_entries, opts->recv_buffers };
+    return rill__ring_new(&ring, ret_backend);
+}
+
+/* --- Running until a future is done. --- */
+
+struct until {
+    struct rill__callback callback;
+    struct rill__ready ready;
+    struct rill_loop *loop;
+};
+
+static void stop_loop(struct rill__ready *ready)
+{
+    rill_loop_stop(container_of(ready, struct until, ready)->loop);
+}
+
+int rill_run_until_done(rill_loop *loop, rill_future *future)
+{
+    struct until until = { .ready = { .run = stop_loop }, .loop = loop };
+    until.callback.ready = &until.ready;
+    if (future->loop != NULL && future->loop != loop)
+        return -EXDEV;
+    if (rill__loop_running != NULL)
+        return -EBUSY;
+    if (future->state == RILL_PENDING)
+        rill__callback_add(future, &until.callback);
+    else
+        rill_loop_stop(loop); /* one turn, as asyncio does */
+    int r = rill__loop_run(loop);
+    rill__callback_remove(&until.callback);
+    rill__loop_unready(&until.ready);
+    return r < 0 ? r : rill_result(future);
+}
+
+int rill_run_coro(rill_loop *loop, rill_coro coro)
+{
+    if (loop == NULL)
+        return -ENOMEM;
+    if (rill__loop_running != NULL)
+        return -EBUSY;
+    rill_task *task = rill_loop_create_task(loop, coro, NULL);
+    int r = rill_run_until_done(loop, task);
+    rill_unref(task);
+    return r;
+}
+
+/* --- SIGINT: the first one cancels the main task, the second ends the process. --- */
+
+static struct rill_loop *_Atomic interrupted_loop;
+
+static void on_sigint(int signo)
+{
+    struct rill_loop *loop = interrupted_loop;
+    (void)signo;
+    if (loop == NULL || loop->interrupted)
+        _exit(130);
+    loop->interrupted = true;
+    rill__wake_signal(loop);
+}
+
+static bool catch_sigint(struct rill_loop *loop, struct sigaction *ret_before)
+{
+    struct sigaction action = { .sa_handler = on_sigint, .sa_flags = SA_RESTART };
+    struct rill_loop *none = NULL;
+    if (sigaction(SIGINT, NULL, ret_before) < 0 || ret_before->sa_handler != SIG_DFL)
+        return false; /* the program has its own idea of SIGINT */
+    if (gettid() != getpid() || !atomic_compare_exchange_strong(&interrupted_loop, &none, loop))
+        return false;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    return true;
+}
+
+static void release_sigint(const struct sigaction *before)
+{
+    sigaction(SIGINT, before, NULL);
+    interrupted_loop = NULL;
+}
+
+/* --- The end. --- */
+
+static void run_leftovers(struct rill_loop *loop)
+{
+    list_for_each_safe(node, &loop->tasks)
+        rill_cancel(&container_of(node, struct rill__task, link)->future, "the loop ends");
+    while (!list_is_empty(&loop->tasks)) {
+        rill_future *first =
+            rill_ref(&container_of(loop->tasks.next, struct rill__task, link)->future);
+        int r = rill_run_until_done(loop, first);
+        bool lost = r < 0 && first->state == RILL_PENDING;
+        rill_unref(first);
+        if (lost)
+            break;
+    }
+}
+
+/* A loop that never got its ring: no task of it has run, so each ends before its first step. */
+static void drop_unstarted(struct rill_loop *loop)
+{
+    list_for_each_safe(node, &loop->tasks)
+        rill_cancel(&container_of(node, struct rill__task, link)->future, "the loop ends");
+    rill__loop_run_entries(loop);
+}
+
+static void report_leftovers(struct rill_loop *loop)
+{
+    list_for_each(node, &loop->tasks)
+        rill__loop_report(loop, "its loop is closed, but it has not ended",
+                          &container_of(node, struct rill__task, link)->future);
+}
+
+int rill_loop_close(rill_loop *loop)
+{
+    if (loop == NULL)
+        return 0;
+    if (loop->running)
+        return -EBUSY;
+    report_leftovers(loop);
+    if (loop->backend != NULL)
+        run_leftovers(loop);
+    else
+        drop_unstarted(loop);
+    loop->closing = true;
+    rill__loop_free(loop);
+    return 0;
+}
+
+static int run_main(rill_loop *loop, rill_coro coro)
+{
+    struct sigaction before;
+    rill_task *task = rill_loop_create_task(loop, coro, NULL);
+    bool caught = catch_sigint(loop, &before);
+    loop->main = task;
+    int r = rill_run_until_done(loop, task);
+    if (r == -ECANCELED && loop->interrupted)
+        r = -EINTR;
+    loop->main = NULL;
+    if (loop->backend != NULL)
+        run_leftovers(loop);
+    if (caught)
+        release_sigint(&before);
+    rill_unref(task);
+    return r;
+}
+
+int rill_run_with(rill_coro coro, const rill_loop_opts *opts)
+{
+    rill_loop *loop;
+    if (rill__loop_running != NULL)
+        return -EBUSY;
+    int r = rill_loop_new(opts, &loop);
+    if (r < 0)
+        return r;
+    r = run_main(loop, coro);
+    rill_loop_close(loop);
+    return r;
+}
+
+int rill_run(rill_coro coro)
+{
+    return rill_run_with(coro, NULL);
+}
+
+int rill_exit_code(int rc)
+{
+    if (rc >= 0)
+        return 0;
+    if (rc == -EINTR)
+        return 130;
+    return rill_ring_problem() != NULL ? 78 : 1;
+}

@@ -1,0 +1,89 @@
+/* future.h - the future's insides, and the wait protocol that every await follows.
+ *
+ * THE WAIT PROTOCOL. A task that has to wait fills in a rill__wait on its own stack and calls
+ * rill__task_park. Whoever brings the end makes the task ready (rill__loop_ready of its entry) and
+ * never runs it. A request to cancel a parked task calls wait->cancel, which forwards it to what is
+ * awaited; the task runs again when that has ended, not before. Waiting allocates nothing.
+ *
+ * COMPLETION. A future that ends puts each of its callbacks' entries on the queue, in order. A
+ * callback is an entry plus a place in the future's list; for a waiting task it is the task's own
+ * entry, for a done callback a heap object, for a gather one slot of its array. */
+#pragma once
+
+#include "core/loop/loop.h"
+
+#include <rill/future.h>
+
+enum rill__future_kind {
+    RILL__PLAIN,
+    RILL__TASK,
+    RILL__GATHER,
+    RILL__SHIELD,
+    RILL__SLEEP,
+};
+
+/* Makes `ready` run when the future has ended. */
+struct rill__callback {
+    struct list link; /* on the future's list; off it once the entry is on the queue */
+    struct rill__ready *ready;
+};
+
+/* The detail of an error, shared by all futures it travels through. */
+struct rill__detail {
+    rill_err err;
+    uint32_t refs;
+    char text[];
+};
+
+/* What kinds of futures do differently. */
+struct rill__future_ops {
+    /* Forward a cancel: true if the request was taken, the end comes later. NULL: ends at once. */
+    bool (*cancel)(rill_future *future, const char *msg);
+    /* Release what the kind holds and free the memory; the last reference has gone. */
+    void (*free)(rill_future *future);
+};
+
+struct rill_future {
+    uint32_t refs;
+    uint8_t kind;  /* rill__future_kind */
+    uint8_t state; /* rill_future_state */
+    bool taken;    /* somebody looked at the error */
+    bool owns_value;
+    bool marked; /* scratch of wait.c, clear between its calls */
+    int rc;
+    struct rill_loop *loop; /* NULL: never had one, the future was born done */
+    void *value;
+    struct rill__detail *detail;
+    struct list callbacks;
+    const struct rill__future_ops *ops;
+};
+
+/* Make `future` pending with one reference. */
+void rill__future_init(rill_future *future, enum rill__future_kind kind, struct rill_loop *loop,
+                       const struct rill__future_ops *ops);
+/* Release what every future holds. */
+void rill__future_fini(rill_future *future);
+/* A plain future that has failed; one of a few static ones without memory. Never NULL. */
+rill_future *rill__future_failed(struct rill_loop *loop, int error);
+/* End a pending future: `state` FINISHED with `rc`, or CANCELLED. Takes the reference of `detail`. */
+void rill__future_end(rill_future *future, rill_future_state state, int rc,
+                      struct rill__detail *detail);
+/* End `future` as `from` has ended: result, value, error. */
+void rill__future_end_as(rill_future *future, rill_future *from);
+/* The code an await of a finished future returns; the error counts as taken. */
+int rill__future_code(rill_future *future);
+
+static inline void rill__callback_add(rill_future *future, struct rill__callback *callback)
+{
+    list_push_back(&future->callbacks, &callback->link);
+}
+
+static inline void rill__callback_remove(struct rill__callback *callback)
+{
+    list_remove(&callback->link);
+}
+
+/* A detail with a copy of `text` (or NULL); NULL without memory, which loses the text only. */
+struct rill__detail *rill__detail_new(int code, const char *where, const char *text);
+struct rill__detail *rill__detail_ref(struct rill__detail *detail);
+void rill__detail_unref(struct rill__detail *detail);

@@ -1,0 +1,147 @@
+/* gather.c - one future for many: results in order of the arguments.
+ *
+ * The gather is a future with one callback per slot in its own memory, so it costs one allocation.
+ * It ends at the first failure (the other members run on, their errors count as taken), or when all
+ * have ended. Cancelling it cancels the members; it then ends when they do. */
+#include "core/task/task.h"
+
+#include <rill/mem.h>
+#include <rill/wait.h>
+
+#include <errno.h>
+
+struct gather;
+
+struct member {
+    struct rill__callback callback;
+    struct rill__ready ready;
+    struct gather *gather;
+    rill_future *future;
+};
+
+struct gather {
+    rill_future future;
+    size_t count, ended;
+    bool return_errors;
+    bool cancel_asked; /* with return_errors the waiter still gets -ECANCELED */
+    struct member members[];
+};
+
+static struct gather *gather_of(rill_future *future)
+{
+    return container_of(future, struct gather, future);
+}
+
+static void on_member(struct rill__ready *ready)
+{
+    struct member *member = container_of(ready, struct member, ready);
+    struct gather *gather = member->gather;
+    rill_future *future = member->future;
+    gather->ended++;
+    future->taken = true;
+    if (gather->future.state != RILL_PENDING)
+        return;
+    if (!gather->return_errors && (future->state == RILL_CANCELLED || future->rc < 0)) {
+        rill__future_end_as(&gather->future, future);
+    } else if (gather->ended == gather->count) {
+        if (gather->cancel_asked)
+            rill__future_end(&gather->future, RILL_CANCELLED, -ECANCELED, NULL);
+        else
+            rill__future_end(&gather->future, RILL_FINISHED, 0, NULL);
+    }
+}
+
+static bool gather_cancel(rill_future *future, const char *msg)
+{
+    struct gather *gather = gather_of(future);
+    bool any = false;
+    for (size_t i = 0; i < gather->count; i++)
+        any |= rill_cancel(gather->members[i].future, msg);
+    gather->cancel_asked |= any;
+    return any;
+}
+
+static void gather_free(rill_future *future)
+{
+    struct gather *gather = gather_of(future);
+    for (size_t i = 0; i < gather->count; i++) {
+        rill__callback_remove(&gather->members[i].callback);
+        rill__loop_unready(&gather->members[i].ready);
+        rill_unref(gather->members[i].future);
+    }
+    rill__future_fini(future);
+    rill_free(gather);
+}
+
+static const struct rill__future_ops gather_ops = { .cancel = gather_cancel, .free = gather_free };
+
+/* The loop of all members, or of the caller if there are none. */
+static int common_loop(size_t count, rill_future *const futures[], struct rill_loop **ret_loop)
+{
+    struct rill_loop *loop = rill__loop_running;
+    for (size_t i = 0; i < count; i++) {
+        if (futures[i]->loop == NULL)
+            continue; /* born done */
+        if (loop != NULL && futures[i]->loop != loop)
+            return -EXDEV;
+        loop = futures[i]->loop;
+    }
+    if (loop == NULL)
+        return -ESRCH;
+    *ret_loop = loop;
+    return 0;
+}
+
+static void watch(struct gather *gather, struct member *member, rill_future *future)
+{
+    member->callback.ready = &member->ready;
+    member->ready.run = on_member;
+    member->gather = gather;
+    member->future = rill_ref(future);
+    if (future->state == RILL_PENDING)
+        rill__callback_add(future, &member->callback);
+    else
+        rill__loop_ready(gather->future.loop, &member->ready);
+}
+
+rill_future *rill_gather(size_t count, rill_future *const futures[], unsigned flags)
+{
+    struct rill_loop *loop;
+    size_t size;
+    int r = common_loop(count, futures, &loop);
+    if (r < 0)
+        return rill__future_failed(rill__loop_running, r);
+    struct gather *gather = NULL;
+    if (!__builtin_mul_overflow(count, sizeof *gather->members, &size) &&
+        !__builtin_add_overflow(size, sizeof *gather, &size))
+        gather = rill_alloc_zero(1, size);
+    if (gather == NULL)
+        return rill__future_failed(loop, -ENOMEM);
+    rill__future_init(&gather->future, RILL__GATHER, loop, &gather_ops);
+    gather->count = count;
+    gather->return_errors = flags & RILL_RETURN_ERRORS;
+    if (count == 0)
+        rill__future_end(&gather->future, RILL_FINISHED, 0, NULL);
+    for (size_t i = 0; i < count; i++)
+        watch(gather, &gather->members[i], futures[i]);
+    return &gather->future;
+}
+
+static rill_future *member_at(rill_future *future, size_t index)
+{
+    if (future->kind != RILL__GATHER || index >= gather_of(future)->count)
+        return NULL;
+    return gather_of(future)->members[index].future;
+}
+
+int rill_gather_result(rill_future *future, size_t index)
+{
+    rill_future *member = member_at(future, index);
+    return member == NULL ? -EINVAL : rill_result(member);
+}
+
+void *rill_gather_value(rill_future *future, size_t index)
+{
+    rill_future *member = member_at(future, index);
+    return member == NULL ? NULL : rill_value(member);
+}

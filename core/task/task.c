@@ -1,0 +1,537 @@
+/* task.c - a coroutine with a future: create, step, end; awaiting; names and values.
+ *
+ * STEPS. A task's entry on the ready queue runs one step: the coroutine goes on until it parks or
+ * returns. A task owns a stack from its first step to its return; its record lies on the heap, so a
+ * handle stays valid after the stack has gone to the next task.
+ *
+ * THE END. The function's return decides (see cancel.c); deferred calls run before, on the task's
+ * stack, last in first out. Then the future ends, which makes its waiters ready, the stack goes back
+ * to the pool, and the loop's reference goes. */
+#include "core/task/task.h"
+
+#include <rill/mem.h>
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { copy_max = 64 << 10 };
+
+struct rill__defer {
+    struct rill__defer *next;
+    rill_call_fn *fn;
+    void *arg;
+};
+
+/* --- Life. --- */
+
+static bool task_cancel(rill_future *future, const char *msg)
+{
+    return rill__task_cancel(rill__task_of(future), msg);
+}
+
+static void task_free(rill_future *future)
+{
+    struct rill__task *task = rill__task_of(future);
+    rill__future_fini(future);
+    rill__detail_unref(task->cancel_detail);
+    rill__detail_unref(task->last);
+    rill_free(task->name);
+    if (task->owns_arg)
+        rill_free(task->arg);
+    rill_free(task);
+}
+
+static const struct rill__future_ops task_ops = { .cancel = task_cancel, .free = task_free };
+
+static void run_defers(struct rill__task *task)
+{
+    struct rill_loop *loop = task->future.loop;
+    while (task->defers != NULL) {
+        struct rill__defer *defer = task->defers;
+        task->defers = defer->next;
+        loop->current = NULL; /* a deferred call is a callback: it must not await */
+        defer->fn(defer->arg);
+        loop->current = &task->future;
+        rill_free(defer);
+    }
+}
+
+/* On the task's own stack. */
+static void task_main(void *arg)
+{
+    struct rill__task *task = arg;
+    task->future.rc = task->fn(task->arg);
+    run_defers(task);
+}
+
+/* Whether a task whose function returned `rc` is cancelled: it handed the cancel on, or a request
+ * was never delivered though nothing won against it. */
+static bool ends_cancelled(const struct rill__task *task, int rc)
+{
+    return rc == -ECANCELED || (rc >= 0 && task->undelivered > 0 && !task->reached_op);
+}
+
+static void end_task(struct rill__task *task, int rc)
+{
+    struct rill__detail *detail = NULL;
+    list_remove(&task->link);
+    if (ends_cancelled(task, rc)) {
+        detail = task->cancel_detail != NULL ? task->cancel_detail : task->last;
+        if (detail != NULL && detail->err.code != -ECANCELED)
+            detail = NULL;
+        rill__future_end(&task->future, RILL_CANCELLED, -ECANCELED, rill__detail_ref(detail));
+    } else {
+        if (rc < 0 && task->last != NULL && task->last->err.code == rc)
+            detail = task->last;
+        rill__future_end(&task->future, RILL_FINISHED, rc, rill__detail_ref(detail));
+    }
+    rill_unref(&task->future); /* the loop's */
+}
+
+static void step(struct rill__task *task)
+{
+    struct rill_loop *loop = task->future.loop;
+    rill_future *outer =
+        loop->current; /* not NULL while an eager task runs in its creator's step */
+    unsigned budget = loop->budget_left;
+    loop->current = &task->future;
+    loop->budget_left = loop->opts.budget;
+    rill__coro_resume(&task->coro);
+    loop->current = outer;
+    loop->budget_left = budget;
+    if (!task->coro.finished)
+        return;
+    rill__coro_fini(&task->coro, &loop->stacks);
+    end_task(task, task->future.rc);
+}
+
+static void run_task(struct rill__ready *ready)
+{
+    step(rill__task_of_ready(ready));
+}
+
+static void start_task(struct rill__ready *ready)
+{
+    struct rill__task *task = rill__task_of_ready(ready);
+    task->ready.run = run_task;
+    task->started = true;
+    if (task->undelivered > 0) { /* before its first step: the body never runs */
+        end_task(task, -ECANCELED);
+        return;
+    }
+    task->coro.title = rill_task_name(&task->future);
+    task->coro.site = task->site;
+    int r = rill__coro_init(&task->coro, &task->future.loop->stacks, task->stack_class, task_main,
+                            task);
+    if (r < 0)
+        end_task(task, r);
+    else
+        step(task);
+}
+
+static int set_up(struct rill__task *task, rill_coro coro, const rill_task_opts *opts)
+{
+    int class = rill__stack_class(opts->stack_size);
+    if (class < 0 || opts->copy > copy_max)
+        return -EINVAL;
+    task->stack_class = (uint8_t) class;
+    if (opts->name != NULL && (task->name = rill_copy(opts->name, strlen(opts->name))) == NULL)
+        return -ENOMEM;
+    if (opts->copy > 0) {
+        task->arg = rill_copy(coro.arg, opts->copy);
+        task->owns_arg = task->arg != NULL;
+        return task->owns_arg ? 0 : -ENOMEM;
+    }
+    task->arg = coro.arg;
+    return 0;
+}
+
+rill_task *rill_loop_create_task(rill_loop *loop, rill_coro coro, const rill_task_opts *opts)
+{
+    static const rill_task_opts defaults;
+    if (opts == NULL)
+        opts = &defaults;
+    if (loop == NULL)
+        return rill__future_failed(NULL, -ESRCH);
+    if (loop->closing)
+        return rill__future_failed(loop, -ESHUTDOWN);
+    struct rill__task *task = rill_alloc(sizeof *task);
+    if (task == NULL)
+        return rill__future_failed(loop, -ENOMEM);
+    memset(task, 0, sizeof *task);
+    rill__future_init(&task->future, RILL__TASK, loop, &task_ops);
+    task->ready.run = start_task;
+    task->fn = coro.fn;
+    task->site = coro.site;
+    int r = set_up(task, coro, opts);
+    if (r < 0) {
+        task_free(&task->future);
+        return rill__future_failed(loop, r);
+    }
+    task->number = (uint32_t)++loop->tasks_made;
+    list_push_back(&loop->tasks, &task->link);
+    task->future.refs = 2; /* the loop's and the caller's */
+    if ((opts->eager || loop->opts.eager) && loop->running)
+        start_task(&task->ready);
+    else
+        rill__loop_ready(loop, &task->ready);
+    return &task->future;
+}
+
+rill_task *rill_create_task_with(rill_coro coro, const rill_task_opts *opts)
+{
+    return rill_loop_create_task(rill__loop_running, coro, opts);
+}
+
+rill_task *rill_create_task(rill_coro coro)
+{
+    return rill_loop_create_task(rill__loop_running, coro, NULL);
+}
+
+rill_task *rill_ensure_task(rill_coro coro)
+{
+    return rill_loop_create_task(rill_get_event_loop(), coro, NULL);
+}
+
+rill_task *rill_current_task(void)
+{
+    return rill__loop_running != NULL ? rill__loop_running->current : NULL;
+}
+
+/* --- Names. --- */
+
+const char *rill_task_name(const rill_task *future)
+{
+    static _Thread_local char numbered[16];
+    if (future->kind != RILL__TASK)
+        return "";
+    const struct rill__task *task = container_of(future, struct rill__task, future);
+    if (task->name != NULL)
+        return task->name;
+    snprintf(numbered, sizeof numbered, "Task-%u", task->number);
+    return numbered;
+}
+
+int rill_task_set_name(rill_task *future, const char *name)
+{
+    char *copy = rill_copy(name, strlen(name));
+    if (copy == NULL)
+        return -ENOMEM;
+    struct rill__task *task = rill__task_of(future);
+    rill_free(task->name);
+    task->name = copy;
+    task->coro.title = copy;
+    return 0;
+}
+
+/* --- Awaiting. --- */
+
+int rill__await_begin(struct rill__task **ret_task)
+{
+    struct rill__task *task = rill__task_running();
+    if (task == NULL) {
+        CHECK(rill__loop_running == NULL); /* an await in a callback */
+        return -ESRCH;
+    }
+    *ret_task = task;
+    return task->undelivered > 0 ? rill__task_deliver(task) : 0;
+}
+
+void rill__task_park(struct rill__task *task, struct rill__wait *wait)
+{
+    task->wait = wait;
+    rill__coro_suspend();
+    task->wait = NULL;
+}
+
+static bool take_no_cancel(struct rill__wait *wait, const char *msg)
+{
+    (void)wait;
+    (void)msg;
+    return false;
+}
+
+int rill__await_ready(struct rill__task *task, int rc)
+{
+    struct rill__wait wait = { take_no_cancel };
+    if (__builtin_expect(--task->future.loop->budget_left > 0, 1))
+        return rc;
+    rill__loop_ready(task->future.loop, &task->ready);
+    rill__task_park(task, &wait); /* a request that comes now is delivered by the next await */
+    return rc;
+}
+
+struct future_wait {
+    struct rill__wait wait;
+    struct rill__callback callback;
+    rill_future *future;
+};
+
+static bool forward_cancel(struct rill__wait *wait, const char *msg)
+{
+    return rill_cancel(container_of(wait, struct future_wait, wait)->future, msg);
+}
+
+/* Park until `future` is done. Holds a reference: what it waits for must outlive the wake-up. */
+static void park_on(struct rill__task *task, rill_future *future,
+                    bool (*cancel)(struct rill__wait *wait, const char *msg))
+{
+    struct future_wait wait = { .wait = { cancel },
+                                .callback = { .ready = &task->ready },
+                                .future = rill_ref(future) };
+    rill__callback_add(future, &wait.callback);
+    rill__task_park(task, &wait.wait);
+    rill__callback_remove(&wait.callback);
+    rill_unref(future);
+}
+
+void rill__task_wait_done(struct rill__task *task, rill_future *future)
+{
+    while (future->state == RILL_PENDING)
+        park_on(task, future, take_no_cancel);
+}
+
+int rill_await(rill_future *future)
+{
+    struct rill__task *task = rill__task_running();
+    if (task == NULL) {
+        CHECK(rill__loop_running == NULL); /* an await in a callback */
+        return -ESRCH;
+    }
+    if (future == &task->future)
+        return -EDEADLK;
+    if (future->loop != NULL && future->loop != task->future.loop)
+        return -EXDEV;
+    bool pending = future->state == RILL_PENDING;
+    if (task->undelivered > 0) {
+        /* A pending request goes on to what is awaited, as if it came while we wait. */
+        if (!pending || !rill_cancel(future, NULL))
+            return rill__task_deliver(task);
+        task->undelivered = 0;
+    }
+    if (!pending) {
+        rill__task_note(task, future->detail);
+        return rill__await_ready(task, rill__future_code(future));
+    }
+    rill_ref(future);
+    park_on(task, future, forward_cancel);
+    int rc;
+    if (task->undelivered > 0) {
+        rc = rill__task_deliver(task); /* the future keeps its result */
+    } else {
+        CHECK_SLOW(future->state != RILL_PENDING);
+        rill__task_note(task, future->detail);
+        rc = rill__future_code(future);
+    }
+    rill_unref(future);
+    return rc;
+}
+
+int rill_join(rill_future *future)
+{
+    int rc = rill_await(future);
+    rill_unref(future);
+    return rc;
+}
+
+/* --- Sleeping. --- */
+
+struct sleep_wait {
+    struct rill__wait wait;
+    struct rill__timer timer;
+    struct rill__task *task;
+    bool cancelled;
+};
+
+static bool cancel_sleep(struct rill__wait *wait, const char *msg)
+{
+    struct sleep_wait *sleep = container_of(wait, struct sleep_wait, wait);
+    (void)msg;
+    if (sleep->cancelled)
+        return false;
+    sleep->cancelled = true;
+    rill__timer_stop(sleep->task->future.loop, &sleep->timer);
+    rill__loop_ready(sleep->task->future.loop, &sleep->task->ready);
+    return true;
+}
+
+int rill_sleep(rill_time span)
+{
+    struct rill__task *task;
+    int r = rill__await_begin(&task);
+    if (r < 0)
+        return r;
+    struct rill_loop *loop = task->future.loop;
+    struct sleep_wait sleep = { .wait = { cancel_sleep },
+                                .timer = { .ready = &task->ready },
+                                .task = task };
+    if (span <= 0)
+        rill__loop_ready(loop, &task->ready);
+    else if (span != RILL_FOREVER)
+        r = rill__timer_start(loop, &sleep.timer, rill_time_add(rill__loop_now(loop), span));
+    if (r < 0)
+        return r;
+    rill__task_park(task, &sleep.wait);
+    return sleep.cancelled || task->undelivered > 0 ? rill__task_deliver(task) : 0;
+}
+
+int rill_sleep_seconds(double seconds)
+{
+    if (isnan(seconds))
+        return -EINVAL;
+    if (seconds >= 9.2e9)
+        return rill_sleep(RILL_FOREVER);
+    return rill_sleep(seconds <= 0 ? 0 : (rill_time)(seconds * 1e9));
+}
+
+struct sleep_future {
+    rill_future future;
+    struct rill__ready ready;
+    struct rill__timer timer;
+    int rc;
+    void *value;
+};
+
+static void end_sleep(struct rill__ready *ready)
+{
+    struct sleep_future *sleep = container_of(ready, struct sleep_future, ready);
+    sleep->future.value = sleep->value;
+    rill__future_end(&sleep->future, RILL_FINISHED, sleep->rc, NULL);
+    rill_unref(&sleep->future); /* the timer's */
+}
+
+static bool sleep_future_cancel(rill_future *future, const char *msg)
+{
+    struct sleep_future *sleep = container_of(future, struct sleep_future, future);
+    rill__timer_stop(future->loop, &sleep->timer);
+    rill__loop_unready(&sleep->ready);
+    rill__future_end(future, RILL_CANCELLED, -ECANCELED,
+                     msg != NULL ? rill__detail_new(-ECANCELED, NULL, msg) : NULL);
+    rill_unref(future); /* the timer's */
+    return true;
+}
+
+static void sleep_future_free(rill_future *future)
+{
+    rill__future_fini(future);
+    rill_free(container_of(future, struct sleep_future, future));
+}
+
+rill_future *rill_sleep_future(rill_time span, int rc, void *value)
+{
+    static const struct rill__future_ops ops = { .cancel = sleep_future_cancel,
+                                                 .free = sleep_future_free };
+    struct rill_loop *loop = rill__loop_running;
+    if (loop == NULL)
+        return rill__future_failed(NULL, -ESRCH);
+    struct sleep_future *sleep = rill_alloc_zero(1, sizeof *sleep);
+    if (sleep == NULL)
+        return rill__future_failed(loop, -ENOMEM);
+    rill__future_init(&sleep->future, RILL__SLEEP, loop, &ops);
+    sleep->ready.run = end_sleep;
+    sleep->timer.ready = &sleep->ready;
+    sleep->rc = rc;
+    sleep->value = value;
+    rill_time at = rill_time_add(rill__loop_now(loop), span > 0 ? span : 0);
+    if (span <= 0) {
+        rill__loop_ready(loop, &sleep->ready);
+    } else if (at != RILL_FOREVER && rill__timer_start(loop, &sleep->timer, at) < 0) {
+        rill_free(sleep);
+        return rill__future_failed(loop, -ENOMEM);
+    }
+    sleep->future.refs = 2; /* the timer's and the caller's */
+    return &sleep->future;
+}
+
+/* --- Values, errors, deferred calls. --- */
+
+static int keep_value(void *value, bool owned)
+{
+    struct rill__task *task = rill__task_running();
+    if (task == NULL)
+        return -ESRCH;
+    if (task->future.owns_value)
+        rill_free(task->future.value);
+    task->future.value = value;
+    task->future.owns_value = owned;
+    return 0;
+}
+
+int rill_return_ptr(void *value)
+{
+    return keep_value(value, false);
+}
+
+int rill_return_copy(const void *value, size_t size)
+{
+    if (rill__task_running() == NULL)
+        return -ESRCH;
+    void *copy = rill_copy(value, size);
+    return copy == NULL ? -ENOMEM : keep_value(copy, true);
+}
+
+int rill_return_fmt(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int size = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (size < 0)
+        return -EINVAL;
+    if (rill__task_running() == NULL)
+        return -ESRCH;
+    char *text = rill_alloc((size_t)size + 1);
+    if (text == NULL)
+        return -ENOMEM;
+    va_start(args, format);
+    vsnprintf(text, (size_t)size + 1, format, args);
+    va_end(args);
+    return keep_value(text, true);
+}
+
+void rill__task_note(struct rill__task *task, struct rill__detail *detail)
+{
+    if (detail == NULL)
+        return;
+    rill__detail_ref(detail);
+    rill__detail_unref(task->last);
+    task->last = detail;
+}
+
+int rill_fail_at(const char *where, int err, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+    struct rill__task *task = rill__task_running();
+    if (task == NULL)
+        return err;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    struct rill__detail *detail = rill__detail_new(err, where, text);
+    rill__task_note(task, detail);
+    rill__detail_unref(detail);
+    return err;
+}
+
+const rill_err *rill_last_error(void)
+{
+    struct rill__task *task = rill__task_running();
+    return task != NULL && task->last != NULL ? &task->last->err : NULL;
+}
+
+int rill_defer(rill_call_fn *fn, void *arg)
+{
+    struct rill__task *task = rill__task_running();
+    if (task == NULL)
+        return -ESRCH;
+    struct rill__defer *defer = rill_alloc(sizeof *defer);
+    if (defer == NULL)
+        return -ENOMEM;
+    *defer = (struct rill__defer){ task->defers, fn, arg };
+    task->defers = defer;
+    return 0;
+}

@@ -1,0 +1,182 @@
+/* timeout.c - timeout scopes: a deadline, or a cancel, for a block of calls.
+ *
+ * A scope asks its task to cancel like anybody else; what makes it a timeout is the leave, which
+ * takes that one request back and, if no other is left, turns the cancel into the scope's own code.
+ * A deadline that has come is put on the ready queue like any entry, so it takes effect behind the
+ * completions of its turn. */
+#include "core/task/task.h"
+
+#include <rill/timeout.h>
+#include <rill/wait.h>
+
+#include <errno.h>
+
+enum scope_state { SCOPE_NEW, SCOPE_ENTERED, SCOPE_FIRED, SCOPE_EXPIRED, SCOPE_LEFT };
+
+struct scope {
+    struct rill__timer timer;
+    struct rill__ready ready;
+    struct rill__task *task;
+    rill_time when;
+    uint32_t cancels;    /* the task's count on enter */
+    uint32_t deliveries; /* the task's when the scope fired */
+    uint8_t state;       /* scope_state */
+    bool by_deadline;
+};
+
+_Static_assert(sizeof(struct scope) <= sizeof(rill_scope), "rill_scope has room for a scope");
+
+static struct scope *scope_of(rill_scope *scope)
+{
+    return (struct scope *)scope;
+}
+
+static void fire(struct scope *scope, bool by_deadline, const char *msg)
+{
+    scope->state = SCOPE_FIRED;
+    scope->by_deadline = by_deadline;
+    scope->deliveries = scope->task->deliveries;
+    rill__task_cancel(scope->task, msg);
+}
+
+static void on_deadline(struct rill__ready *ready)
+{
+    fire(container_of(ready, struct scope, ready), true, "timeout");
+}
+
+static void disarm(struct scope *scope)
+{
+    rill__timer_stop(scope->task->future.loop, &scope->timer);
+    rill__loop_unready(&scope->ready);
+}
+
+static int arm(struct scope *scope, rill_time at)
+{
+    struct rill_loop *loop = scope->task->future.loop;
+    if (at == RILL_FOREVER)
+        return 0;
+    if (at <= rill__loop_now(loop)) {
+        rill__loop_ready(loop, &scope->ready);
+        return 0;
+    }
+    return rill__timer_start(loop, &scope->timer, at);
+}
+
+int rill_timeout_at(rill_scope *public, rill_time at)
+{
+    struct scope *scope = scope_of(public);
+    struct rill__task *task = rill__task_running();
+    if (task == NULL)
+        return -ESRCH;
+    if (scope->state != SCOPE_NEW)
+        return -EINVAL;
+    scope->ready.run = on_deadline;
+    scope->timer.ready = &scope->ready;
+    scope->task = task;
+    scope->when = at;
+    scope->cancels = task->cancels;
+    int r = arm(scope, at);
+    if (r == 0)
+        scope->state = SCOPE_ENTERED;
+    return r;
+}
+
+int rill_timeout(rill_scope *scope, rill_time span)
+{
+    return rill_timeout_at(scope, rill_time_add(rill_now(), span));
+}
+
+int rill_scope_enter(rill_scope *scope)
+{
+    return rill_timeout_at(scope, RILL_FOREVER);
+}
+
+int rill_scope_leave(rill_scope *public, int rc)
+{
+    struct scope *scope = scope_of(public);
+    if (scope->task == NULL || scope->task != rill__task_running() ||
+        (scope->state != SCOPE_ENTERED && scope->state != SCOPE_FIRED))
+        return -EINVAL;
+    disarm(scope);
+    if (scope->state == SCOPE_ENTERED) {
+        scope->state = SCOPE_LEFT;
+        return rc;
+    }
+    scope->state = SCOPE_EXPIRED;
+    unsigned left = rill__task_withdraw(scope->task, scope->deliveries);
+    if (left > scope->cancels || rc != -ECANCELED)
+        return rc;
+    return scope->by_deadline ? -ETIME : 0;
+}
+
+int rill_scope_reschedule(rill_scope *public, rill_time at)
+{
+    struct scope *scope = scope_of(public);
+    if (scope->state != SCOPE_ENTERED)
+        return -EINVAL;
+    disarm(scope);
+    scope->when = at;
+    return arm(scope, at);
+}
+
+int rill_scope_cancel(rill_scope *public, const char *msg)
+{
+    struct scope *scope = scope_of(public);
+    if (scope->state != SCOPE_ENTERED)
+        return -EINVAL;
+    disarm(scope);
+    fire(scope, false, msg);
+    return 0;
+}
+
+bool rill_scope_expired(const rill_scope *public)
+{
+    const struct scope *scope = (const struct scope *)public;
+    return (scope->state == SCOPE_FIRED || scope->state == SCOPE_EXPIRED) && scope->by_deadline;
+}
+
+rill_time rill_scope_when(const rill_scope *public)
+{
+    const struct scope *scope = (const struct scope *)public;
+    return scope->state == SCOPE_NEW ? RILL_FOREVER : scope->when;
+}
+
+/* --- One call or future under a deadline. --- */
+
+/* The deadline has passed before we began: cancel `future` and wait for its end. */
+static int cancel_and_wait(rill_future *future)
+{
+    struct rill__task *task;
+    int r = rill__await_begin(&task);
+    if (r < 0)
+        return r;
+    rill_cancel(future, "timeout");
+    rill__task_wait_done(task, future);
+    if (task->undelivered > 0)
+        return rill__task_deliver(task);
+    r = rill__future_code(future);
+    return future->state == RILL_CANCELLED ? -ETIME : r;
+}
+
+int rill_wait_for(rill_future *future, rill_time span)
+{
+    rill_scope scope = { 0 };
+    if (span <= 0 && !rill_done(future))
+        return cancel_and_wait(future);
+    if (span <= 0)
+        return rill_await(future);
+    int r = rill_timeout(&scope, span);
+    if (r < 0)
+        return r;
+    r = rill_await(future);
+    return rill_scope_leave(&scope, r);
+}
+
+int rill_wait_for_call(rill_coro coro, rill_time span)
+{
+    rill_scope scope = { 0 };
+    if (span <= 0)
+        return -ETIME; /* it never starts */
+    int r = rill_timeout(&scope, span);
+    return r < 0 ? r : rill_scope_leave(&scope, coro.fn(coro.arg));
+}

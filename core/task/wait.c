@@ -1,0 +1,327 @@
+/* wait.c - waiting for some of many: rill_wait, and iteration in order of completion.
+ *
+ * Both watch each distinct member with a callback of their own and cancel nobody. The members'
+ * callbacks run in the order of completion, which is the order of the results. */
+#include "core/task/task.h"
+
+#include <rill/mem.h>
+#include <rill/wait.h>
+
+#include <errno.h>
+
+/* One distinct member under watch. */
+struct watched {
+    struct rill__callback callback;
+    struct rill__ready ready;
+    rill_future *future;
+    void *owner;
+};
+
+static int check_members(struct rill_loop *loop, size_t count, rill_future *const futures[])
+{
+    for (size_t i = 0; i < count; i++)
+        if (futures[i]->loop != NULL && futures[i]->loop != loop)
+            return -EXDEV;
+    return 0;
+}
+
+/* Watch the distinct members; how many they are. */
+static size_t watch_all(struct watched *watched, size_t count, rill_future *const futures[],
+                        void (*run)(struct rill__ready *ready), void *owner)
+{
+    size_t distinct = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (futures[i]->marked)
+            continue;
+        futures[i]->marked = true;
+        struct watched *one = &watched[distinct++];
+        *one = (struct watched){ .callback = { .ready = &one->ready },
+                                 .ready = { .run = run },
+                                 .future = rill_ref(futures[i]),
+                                 .owner = owner };
+    }
+    for (size_t i = 0; i < distinct; i++)
+        watched[i].future->marked = false;
+    return distinct;
+}
+
+static void watch_start(struct rill_loop *loop, struct watched *one)
+{
+    if (one->future->state == RILL_PENDING)
+        rill__callback_add(one->future, &one->callback);
+    else
+        rill__loop_ready(loop, &one->ready);
+}
+
+static void watch_end(struct watched *one)
+{
+    rill__callback_remove(&one->callback);
+    rill__loop_unready(&one->ready);
+    rill_unref(one->future);
+}
+
+/* --- rill_wait. --- */
+
+struct waiting {
+    struct rill__wait wait;
+    struct rill__timer timer;
+    struct rill__task *task;
+    rill_wait_when when;
+    size_t left, ended;
+    rill_future **out;
+    bool over, cancelled;
+};
+
+static bool failed(const rill_future *future)
+{
+    return future->state == RILL_FINISHED && future->rc < 0;
+}
+
+static void on_wait_member(struct rill__ready *ready)
+{
+    struct watched *one = container_of(ready, struct watched, ready);
+    struct waiting *waiting = one->owner;
+    waiting->out[waiting->ended++] = one->future;
+    waiting->left--;
+    waiting->over = waiting->left == 0 || waiting->when == RILL_FIRST_COMPLETED ||
+                    (waiting->when == RILL_FIRST_ERROR && failed(one->future)) || waiting->over;
+    if (waiting->over)
+        rill__loop_ready(waiting->task->future.loop, &waiting->task->ready);
+}
+
+static bool cancel_wait(struct rill__wait *wait, const char *msg)
+{
+    struct waiting *waiting = container_of(wait, struct waiting, wait);
+    (void)msg;
+    if (waiting->over || waiting->cancelled)
+        return false;
+    waiting->cancelled = true;
+    rill__loop_ready(waiting->task->future.loop, &waiting->task->ready);
+    return true;
+}
+
+/* Append those members in this state that are not in `out` yet; the new end. */
+static size_t append(size_t count, rill_future *const futures[], bool pending, rill_future *out[],
+                     size_t at)
+{
+    for (size_t i = 0; i < count; i++) {
+        if ((futures[i]->state == RILL_PENDING) != pending || futures[i]->marked)
+            continue;
+        futures[i]->marked = true;
+        out[at++] = futures[i];
+    }
+    return at;
+}
+
+/* Behind the `ended` members whose callbacks ran: the others that are done, then the pending. */
+static int sort_out(size_t count, rill_future *const futures[], size_t ended, rill_future *out[])
+{
+    for (size_t i = 0; i < ended; i++)
+        out[i]->marked = true;
+    size_t done = append(count, futures, false, out, ended);
+    size_t end = append(count, futures, true, out, done);
+    out[end] = NULL;
+    for (size_t i = 0; i < end; i++)
+        out[i]->marked = false;
+    return (int)done;
+}
+
+static bool holds_already(size_t count, rill_future *const futures[], rill_wait_when when)
+{
+    size_t done = 0;
+    bool error = false;
+    for (size_t i = 0; i < count; i++) {
+        done += futures[i]->state != RILL_PENDING;
+        error |= failed(futures[i]);
+    }
+    return done == count || (done > 0 && when == RILL_FIRST_COMPLETED) ||
+           (error && when == RILL_FIRST_ERROR);
+}
+
+static int wait_parked(struct waiting *waiting, size_t count, rill_future *const futures[],
+                       rill_time timeout)
+{
+    struct rill__task *task = waiting->task;
+    struct rill_loop *loop = task->future.loop;
+    struct watched *watched = rill_alloc(count * sizeof *watched);
+    if (watched == NULL)
+        return -ENOMEM;
+    int r = 0;
+    rill_time at = rill_time_add(rill__loop_now(loop), timeout);
+    if (at != RILL_FOREVER)
+        r = rill__timer_start(loop, &waiting->timer, at);
+    if (r == 0) {
+        size_t distinct = watch_all(watched, count, futures, on_wait_member, waiting);
+        waiting->left = distinct;
+        for (size_t i = 0; i < distinct; i++)
+            watch_start(loop, &watched[i]);
+        rill__task_park(task, &waiting->wait);
+        for (size_t i = 0; i < distinct; i++)
+            watch_end(&watched[i]);
+        rill__timer_stop(loop, &waiting->timer);
+    }
+    rill_free(watched);
+    return r;
+}
+
+int rill_wait(size_t count, rill_future *const futures[], rill_wait_when when, rill_time timeout,
+              rill_future *out[])
+{
+    struct rill__task *task;
+    if (count == 0)
+        return -EINVAL;
+    int r = rill__await_begin(&task);
+    if (r < 0)
+        return r;
+    r = check_members(task->future.loop, count, futures);
+    if (r < 0)
+        return r;
+    if (timeout <= 0 || holds_already(count, futures, when))
+        return rill__await_ready(task, sort_out(count, futures, 0, out));
+    struct waiting waiting = { .wait = { cancel_wait },
+                               .timer = { .ready = &task->ready },
+                               .task = task,
+                               .when = when,
+                               .out = out };
+    r = wait_parked(&waiting, count, futures, timeout);
+    if (r < 0)
+        return r;
+    if (waiting.cancelled || task->undelivered > 0)
+        return rill__task_deliver(task);
+    return sort_out(count, futures, waiting.ended, out);
+}
+
+/* --- as_completed. --- */
+
+struct iteration {
+    struct rill_loop *loop;
+    struct list waiters; /* of struct next_wait, in order of arrival */
+    struct rill__timer timer;
+    struct rill__ready expiry;
+    bool expired;
+    size_t distinct, ended, given;
+    rill_future **done; /* in order of completion */
+    struct watched watched[];
+};
+
+struct next_wait {
+    struct rill__wait wait;
+    struct list link;
+    struct rill__task *task;
+    bool cancelled;
+};
+
+_Static_assert(sizeof(struct iteration *) <= sizeof(rill_as_completed), "room for a pointer");
+
+static struct iteration **iteration_of(rill_as_completed *it)
+{
+    return (struct iteration **)(void *)it;
+}
+
+/* All look again, in order; who finds nothing waits on. */
+static void wake_waiters(struct iteration *it)
+{
+    list_for_each(node, &it->waiters)
+        rill__loop_ready(it->loop, &container_of(node, struct next_wait, link)->task->ready);
+}
+
+static void on_next_member(struct rill__ready *ready)
+{
+    struct watched *one = container_of(ready, struct watched, ready);
+    struct iteration *it = one->owner;
+    it->done[it->ended++] = one->future;
+    wake_waiters(it);
+}
+
+static void on_expiry(struct rill__ready *ready)
+{
+    struct iteration *it = container_of(ready, struct iteration, expiry);
+    it->expired = true;
+    wake_waiters(it);
+}
+
+int rill_as_completed_init(rill_as_completed *public, size_t count, rill_future *const futures[],
+                           rill_time span)
+{
+    struct rill_loop *loop = rill__loop_running;
+    if (loop == NULL)
+        return -ESRCH;
+    int r = check_members(loop, count, futures);
+    if (r < 0)
+        return r;
+    size_t one = sizeof(struct watched) + sizeof(rill_future *);
+    struct iteration *it = rill_alloc_zero(1, sizeof *it + count * one);
+    if (it == NULL)
+        return -ENOMEM;
+    it->loop = loop;
+    it->done = (rill_future **)(void *)&it->watched[count];
+    list_init(&it->waiters);
+    it->expiry.run = on_expiry;
+    it->timer.ready = &it->expiry;
+    rill_time at = rill_time_add(rill__loop_now(loop), span);
+    if (span <= 0)
+        rill__loop_ready(loop, &it->expiry);
+    else if (at != RILL_FOREVER && rill__timer_start(loop, &it->timer, at) < 0)
+        goto fail;
+    it->distinct = watch_all(it->watched, count, futures, on_next_member, it);
+    for (size_t i = 0; i < it->distinct; i++)
+        watch_start(loop, &it->watched[i]);
+    *iteration_of(public) = it;
+    return 0;
+
+fail:
+    rill_free(it);
+    return -ENOMEM;
+}
+
+static bool cancel_next(struct rill__wait *wait, const char *msg)
+{
+    struct next_wait *next = container_of(wait, struct next_wait, wait);
+    (void)msg;
+    if (next->cancelled)
+        return false;
+    next->cancelled = true;
+    rill__loop_ready(next->task->future.loop, &next->task->ready);
+    return true;
+}
+
+int rill_as_completed_next(rill_as_completed *public, rill_future **ret_future)
+{
+    struct iteration *it = *iteration_of(public);
+    struct rill__task *task;
+    int r = rill__await_begin(&task);
+    if (r < 0)
+        return r;
+    while (it->given == it->ended) {
+        if (it->given == it->distinct)
+            return rill__await_ready(task, 0);
+        if (it->expired)
+            return rill__await_ready(task, -ETIME);
+        struct next_wait next = { .wait = { cancel_next }, .task = task };
+        list_push_back(&it->waiters, &next.link);
+        rill__task_park(task, &next.wait);
+        list_remove(&next.link);
+        if (next.cancelled || task->undelivered > 0)
+            return rill__task_deliver(task);
+    }
+    *ret_future = it->done[it->given++];
+    if (it->given == it->distinct)
+        wake_waiters(it); /* nothing more will come for them */
+    return rill__await_ready(task, 1);
+}
+
+int rill_as_completed_fini(rill_as_completed *public)
+{
+    struct iteration *it = public != NULL ? *iteration_of(public) : NULL;
+    if (it == NULL)
+        return 0;
+    if (!list_is_empty(&it->waiters))
+        return -EBUSY;
+    rill__timer_stop(it->loop, &it->timer);
+    rill__loop_unready(&it->expiry);
+    for (size_t i = 0; i < it->distinct; i++)
+        watch_end(&it->watched[i]);
+    rill_free(it);
+    *iteration_of(public) = NULL;
+    return 0;
+}
