@@ -61,10 +61,25 @@ static void tell(const message *m, rill_text *text)
             rill_text_fmt(text, "first %u %u\n", id, head->first[id]);
 }
 
+void message_restart(message *m)
+{
+    rill_http_head_init(&m->head, m->fields, MESSAGE_FIELDS);
+    m->result = 0;
+}
+
+void message_step(message *m, rill_span received)
+{
+    m->result = parse(m, received, received.size);
+    rill_text text = { m->text, sizeof m->text, 0, false };
+    if (m->result != 0)
+        tell(m, &text);
+    rill_text_end(&text);
+}
+
 void message_parse(message *m, rill_span input, size_t split)
 {
     size_t size = split == 0 ? input.size : split == SIZE_MAX ? 1 : split;
-    rill_http_head_init(&m->head, m->fields, MESSAGE_FIELDS);
+    message_restart(m);
     if (size > input.size)
         size = input.size;
     while ((m->result = parse(m, input, size)) == 0 && size < input.size)

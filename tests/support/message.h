@@ -27,6 +27,10 @@ void message_fini(message *m);
  * the first of `split` octets. Stops at the first result. Sets `result` and `text`. */
 void message_parse(message *m, rill_span input, size_t split);
 
+/* Begin another message; parse what was received of it so far, from its first octet, by one call. */
+void message_restart(message *m);
+void message_step(message *m, rill_span received);
+
 /* The head in one line: "GET origin /x 1.1 host:80 none keep", or "refused 400 rule 3". */
 void message_summary(const message *m, rill_text *text);
 
