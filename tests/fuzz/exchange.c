@@ -14,6 +14,7 @@ struct reader {
     rill_http_body body;
     bool in_body;
     rill_text text;
+    size_t trailers; /* where the trailers of this message begin in the text; 0: not yet */
     exchange *result;
     void (*each)(const rill_http_head *head);
 };
@@ -48,6 +49,7 @@ static bool body_step(struct reader *r)
     if (r->body.done) {
         r->result->messages++;
         r->in_body = false;
+        r->trailers = 0;
         message_restart(r->m);
         tell(r, "\n--\n");
         return true;
@@ -61,6 +63,8 @@ static bool body_step(struct reader *r)
         return false;
     PROMISE(n > 0 && (size_t)n <= size);
     PROMISE(piece.octets.size <= (size_t)n);
+    if (piece.kind == RILL_HTTP_PIECE_TRAILER && r->trailers == 0)
+        r->trailers = r->text.used;
     if (piece.kind == RILL_HTTP_PIECE_DATA || piece.kind == RILL_HTTP_PIECE_TRAILER)
         rill_text_add(&r->text, piece.octets);
     r->at += (size_t)n;
@@ -84,6 +88,9 @@ static size_t part(uint64_t *seed)
 
 static void tell_end(struct reader *r)
 {
+    /* How much of a refused trailer section came out before does depend on splits. */
+    if (r->in_body && r->trailers > 0 && failed(r))
+        r->text.used = r->trailers;
     if (r->in_body)
         rill_text_fmt(&r->text, "\nbody %d, refused %u rule %u, total %llu",
                       rill_http_body_end(&r->body), r->body.refuse_status, r->body.refuse_rule,
