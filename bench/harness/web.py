@@ -103,9 +103,10 @@ def load(scenario, target, duration, counters):
     sample["cpu"] = cpu / requests
     sample["share"] = cpu / 1e9 / duration
     user, kernel, cycles = parse_counters(counts.read_text()) if counters else (None,) * 3
-    sample["user"] = user / requests if user is not None else None
-    sample["kernel"] = kernel / requests if kernel is not None else None
-    sample["cycles"] = cycles / requests if cycles is not None else None
+    if counters and (user is None or kernel is None):
+        raise RuntimeError("perf counted nothing: are all counters taken?")
+    for key, value in (("user", user), ("kernel", kernel), ("cycles", cycles)):
+        sample[key] = value / requests if value is not None else None
     sample["cost"] = sample["user"] + sample["kernel"] if counters else sample["cpu"]
     return sample
 
