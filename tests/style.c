@@ -69,6 +69,7 @@ static const struct layer {
     { "tests/flow/", { "rill/", "rill.h", "tests/support/" }, false },
     { "tests/example/", { "rill/", "rill.h" }, false },
     { "bench/", { "rill/", "rill.h" }, false },
+    { "bench/micro/bench_switch.c", { "rill/", "core/coro/coro.h" }, false },
 };
 
 /* The one home of each foreign library. */
