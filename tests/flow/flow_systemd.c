@@ -324,7 +324,7 @@ static int boot(void)
         init_pid = find_init();
         if (init_pid != 0 && inside(text, "systemctl is-system-running --wait") == 0)
             return join_network();
-        if (proc_await_text(&container, PROC_OUT, "", 0) == -ESRCH)
+        if (proc_has_ended(&container))
             return -1;
     }
     return -1;

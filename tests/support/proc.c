@@ -126,6 +126,12 @@ int proc_wait(struct proc *proc, int timeout_ms)
     return WIFEXITED(status) ? WEXITSTATUS(status) : PROC_SIGNALLED + WTERMSIG(status);
 }
 
+bool proc_has_ended(const struct proc *proc)
+{
+    struct pollfd ended = { proc->pidfd, POLLIN, 0 };
+    return proc->ended || poll(&ended, 1, 0) > 0;
+}
+
 int proc_signal(struct proc *proc, int signal_number)
 {
     if (proc->ended)
@@ -148,8 +154,7 @@ const char *proc_text(struct proc *proc, enum proc_stream stream)
 int proc_await_text(struct proc *proc, enum proc_stream stream, const char *text, int timeout_ms)
 {
     for (long end = proc_now_ms() + timeout_ms;; proc_pause()) {
-        struct pollfd ended = { proc->pidfd, POLLIN, 0 };
-        bool is_over = proc->ended || poll(&ended, 1, 0) > 0;
+        bool is_over = proc_has_ended(proc);
         if (strstr(proc_text(proc, stream), text) != NULL)
             return 0;
         if (is_over)

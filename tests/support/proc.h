@@ -35,6 +35,9 @@ int proc_start(struct proc *proc, const struct proc_spec *spec);
  * -ETIME after `timeout_ms`. */
 int proc_wait(struct proc *proc, int timeout_ms);
 
+/* Whether it has ended, without waiting. */
+bool proc_has_ended(const struct proc *proc);
+
 /* Send a signal to the program alone.   Returns: 0; -ESRCH after its end. */
 int proc_signal(struct proc *proc, int signal_number);
 

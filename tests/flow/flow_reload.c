@@ -1,0 +1,218 @@
+/* flow_reload.c - reload in place under load: nobody notices, and a bad configuration changes nothing.
+ * Real processes on the loopback. The load client's words (failed, stale) are those of load.h. */
+#include "tests/support/daemon.h"
+#include "tests/support/fetch.h"
+#include "tests/support/load.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { CONNECTIONS = 8 };
+
+static struct daemon rilld;
+static struct fetch answer;
+
+static int end_daemon(void **state)
+{
+    (void)state;
+    daemon_fini(&rilld);
+    return 0;
+}
+
+static struct load *start_under_load(const struct daemon_options *options)
+{
+    rilld = (struct daemon){ 0 };
+    assert_int_equal(daemon_start_ready(&rilld, options), 0);
+    struct load_options load_options = {
+        .port = rilld.port, .target = "/hello", .connections = CONNECTIONS, .think_ms = 1
+    };
+    struct load *load = load_new(&load_options);
+    assert_non_null(load);
+    return load;
+}
+
+static struct load_result assert_untroubled(struct load *load)
+{
+    struct load_result result;
+    load_stop(load, &result);
+    if (result.failed + result.stale > 0)
+        load_print_troubles(load);
+    load_free(load);
+    printf("    %zu requests, %zu failed, %zu stale, slowest %ld ms\n", result.requests,
+           result.failed, result.stale, result.worst_ms);
+    assert_int_equal(result.failed, 0);
+    assert_int_equal(result.stale, 0);
+    return result;
+}
+
+static const char *numbered_routes(int number)
+{
+    static char routes[128];
+    snprintf(routes, sizeof routes, "  /hello:\n    respond:\n      body: \"number %d\"\n", number);
+    return routes;
+}
+
+/* The number that /hello answers with; -1 if it does not answer. */
+static int served_number(void)
+{
+    int number;
+    if (fetch_get(rilld.port, "/hello", 5000, &answer) != 200 ||
+        sscanf(answer.body, "number %d", &number) != 1)
+        return -1;
+    return number;
+}
+
+static void await_number(int number)
+{
+    for (long end = proc_now_ms() + 10000; proc_now_ms() < end; proc_pause())
+        if (served_number() == number)
+            return;
+    assert_int_equal(served_number(), number);
+}
+
+static void ten_reloads_under_load_fail_nothing_and_keep_the_workers(void **state)
+{
+    (void)state;
+    pid_t before[DAEMON_WORKERS], after[DAEMON_WORKERS];
+    struct load *load = start_under_load(&(struct daemon_options){ .routes = numbered_routes(0) });
+    assert_int_equal(daemon_workers(&rilld, before), 0);
+    for (int number = 1; number <= 10; number++) {
+        struct daemon_options options = { .routes = numbered_routes(number) };
+        assert_int_equal(daemon_configure(&rilld, &options), 0);
+        assert_int_equal(proc_signal(&rilld.proc, SIGHUP), 0);
+        assert_int_equal(daemon_await_notice(&rilld, "RELOADING=1", 5000), 0);
+        assert_int_equal(daemon_await_notice(&rilld, "READY=1", 5000), 0);
+        assert_int_equal(served_number(), number); /* ready means in use, in every worker */
+        assert_int_equal(load_await(load, 100, 10000), 0);
+    }
+    assert_int_equal(daemon_workers(&rilld, after), 0);
+    assert_memory_equal(before, after, sizeof before);
+    assert_untroubled(load);
+}
+
+static void storm_of_reloads_is_merged_and_the_last_one_counts(void **state)
+{
+    (void)state;
+    pid_t before[DAEMON_WORKERS], after[DAEMON_WORKERS];
+    struct load *load = start_under_load(&(struct daemon_options){ .routes = numbered_routes(0) });
+    assert_int_equal(daemon_workers(&rilld, before), 0);
+    for (int number = 1; number <= 200; number++) {
+        struct daemon_options options = { .routes = numbered_routes(number) };
+        assert_int_equal(daemon_configure(&rilld, &options), 0);
+        assert_int_equal(proc_signal(&rilld.proc, SIGHUP), 0);
+        proc_pause();
+    }
+    await_number(200);
+    assert_int_equal(load_await(load, 100, 10000), 0);
+    assert_int_equal(daemon_workers(&rilld, after), 0);
+    assert_memory_equal(before, after, sizeof before);
+    assert_untroubled(load);
+}
+
+/* A reload that has to be refused with `message`; the old configuration serves on. */
+static void refuse(struct load *load, const struct daemon_options *options, const char *message)
+{
+    assert_int_equal(daemon_configure(&rilld, options), 0);
+    assert_int_equal(proc_signal(&rilld.proc, SIGHUP), 0);
+    assert_int_equal(daemon_await_notice(&rilld, "RELOADING=1", 5000), 0);
+    assert_int_equal(daemon_await_notice(&rilld, "READY=1", 5000), 0);
+    if (proc_await_text(&rilld.proc, PROC_ERR, message, 5000) != 0)
+        fail_msg("\"%s\" is not in: %s", message, proc_text(&rilld.proc, PROC_ERR));
+    assert_int_equal(load_await(load, 100, 10000), 0);
+    assert_int_equal(served_number(), 7);
+}
+
+static void refused_reload_names_the_place_and_changes_nothing(void **state)
+{
+    (void)state;
+    pid_t before[DAEMON_WORKERS], after[DAEMON_WORKERS];
+    struct load *load = start_under_load(&(struct daemon_options){ .routes = numbered_routes(7) });
+    assert_int_equal(daemon_workers(&rilld, before), 0);
+    struct daemon_options bad = { .routes = "  /hello:\n    respnd: {}\n" };
+    refuse(load, &bad, "rilld.yaml:8:5: error: unknown name \"respnd\"");
+    bad.routes = "  /hello:\n    files:\n      root: /nonexistent/rilld\n";
+    refuse(load, &bad, "/nonexistent/rilld");
+    bad.routes = "  /hello:\n    [\n";
+    refuse(load, &bad, "rilld.yaml:9:");
+    assert_int_equal(daemon_workers(&rilld, after), 0);
+    assert_memory_equal(before, after, sizeof before);
+    struct daemon_options good = { .routes = numbered_routes(8) };
+    assert_int_equal(daemon_configure(&rilld, &good), 0);
+    assert_int_equal(proc_signal(&rilld.proc, SIGHUP), 0);
+    await_number(8);
+    assert_untroubled(load);
+}
+
+static size_t count_lines(const char *name)
+{
+    char path[128];
+    size_t lines = 0;
+    snprintf(path, sizeof path, "%s/%s", rilld.folder, name);
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        return 0;
+    for (int c; (c = fgetc(file)) != EOF;)
+        lines += c == '\n';
+    fclose(file);
+    return lines;
+}
+
+/* The folder is known only after the start, so a reload turns the log on; the load comes after. */
+static void rotated_log_has_every_request_once(void **state)
+{
+    (void)state;
+    char top[160], from[128], to[128];
+    rilld = (struct daemon){ 0 };
+    assert_int_equal(daemon_start_ready(&rilld, &(struct daemon_options){ 0 }), 0);
+    snprintf(top, sizeof top, "log:\n  access: %s/access.log\n", rilld.folder);
+    assert_int_equal(daemon_configure(&rilld, &(struct daemon_options){ .top = top }), 0);
+    assert_int_equal(proc_signal(&rilld.proc, SIGHUP), 0);
+    assert_int_equal(daemon_await_notice(&rilld, "READY=1", DAEMON_READY_MS), 0);
+    struct load_options options = {
+        .port = rilld.port, .target = "/hello", .connections = CONNECTIONS, .think_ms = 1
+    };
+    struct load *load = load_new(&options);
+    assert_non_null(load);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(load_await(load, 200, 10000), 0);
+        snprintf(from, sizeof from, "%s/access.log", rilld.folder);
+        snprintf(to, sizeof to, "%s/access.log.%d", rilld.folder, i);
+        assert_int_equal(rename(from, to), 0);
+        assert_int_equal(proc_signal(&rilld.proc, SIGUSR1), 0);
+        for (long end = proc_now_ms() + 5000; count_lines("access.log") == 0;) {
+            assert_true(proc_now_ms() < end);
+            proc_pause();
+        }
+    }
+    struct load_result result = assert_untroubled(load);
+    assert_int_equal(proc_signal(&rilld.proc, SIGTERM), 0);
+    assert_int_equal(proc_wait(&rilld.proc, DAEMON_END_MS), 0);
+    size_t lines = count_lines("access.log");
+    for (int i = 0; i < 3; i++) {
+        snprintf(to, sizeof to, "access.log.%d", i);
+        lines += count_lines(to);
+    }
+    assert_int_equal(lines, result.requests);
+}
+
+int main(void)
+{
+    if (!daemon_is_built())
+        return 77;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(ten_reloads_under_load_fail_nothing_and_keep_the_workers,
+                                  end_daemon),
+        cmocka_unit_test_teardown(storm_of_reloads_is_merged_and_the_last_one_counts, end_daemon),
+        cmocka_unit_test_teardown(refused_reload_names_the_place_and_changes_nothing, end_daemon),
+        cmocka_unit_test_teardown(rotated_log_has_every_request_once, end_daemon),
+    };
+    return cmocka_run_group_tests_name("reload", tests, NULL, NULL);
+}
