@@ -179,8 +179,8 @@ struct conf_finding {
     char text[1024];
 };
 
-/* What reading found, in the order of the file. Valid when zeroed: nothing yet. Conf never prints;
- * the caller does:
+/* What reading found, in the order of the file. Loading begins it anew, conf_check_files adds to
+ * it; valid when zeroed. Conf never prints; the caller does:
  *
  *     for (size_t i = 0; i < report.count; i++)
  *         fprintf(stderr, "%s\n", report.findings[i].text);

@@ -20,11 +20,6 @@ static bool is_name(rill_span name)
     return name.size > 0;
 }
 
-static rill_span from(rill_span text, size_t at)
-{
-    return (rill_span){ text.at + at, text.size - at };
-}
-
 /* The value of the variable whose inside of the braces is `inside`. As in a shell, the default
  * stands in for an empty variable as well. Returns: 0; -EINVAL (reported); -ENOMEM. */
 static int lookup(struct conf_read *read, struct conf_place place, rill_span inside,
@@ -43,7 +38,7 @@ static int lookup(struct conf_read *read, struct conf_place place, rill_span ins
         return -ENOMEM;
     const char *value = getenv(copy);
     if (split && (!value || *value == 0)) {
-        *ret_value = from(inside, name.size + 2);
+        *ret_value = conf_rest(inside, name.size + 2);
         return 0;
     }
     if (!value) {
@@ -63,10 +58,10 @@ static int expand_into(struct conf_read *read, struct conf_place place, rill_spa
         const char *dollar = memchr(text.at, '$', text.size);
         size_t plain = dollar ? (size_t)(dollar - text.at) : text.size;
         rill_text_add(out, (rill_span){ text.at, plain });
-        text = from(text, plain);
+        text = conf_rest(text, plain);
         if (rill_span_starts(text, RILL_SPAN("$${"))) {
             rill_text_add(out, RILL_SPAN("${"));
-            text = from(text, 3);
+            text = conf_rest(text, 3);
         } else if (rill_span_starts(text, RILL_SPAN("${"))) {
             const char *close = memchr(text.at, '}', text.size);
             rill_span value;
@@ -79,10 +74,10 @@ static int expand_into(struct conf_read *read, struct conf_place place, rill_spa
             if (r < 0)
                 return r;
             rill_text_add(out, value);
-            text = from(text, inside.size + 3);
+            text = conf_rest(text, inside.size + 3);
         } else if (text.size > 0) {
             rill_text_char(out, '$');
-            text = from(text, 1);
+            text = conf_rest(text, 1);
         }
     }
     return 0;

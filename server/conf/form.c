@@ -99,7 +99,8 @@ const char *conf_form_extension(rill_span text)
 const char *conf_form_location(rill_span text)
 {
     for (size_t i = 0; i < text.size; i++)
-        if (text.at[i] <= ' ' || text.at[i] == 0x7f || strchr("\"<>\\^`{|}", text.at[i]))
+        if ((unsigned char)text.at[i] <= ' ' || (unsigned char)text.at[i] >= 0x7f ||
+            strchr("\"<>\\^`{|}", text.at[i]))
             return "holds an octet that a URI may not; percent-encode it";
     return NULL;
 }
@@ -122,16 +123,13 @@ const char *conf_form_part_name(rill_span text)
 /* Whether a segment of the path is one or two dots. */
 static bool has_dot_segment(rill_span text)
 {
-    for (size_t i = 0, start = 1; i < text.size; i++) {
-        size_t end = i + 1 == text.size ? text.size : i;
-        if (text.at[i] != '/' && end != text.size)
-            continue;
-        if (text.at[i] == '/' && i + 1 == text.size)
-            end = i;
-        rill_span segment = { text.at + start, end > start ? end - start : 0 };
+    while (text.size > 0) {
+        const char *slash = memchr(text.at, '/', text.size);
+        rill_span segment = { text.at, slash ? (size_t)(slash - text.at) : text.size };
         if (rill_span_equal(segment, RILL_SPAN(".")) || rill_span_equal(segment, RILL_SPAN("..")))
             return true;
-        start = i + 1;
+        size_t skip = segment.size + (slash != NULL);
+        text = (rill_span){ text.at + skip, text.size - skip };
     }
     return false;
 }

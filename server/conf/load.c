@@ -128,11 +128,6 @@ static int next(struct source *source, yaml_event_t *ret_event)
     return yaml_parser_parse(&source->parser, ret_event) ? 0 : report_syntax(source);
 }
 
-static rill_span from(rill_span text, size_t at)
-{
-    return (rill_span){ text.at + at, text.size - at };
-}
-
 static void refuse_properties(struct conf_read *read, const yaml_event_t *event,
                               const yaml_char_t *anchor, const yaml_char_t *tag)
 {
@@ -147,7 +142,7 @@ static void refuse_properties(struct conf_read *read, const yaml_event_t *event,
     bool core = rill_span_starts(text, core_tag);
     conf_error(read, place_of(event->start_mark),
                "tag \"%s%s\" is not supported; remove it, the setting tells the type",
-               core ? "!!" : "", conf_quote(from(text, core ? core_tag.size : 0)).text);
+               core ? "!!" : "", conf_quote(conf_rest(text, core ? core_tag.size : 0)).text);
 }
 
 static int take_node(struct source *source, yaml_event_t *event, unsigned depth,
@@ -316,7 +311,7 @@ int conf_parse(struct conf_read *read, rill_span text, struct conf_node *ret_roo
     yaml_event_t event;
     struct conf_node root = { .name = RILL_SPAN("the file"), .text = RILL_SPAN("") };
     if (rill_span_starts(text, mark)) /* else it would count as a character of the first line */
-        text = from(text, mark.size);
+        text = conf_rest(text, mark.size);
     struct source source = { .read = read, .text = text };
     int r = refuse_directives(read, text);
     if (r < 0)
@@ -336,7 +331,7 @@ int conf_parse(struct conf_read *read, rill_span text, struct conf_node *ret_roo
 
 /* --- The file. --- */
 
-static int read_tree(struct conf_read *read, rill_span text, const struct conf **ret_conf)
+static int read_text(struct conf_read *read, rill_span text, const struct conf **ret_conf)
 {
     struct conf_node root;
     if (text.size > CONF_FILE_MAX) {
@@ -361,7 +356,8 @@ int conf_load_text(const char *name, rill_span text, const struct conf_overrides
                               .overrides = overrides ? overrides : &none,
                               .memory = memory,
                               .size = size };
-    int r = read_tree(&read, text, ret_conf);
+    *report = (struct conf_report){ 0 };
+    int r = read_text(&read, text, ret_conf);
     if (r == -ENOMEM)
         conf_error(&read, (struct conf_place){ 0 }, "no memory to read it");
     rill_arena_fini(&read.tree);
@@ -389,6 +385,7 @@ int conf_load(const char *path, const struct conf_overrides *overrides, void *me
     size_t text_size;
     char *text = rill_alloc(CONF_FILE_MAX + 1);
     int r = text ? read_file(path, text, CONF_FILE_MAX + 1, &text_size) : -ENOMEM;
+    *report = (struct conf_report){ 0 };
     if (r < 0)
         conf_report_add(report, path, CONF_ERROR, (struct conf_place){ 0 }, "cannot read it: %s",
                         rill_strerror(r));

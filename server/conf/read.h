@@ -27,6 +27,12 @@ struct conf_read {
     size_t size, used;
 };
 
+/* What follows the first `at` octets. */
+static inline rill_span conf_rest(rill_span text, size_t at)
+{
+    return (rill_span){ text.at + at, text.size - at };
+}
+
 /* --- Errors (report.c). --- */
 
 /* A text for a message: cut when long, always zero-terminated. */

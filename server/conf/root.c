@@ -96,6 +96,7 @@ int conf_from_root(const char *root, const char *const *listen, size_t listen_co
                               .overrides = overrides ? overrides : &none,
                               .memory = memory,
                               .size = size };
+    *report = (struct conf_report){ 0 };
     int r = build_root(&read, root, listen, listen_count, ret_conf);
     rill_arena_fini(&read.tree);
     return r;

@@ -9,11 +9,6 @@
 #define TAIL  "{tail}"
 #define QUERY "{query}"
 
-static rill_span from(rill_span text, size_t at)
-{
-    return (rill_span){ text.at + at, text.size - at };
-}
-
 static int refuse(struct conf_read *read, struct conf_node *node, const char *why)
 {
     conf_value_error(read, node, "url \"%s\" %s", conf_quote(node->text).text, why);
@@ -55,7 +50,7 @@ static const char *check_path(rill_span path, size_t *ret_count)
         char c = path.at[at];
         size = 1;
         if (c == '{' || c == '}') {
-            const char *wrong = check_placeholder(from(path, at), in_query, &size);
+            const char *wrong = check_placeholder(conf_rest(path, at), in_query, &size);
             if (wrong)
                 return wrong;
             in_text = false;
@@ -86,7 +81,7 @@ static void cut_pieces(rill_span path, struct conf_piece *pieces, size_t count)
         else if (rill_span_starts(path, RILL_SPAN(QUERY)))
             piece = (struct conf_piece){ CONF_PIECE_QUERY, { path.at, sizeof QUERY - 1 } };
         pieces[i] = piece;
-        path = from(path, piece.text.size);
+        path = conf_rest(path, piece.text.size);
     }
 }
 
@@ -132,7 +127,7 @@ int conf_convert_url(struct conf_read *read, const struct conf_setting *setting,
         return refuse(read, node, "asks for TLS, which this release lacks; write http://");
     if (!rill_span_starts(node->text, scheme))
         return refuse(read, node, "is no URL; write http://ADDRESS:PORT/PATH");
-    rill_span rest = from(node->text, scheme.size), authority = rest;
+    rill_span rest = conf_rest(node->text, scheme.size), authority = rest;
     for (size_t i = 0; i < rest.size && authority.size == rest.size; i++)
         if (memchr("/?#", rest.at[i], 3))
             authority.size = i;
@@ -144,5 +139,5 @@ int conf_convert_url(struct conf_read *read, const struct conf_setting *setting,
     if (r < 0)
         return refuse(read, node, address_error(authority, r));
     r = conf_region_copy(read, authority, &part->host);
-    return r < 0 ? r : take_path(read, node, from(rest, authority.size), part);
+    return r < 0 ? r : take_path(read, node, conf_rest(rest, authority.size), part);
 }

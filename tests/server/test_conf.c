@@ -29,7 +29,6 @@ static struct conf_report report;
 static const struct conf *load_with(rill_span text, const struct conf_overrides *overrides)
 {
     const struct conf *conf = NULL;
-    report = (struct conf_report){ 0 };
     int r = conf_load_text("f", text, overrides, memory, sizeof memory, &report, &conf);
     if (r < 0)
         print_message("%s\n", report.findings[0].text);
@@ -321,7 +320,6 @@ static void a_region_too_small_says_so_at_every_size(void **state)
     size_t used = load(RICH)->memory_used;
     const struct conf *conf = NULL;
     for (size_t size = 0; size < used; size++) {
-        report = (struct conf_report){ 0 };
         assert_int_equal(conf_load_text("f", RILL_SPAN(RICH), NULL, memory, size, &report, &conf),
                          -ENOBUFS);
         assert_null(conf);
@@ -331,7 +329,6 @@ static void a_region_too_small_says_so_at_every_size(void **state)
     snprintf(expected, sizeof expected, "f: error: needs more than %zu octets; shorten it",
              used - 1);
     assert_string_equal(report.findings[0].text, expected);
-    report = (struct conf_report){ 0 };
     assert_int_equal(conf_load_text("f", RILL_SPAN(RICH), NULL, memory, used, &report, &conf), 0);
 }
 
@@ -370,7 +367,6 @@ static void the_nth_failing_allocation_is_reported_and_leaks_nothing(void **stat
     int64_t live = rill__mem_live();
     for (uint64_t n = 1; r < 0; n++) {
         assert_true(n < 1000);
-        report = (struct conf_report){ 0 };
         rill__mem_fail_nth(n, false);
         r = conf_load_text("f", RILL_SPAN(RICH), NULL, memory, sizeof memory, &report, &conf);
         bool failed = rill__mem_count() >= n;
@@ -411,7 +407,6 @@ static void a_file_is_read_and_one_that_cannot_be_says_why(void **state)
 {
     (void)state;
     const struct conf *conf = NULL;
-    report = (struct conf_report){ 0 };
     write_file("f.yaml", OK "workers: 2\n");
     assert_int_equal(conf_load("f.yaml", NULL, memory, sizeof memory, &report, &conf), 0);
     assert_int_equal(conf->workers, 2);
@@ -419,10 +414,8 @@ static void a_file_is_read_and_one_that_cannot_be_says_why(void **state)
     assert_int_equal(conf_load("none", NULL, memory, sizeof memory, &report, &conf), -ENOENT);
     assert_string_equal(report.findings[0].text,
                         "none: error: cannot read it: No such file or directory");
-    report = (struct conf_report){ 0 };
     assert_int_equal(conf_load(".", NULL, memory, sizeof memory, &report, &conf), -EISDIR);
     assert_int_equal(report.errors, 1);
-    report = (struct conf_report){ 0 };
     rill__mem_fail_nth(1, true);
     assert_int_equal(conf_load("f.yaml", NULL, memory, sizeof memory, &report, &conf), -ENOMEM);
     rill__mem_fail_nth(0, false);
@@ -484,7 +477,6 @@ static void a_root_on_the_command_line_is_a_whole_configuration(void **state)
     const char *folder = *state;
     static const char *const listen[] = { "127.0.0.1:80", "unix:/run/x" };
     const struct conf *conf = NULL;
-    report = (struct conf_report){ 0 };
     assert_int_equal(conf_from_root("/srv", NULL, 0, NULL, memory, sizeof memory, &report, &conf),
                      0);
     assert_span(conf->source, "command line");
@@ -510,7 +502,6 @@ static void a_root_with_a_wrong_address_names_the_command_line(void **state)
     (void)state;
     static const char *const listen[] = { "localhost" };
     const struct conf *conf = NULL;
-    report = (struct conf_report){ 0 };
     assert_int_equal(conf_from_root("/srv", listen, 1, NULL, memory, sizeof memory, &report, &conf),
                      -EINVAL);
     assert_string_equal(report.findings[0].text,
@@ -518,7 +509,6 @@ static void a_root_with_a_wrong_address_names_the_command_line(void **state)
                         "IPv4:PORT, \"[IPv6]:PORT\", unix:PATH or systemd:NAME");
     int r = -ENOMEM;
     for (uint64_t n = 1; r < 0; n++) {
-        report = (struct conf_report){ 0 };
         rill__mem_fail_nth(n, false);
         r = conf_from_root("/srv", NULL, 0, NULL, memory, sizeof memory, &report, &conf);
         rill__mem_fail_nth(0, false);
@@ -531,7 +521,6 @@ static void the_files_in_deploy_are_right(void **state)
 {
     (void)state;
     const struct conf *conf = NULL;
-    report = (struct conf_report){ 0 };
     setenv("RILL_DEMO", RILL_SOURCE "/deploy/demo", 1);
     assert_int_equal(
         conf_load(RILL_SOURCE "/deploy/rilld.yaml", NULL, memory, sizeof memory, &report, &conf),

@@ -26,7 +26,6 @@ static struct conf_report report;
 static int load(rill_span text)
 {
     const struct conf *conf = NULL;
-    report = (struct conf_report){ 0 };
     int r = conf_load_text("f", text, NULL, memory, sizeof memory, &report, &conf);
     assert_true((r == 0) == (conf != NULL));
     assert_true((r == 0) == (report.errors == 0));
@@ -372,6 +371,9 @@ static void kinds_refuse_settings_they_cannot_use(void **state)
           "f:4:23: error: status \"199\" is out of range; write 200 to 599" },
         { ROUTE "    respond: {status: 301, location: /a b}\n",
           "f:4:38: error: location \"/a b\" holds an octet that a URI may not; percent-encode it" },
+        { ROUTE "    respond: {status: 301, location: /\xc3\xa9}\n",
+          "f:4:38: error: location \"/\xc3\xa9\" holds an octet that a URI may not; "
+          "percent-encode it" },
         { ROUTE "    respond: {type: text}\n", "f:4:21: error: type \"text\" is no media type; "
                                                "write TYPE/SUBTYPE, such as text/html" },
         { ROUTE "    files: {root: /x, index: [a/b, \"\", ..]}\n",

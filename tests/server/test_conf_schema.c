@@ -64,7 +64,6 @@ static bool takes(const struct conf_section *section, const char *name, const ch
     rill_text_fmt(&file, "%s%s: %s%s%s\n", frame->before, name, text, company(section, name),
                   frame->after);
     assert_false(file.full);
-    report = (struct conf_report){ 0 };
     return conf_load_text("f", (rill_span){ octets, file.used }, NULL, memory, sizeof memory,
                           &report, &conf) == 0;
 }
