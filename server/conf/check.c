@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@ struct check {
     const struct conf *conf;
     struct conf_report *report;
     size_t errors;
+    bool no_memory;
 };
 
 static void missing(struct check *check, struct conf_place place, const char *what,
@@ -53,15 +53,15 @@ static void check_path(struct check *check, struct conf_place place, const char 
 static void check_folder_of(struct check *check, struct conf_place place, const char *what,
                             rill_span path)
 {
-    char folder[4096], title[64];
     const char *slash = memrchr(path.at, '/', path.size);
-    size_t size = slash && slash > path.at ? (size_t)(slash - path.at) : 1;
-    if (!slash || size >= sizeof folder)
+    if (!slash)
         return; /* relative, from the command line: the working directory */
-    memcpy(folder, path.at, size);
-    folder[size] = 0;
-    snprintf(title, sizeof title, "the folder of %s", what);
-    check_path(check, place, title, folder, true, W_OK | X_OK);
+    char *folder = rill_copy(path.at, slash > path.at ? (size_t)(slash - path.at) : 1);
+    if (!folder)
+        check->no_memory = true;
+    else
+        check_path(check, place, what, folder, true, W_OK | X_OK);
+    rill_free(folder);
 }
 
 static void check_route(struct check *check, const struct conf_route *route)
@@ -79,20 +79,24 @@ static void check_route(struct check *check, const struct conf_route *route)
 
 int conf_check_files(const struct conf *conf, struct conf_report *report)
 {
-    struct check check = { conf, report, 0 };
+    struct check check = { conf, report, 0, false };
     if (conf->pid_file.size > 0)
-        check_folder_of(&check, conf->pid_file_place, "pid_file", conf->pid_file);
+        check_folder_of(&check, conf->pid_file_place, "the folder of pid_file", conf->pid_file);
     if (conf->log.access.to == CONF_LOG_FILE)
-        check_folder_of(&check, conf->log.access.place, "access", conf->log.access.path);
+        check_folder_of(&check, conf->log.access.place, "the folder of access",
+                        conf->log.access.path);
     if (conf->log.error.to == CONF_LOG_FILE)
-        check_folder_of(&check, conf->log.error.place, "error", conf->log.error.path);
+        check_folder_of(&check, conf->log.error.place, "the folder of error", conf->log.error.path);
     for (size_t i = 0; i < conf->listen_count; i++) {
         const struct conf_listen *listen = &conf->listen[i];
         if (listen->address.length > 0 && listen->address.any.sa_family == AF_UNIX)
-            check_folder_of(&check, listen->place, "address",
+            check_folder_of(&check, listen->place, "the folder of address",
                             rill_span_of(listen->address.un.sun_path));
     }
     for (size_t i = 0; i < conf->route_count; i++)
         check_route(&check, &conf->routes[i]);
-    return check.errors > 0 ? -ENOENT : 0;
+    if (check.no_memory)
+        conf_report_add(report, conf->source.at, CONF_ERROR, (struct conf_place){ 0 },
+                        "no memory to check it");
+    return check.no_memory ? -ENOMEM : check.errors > 0 ? -ENOENT : 0;
 }

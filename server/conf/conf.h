@@ -223,5 +223,5 @@ int conf_from_root(const char *root, const char *const *listen, size_t listen_co
 
 /* Look at the files and folders that the configuration refers to, without opening any for writing:
  * a missing one is an error, one that this user may not use is a notice.
- * Returns: 0 (at most notices were added to the report); -ENOENT (errors were). */
+ * Returns: 0 (at most notices were added to the report); -ENOENT (errors were); -ENOMEM. */
 int conf_check_files(const struct conf *conf, struct conf_report *report);

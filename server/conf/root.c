@@ -52,37 +52,33 @@ static int add_route(struct conf_read *read, struct conf_node *root, rill_span f
 }
 
 /* The daemon leaves its working directory, so a relative folder becomes absolute here. */
-static int make_absolute(const char *path, rill_text *text)
+static int make_absolute(struct conf_read *read, const char *path, rill_span *ret_path)
 {
-    char folder[PATH_SIZE_MAX];
+    const char *whole = path;
     if (path[0] != '/') {
-        if (!getcwd(folder, sizeof folder))
+        char *folder = rill_arena_alloc(&read->tree, PATH_SIZE_MAX);
+        if (folder && !getcwd(folder, PATH_SIZE_MAX))
             return -errno;
-        rill_text_fmt(text, "%s/", folder);
+        whole = folder ? rill_arena_fmt(&read->tree, "%s/%s", folder, path) : NULL;
     }
-    rill_text_add(text, rill_span_of(path));
-    return text->full ? -ENAMETOOLONG : 0;
+    *ret_path = rill_span_of(whole);
+    return whole ? 0 : -ENOMEM;
 }
 
 static int build_root(struct conf_read *read, const char *folder, const char *const *listen,
                       size_t listen_count, const struct conf **ret_conf)
 {
-    char memory[PATH_SIZE_MAX];
-    rill_text path = { memory, sizeof memory, 0, false };
     struct conf_node root = { .shape = CONF_MAP };
-    int r = make_absolute(folder, &path);
-    if (r < 0) {
-        conf_error(read, (struct conf_place){ 0 }, "--root %s: %s",
-                   conf_quote(rill_span_of(folder)).text, rill_strerror(r));
-        return r;
-    }
-    r = add_listen(read, &root, listen, listen_count);
+    rill_span path = { 0 };
+    int r = make_absolute(read, folder, &path);
     if (r == 0)
-        r = add_route(read, &root, (rill_span){ path.at, path.used });
+        r = add_listen(read, &root, listen, listen_count);
     if (r == 0)
-        r = conf_build(read, &root, ret_conf);
-    else
-        conf_error(read, (struct conf_place){ 0 }, "no memory to read it");
+        r = add_route(read, &root, path);
+    if (r == 0)
+        return conf_build(read, &root, ret_conf);
+    conf_error(read, (struct conf_place){ 0 }, "--root %s: %s",
+               conf_quote(rill_span_of(folder)).text, rill_strerror(r));
     return r;
 }
 

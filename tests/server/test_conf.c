@@ -450,6 +450,19 @@ static void check_files_tells_missing_from_forbidden(void **state)
     assert_non_null(strstr(report.findings[6].text, "is a folder, not a file; correct the path"));
 }
 
+static void check_files_without_memory_says_so(void **state)
+{
+    (void)state;
+    const struct conf *conf = load("listen: [unix:/s]\npid_file: /pid\n");
+    for (uint64_t n = 1; n <= 2; n++) {
+        report = (struct conf_report){ 0 };
+        rill__mem_fail_nth(n, false);
+        assert_int_equal(conf_check_files(conf, &report), -ENOMEM);
+        rill__mem_fail_nth(0, false);
+        assert_string_equal(report.findings[0].text, "f: error: no memory to check it");
+    }
+}
+
 /* Root may read everything, so the test gives its rights up for the call. */
 static void check_files_gives_a_notice_for_what_this_user_may_not_read(void **state)
 {
@@ -549,6 +562,7 @@ int main(void)
         cmocka_unit_test(the_nth_failing_allocation_is_reported_and_leaks_nothing),
         cmocka_unit_test(a_file_is_read_and_one_that_cannot_be_says_why),
         cmocka_unit_test(check_files_tells_missing_from_forbidden),
+        cmocka_unit_test(check_files_without_memory_says_so),
         cmocka_unit_test(check_files_gives_a_notice_for_what_this_user_may_not_read),
         cmocka_unit_test(a_root_on_the_command_line_is_a_whole_configuration),
         cmocka_unit_test(a_root_with_a_wrong_address_names_the_command_line),

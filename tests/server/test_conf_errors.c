@@ -39,7 +39,7 @@ struct row {
 static void check(const struct row *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        char lines[CONF_ERRORS_MAX * 1024] = "";
+        static char lines[CONF_ERRORS_MAX * 1024];
         rill_text all = { lines, sizeof lines, 0, false };
         int r = load(rill_span_of(rows[i].text));
         for (size_t k = 0; k < report.count; k++)
