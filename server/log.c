@@ -213,7 +213,8 @@ static void put(struct sink *sink, const struct line *line)
     write_direct(sink, (rill_span){ memory, text.used });
 }
 
-static void put_message(enum log_level level, const char *module, const char *format, va_list args)
+static void RILL_PRINTF(3, 0)
+    put_message(enum log_level level, const char *module, const char *format, va_list args)
 {
     char memory[MESSAGE_MAX];
     int size = vsnprintf(memory, sizeof memory, format, args);

@@ -88,7 +88,7 @@ static void send_request(const struct connection *c)
 static void learn_answer_size(struct connection *c)
 {
     static char head[8192];
-    size_t have = 0, length;
+    size_t have = 0, length = 0;
     const char *end, *field;
     send_request(c);
     do {

@@ -161,7 +161,7 @@ static void prepare(struct ring *ring, struct io_uring_sqe *sqe, struct rill__op
     case RILL__OP_OPENAT2:
         io_uring_prep_openat2(sqe, op->fd, op->addr, (struct open_how *)(uintptr_t)op->offset);
         break;
-    default: CHECK(!"an op that `call` carries out");
+    default: CHECK(false && "an op that `call` carries out");
     }
     /* After the preparation, which does not set it: performance depends on nothing else here. */
     sqe->user_data = rill__op_name(&ring->ops, op);
@@ -258,7 +258,7 @@ static ssize_t plain_call(struct rill__op *op)
     case RILL__OP_GETPEERNAME:
         name->length = sizeof name->un;
         return getpeername(op->fd, &name->any, &name->length);
-    default: CHECK(!"an op that is submitted"); return -1;
+    default: CHECK(false && "an op that is submitted"); return -1;
     }
 }
 
