@@ -72,7 +72,7 @@ static struct use_list *list_of(struct filecache *cache, const struct file *file
 }
 
 /* Note a use in a new second. A file that was cold becomes hot. */
-static void touch(struct filecache *cache, struct file *file, int64_t now)
+static __attribute__((noinline)) void touch(struct filecache *cache, struct file *file, int64_t now)
 {
     list_remove(list_of(cache, file), file);
     file->node.hot = true;
@@ -109,7 +109,7 @@ static uint64_t load_four(const char *at)
 }
 
 /* Multiply and fold, 16 octets a step; what is left is loaded overlapping from both ends. */
-static uint64_t hash_of(const struct filecache *cache, uint64_t owner, rill_span path)
+static inline uint64_t hash_of(const struct filecache *cache, uint64_t owner, rill_span path)
 {
     uint64_t hash = cache->key[0] ^ (owner * 0x9e3779b97f4a7c15), a = 0, b = 0;
     const char *at = path.at;
@@ -128,7 +128,8 @@ static uint64_t hash_of(const struct filecache *cache, uint64_t owner, rill_span
     return mix(mix(a ^ cache->key[1], b ^ hash), path.size ^ cache->key[1]);
 }
 
-static struct file *look_up(struct filecache *cache, uint64_t owner, uint64_t hash, rill_span path)
+static inline struct file *look_up(struct filecache *cache, uint64_t owner, uint64_t hash,
+                                   rill_span path)
 {
     struct file *file = cache->buckets[hash & cache->bucket_mask];
     while (file != NULL && !(file->node.hash == hash && file->node.owner == owner &&

@@ -6,9 +6,9 @@
  * Q or one of its ancestors. A redirect (to a prefix, from its path without the slash) is an entry
  * like any other.
  *
- * A small table in front of the search remembers, by size and last octet of a path, the one entry
- * that such a path most likely equals; it is filled at build time and a miss costs a few
- * instructions. */
+ * Most of the comparing is done on `key`: the first eight octets of a path as a number, padded with
+ * zeros, which sorts as the octets do. No path holds a zero octet, so two paths of up to eight octets
+ * with one key are equal. */
 #include "server/route.h"
 
 #include <rill/http.h>
@@ -16,9 +16,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { hint_count = 64 };
+enum { key_size = 8 };
 
 struct entry {
+    uint64_t key, mask; /* of the path; which octets of the key it has */
     rill_span path;
     struct route *route;
     const struct entry *parent; /* NULL: none */
@@ -27,9 +28,9 @@ struct entry {
 
 struct routes {
     struct entry *entries; /* sorted by path */
+    uint64_t *keys;        /* theirs */
     size_t entry_count;
-    const struct entry *hints[hint_count]; /* NULL or an entry to compare with */
-    struct route *routes;                  /* those of the configuration, opened so far */
+    struct route *routes; /* those of the configuration, opened so far */
     size_t route_count;
     struct route redirect; /* of all redirects */
     struct reply options;  /* for the asterisk */
@@ -39,7 +40,7 @@ struct routes {
 static int compare_paths(rill_span a, rill_span b)
 {
     size_t size = a.size < b.size ? a.size : b.size;
-    int order = memcmp(a.at, b.at, size);
+    int order = size > 0 ? memcmp(a.at, b.at, size) : 0;
     return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
 }
 
@@ -48,9 +49,45 @@ static int by_path(const void *a, const void *b)
     return compare_paths(((const struct entry *)a)->path, ((const struct entry *)b)->path);
 }
 
-static size_t hint_of(rill_span path)
+static inline uint64_t load_four(const char *at)
 {
-    return (path.size * 7 + (unsigned char)path.at[path.size - 1]) % hint_count;
+    uint32_t value;
+    memcpy(&value, at, sizeof value);
+    return __builtin_bswap32(value);
+}
+
+/* The key of a path; both loads of a short one overlap. */
+static inline uint64_t key_of(rill_span path)
+{
+    uint64_t key = 0;
+    if (path.size >= key_size)
+        return load_four(path.at) << 32 | load_four(path.at + 4);
+    if (path.size >= 4)
+        return load_four(path.at) << 32 | load_four(path.at + path.size - 4)
+                                              << (8 * (key_size - path.size));
+    for (size_t i = 0; i < path.size; i++)
+        key |= (uint64_t)(unsigned char)path.at[i] << (8 * (key_size - 1 - i));
+    return key;
+}
+
+/* What lies behind the octets of the key. */
+static rill_span rest_of(rill_span path)
+{
+    size_t skip = path.size < key_size ? path.size : key_size;
+    return (rill_span){ path.at + skip, path.size - skip };
+}
+
+static __attribute__((noinline)) bool rest_begins_with(rill_span path, const struct entry *entry)
+{
+    return rill_span_starts(rest_of(path), rest_of(entry->path));
+}
+
+/* Whether the entry matches a path of this key. */
+static inline bool matches(rill_span path, uint64_t key, const struct entry *entry)
+{
+    return ((key ^ entry->key) & entry->mask) == 0 &&
+           (path.size == entry->path.size || (entry->prefix && path.size > entry->path.size)) &&
+           (entry->path.size <= key_size || rest_begins_with(path, entry));
 }
 
 /* --- The redirect to a prefix --- */
@@ -149,16 +186,24 @@ static bool has_exact(const struct conf *conf, rill_span path)
     return false;
 }
 
+static void add_entry(struct routes *routes, rill_span path, struct route *route, bool prefix)
+{
+    uint64_t key = key_of(path), absent = 0;
+    if (path.size < key_size)
+        absent = UINT64_MAX >> (8 * path.size);
+    routes->entries[routes->entry_count++] = (struct entry){
+        .key = key, .mask = ~absent, .path = path, .route = route, .prefix = prefix
+    };
+}
+
 static void fill_entries(struct routes *routes, const struct conf *conf)
 {
     for (size_t i = 0; i < conf->route_count; i++) {
         const struct conf_route *from = &conf->routes[i];
         rill_span bare = { from->path.at, from->path.size - 1 };
-        routes->entries[routes->entry_count++] =
-            (struct entry){ from->path, &routes->routes[i], NULL, from->prefix };
+        add_entry(routes, from->path, &routes->routes[i], from->prefix);
         if (from->prefix && bare.size > 0 && !has_exact(conf, bare))
-            routes->entries[routes->entry_count++] =
-                (struct entry){ bare, &routes->redirect, NULL, false };
+            add_entry(routes, bare, &routes->redirect, false);
     }
     qsort(routes->entries, routes->entry_count, sizeof *routes->entries, by_path);
 }
@@ -172,7 +217,7 @@ static void link_entries(struct routes *routes)
         while (parent != NULL && !(parent->prefix && rill_span_starts(entry->path, parent->path)))
             parent = parent->parent;
         entry->parent = parent;
-        routes->hints[hint_of(entry->path)] = entry;
+        routes->keys[i] = entry->key;
     }
 }
 
@@ -188,7 +233,8 @@ int routes_new(const struct conf *conf, const struct handler *const *handlers,
     routes->redirect = (struct route){ .handler = &redirect, .methods = redirect.methods };
     routes->routes = rill_arena_alloc_zero(&routes->arena, count, sizeof *routes->routes);
     routes->entries = rill_arena_alloc_zero(&routes->arena, 2 * count, sizeof *routes->entries);
-    if (routes->routes == NULL || routes->entries == NULL)
+    routes->keys = rill_arena_alloc_zero(&routes->arena, 2 * count, sizeof *routes->keys);
+    if (routes->routes == NULL || routes->entries == NULL || routes->keys == NULL)
         goto fail;
     r = make_options(&routes->arena, 1u << RILL_HTTP_GET | 1u << RILL_HTTP_HEAD, NULL,
                      &routes->options);
@@ -224,31 +270,43 @@ void routes_free(struct routes *routes)
 
 /* --- Choosing --- */
 
-static const struct entry *search(const struct routes *routes, rill_span path)
+/* The number of entries that are not behind the path. */
+static __attribute__((noinline)) size_t count_paths(const struct routes *routes, rill_span path)
 {
     size_t low = 0, high = routes->entry_count;
-    while (low < high) { /* entries before `low` are not behind `path` */
-        size_t middle = low + (high - low) / 2;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
         if (compare_paths(routes->entries[middle].path, path) <= 0)
             low = middle + 1;
         else
             high = middle;
     }
-    const struct entry *entry = low > 0 ? &routes->entries[low - 1] : NULL;
-    if (entry != NULL && rill_span_equal(entry->path, path))
-        return entry;
-    while (entry != NULL && !(entry->prefix && rill_span_starts(path, entry->path)))
-        entry = entry->parent;
-    return entry;
+    return low;
+}
+
+/* The same by keys alone. */
+static inline size_t count_keys(const struct routes *routes, uint64_t key)
+{
+    size_t low = 0, high = routes->entry_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (routes->keys[middle] <= key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 const struct route *route_find(const struct routes *routes, rill_span path, rill_span *ret_tail)
 {
-    if (path.size == 0)
-        return NULL;
-    const struct entry *entry = routes->hints[hint_of(path)];
-    if (entry == NULL || !rill_span_equal(entry->path, path))
-        entry = search(routes, path);
+    uint64_t key = key_of(path);
+    size_t count = count_keys(routes, key);
+    if (count > 0 && routes->keys[count - 1] == key && path.size >= key_size)
+        count = count_paths(routes, path); /* the keys do not decide */
+    const struct entry *entry = count > 0 ? &routes->entries[count - 1] : NULL;
+    while (entry != NULL && !matches(path, key, entry))
+        entry = entry->parent;
     if (entry == NULL)
         return NULL;
     *ret_tail = (rill_span){ path.at + entry->path.size, path.size - entry->path.size };
