@@ -8,7 +8,7 @@
  *
  * Most of the comparing is done on `key`: the first eight octets of a path as a number, padded with
  * zeros, which sorts as the octets do. No path holds a zero octet, so two paths of up to eight octets
- * with one key are equal. */
+ * with one key are equal; such paths are found by a small table of hints before any search. */
 #include "server/route.h"
 
 #include <rill/http.h>
@@ -16,7 +16,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { key_size = 8 };
+enum { key_size = 8, hint_bits = 6, hint_count = 1 << hint_bits };
 
 struct entry {
     uint64_t key, mask; /* of the path; which octets of the key it has */
@@ -27,8 +27,9 @@ struct entry {
 };
 
 struct routes {
-    struct entry *entries; /* sorted by path */
-    uint64_t *keys;        /* theirs */
+    struct entry *entries;                 /* sorted by path */
+    uint64_t *keys;                        /* theirs */
+    const struct entry *hints[hint_count]; /* by key; NULL or one whose key is its whole path */
     size_t entry_count;
     struct route *routes; /* those of the configuration, opened so far */
     size_t route_count;
@@ -68,6 +69,11 @@ static inline uint64_t key_of(rill_span path)
     for (size_t i = 0; i < path.size; i++)
         key |= (uint64_t)(unsigned char)path.at[i] << (8 * (key_size - 1 - i));
     return key;
+}
+
+static inline size_t hint_of(uint64_t key)
+{
+    return (key * 0x9e3779b97f4a7c15) >> (64 - hint_bits);
 }
 
 /* What lies behind the octets of the key. */
@@ -218,6 +224,8 @@ static void link_entries(struct routes *routes)
             parent = parent->parent;
         entry->parent = parent;
         routes->keys[i] = entry->key;
+        if (entry->path.size <= key_size)
+            routes->hints[hint_of(entry->key)] = entry;
     }
 }
 
@@ -298,15 +306,24 @@ static inline size_t count_keys(const struct routes *routes, uint64_t key)
     return low;
 }
 
-const struct route *route_find(const struct routes *routes, rill_span path, rill_span *ret_tail)
+static __attribute__((noinline)) const struct entry *search(const struct routes *routes,
+                                                            rill_span path, uint64_t key)
 {
-    uint64_t key = key_of(path);
     size_t count = count_keys(routes, key);
     if (count > 0 && routes->keys[count - 1] == key && path.size >= key_size)
         count = count_paths(routes, path); /* the keys do not decide */
     const struct entry *entry = count > 0 ? &routes->entries[count - 1] : NULL;
     while (entry != NULL && !matches(path, key, entry))
         entry = entry->parent;
+    return entry;
+}
+
+const struct route *route_find(const struct routes *routes, rill_span path, rill_span *ret_tail)
+{
+    uint64_t key = key_of(path);
+    const struct entry *entry = routes->hints[hint_of(key)];
+    if (entry == NULL || entry->key != key || entry->path.size != path.size)
+        entry = search(routes, path, key);
     if (entry == NULL)
         return NULL;
     *ret_tail = (rill_span){ path.at + entry->path.size, path.size - entry->path.size };

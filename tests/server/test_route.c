@@ -126,7 +126,7 @@ static void tail_is_what_lies_below_the_route(void **state)
 /* The plain version: look at every route. */
 static const char *plain(const char *const *paths, const char *path)
 {
-    char slashed[32];
+    char slashed[40];
     const char *best = "none";
     snprintf(slashed, sizeof slashed, "%s/", path);
     for (size_t i = 0; paths[i] != NULL; i++)
@@ -144,34 +144,35 @@ static const char *plain(const char *const *paths, const char *path)
     return best;
 }
 
-/* A short path of slashes and two letters. */
-static size_t random_path(uint64_t *seed, char *path)
+/* A path of slashes and two letters behind `base`. */
+static void random_path(uint64_t *seed, const char *base, char *path)
 {
-    size_t size = 1;
-    path[0] = '/';
-    for (*seed = *seed * 6364136223846793005 + 1442695040888963407; size < 8; size++) {
-        unsigned pick = (unsigned)(*seed >> (20 + 3 * size)) & 7;
+    size_t start = strlen(base) + 1, size = start;
+    memcpy(path, base, start);
+    path[0] = path[start - 1] = '/';
+    for (*seed = *seed * 6364136223846793005 + 1442695040888963407; size < start + 7; size++) {
+        unsigned pick = (unsigned)(*seed >> (20 + 3 * (size - start))) & 7;
         if (pick > 5)
             break;
         path[size] = pick < 2 ? '/' : pick < 4 ? 'a' : 'b';
     }
     path[size] = 0;
-    return size;
 }
 
 static void random_routes_equal_the_plain_version(void **state)
 {
     (void)state;
     uint64_t seed = 1;
-    for (int round = 0; round < 400; round++) {
-        char memory[24][16], path[16];
+    for (unsigned round = 0; round < 400; round++) {
+        const char *base = round % 2 == 0 ? "" : "/aaaaaa"; /* ends before, at, behind the key */
+        char memory[24][32], path[32];
         const char *paths[25] = { NULL };
         struct conf_route rows[25];
         rill_span tail;
         size_t count = 0;
-        for (size_t i = 0; i < (size_t)(round % 24); i++) {
+        for (size_t i = 0; i < round % 24; i++) {
             bool is_new = true;
-            random_path(&seed, memory[count]);
+            random_path(&seed, base + i % 3 * (round % 2), memory[count]);
             for (size_t k = 0; k < count; k++)
                 is_new &= strcmp(memory[k], memory[count]) != 0;
             if (is_new) {
@@ -180,8 +181,8 @@ static void random_routes_equal_the_plain_version(void **state)
             }
         }
         struct routes *routes = make(paths, rows);
-        for (int i = 0; i < 500; i++) {
-            random_path(&seed, path);
+        for (unsigned i = 0; i < 500; i++) {
+            random_path(&seed, base + i % 3 * (round % 2), path);
             assert_string_equal(find(routes, path, &tail), plain(paths, path));
         }
         routes_free(routes);
