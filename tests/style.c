@@ -78,7 +78,7 @@ static const struct library {
 } libraries[] = {
     { "mimalloc", { "core/base/mem.c" } },
     { "liburing", { "core/ring/", "bench/floor.c" } },
-    { "linux/io_uring", { "core/ring/" } },
+    { "linux/io_uring", { "core/ring/", "tests/support/" } },
     { "ares", { "core/dns/" } },
     { "openssl/", { "core/tls/" } },
     { "sanitizer/", { "core/coro/" } },

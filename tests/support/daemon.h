@@ -26,8 +26,8 @@ struct daemon_options {
     const char *watchdog_usec;
 };
 
-/* Whether there is a program to run; else says why there is not, for exit status 77. */
-bool daemon_is_built(void);
+/* Whether there is a program to run and a kernel that lets it; else says why not, for exit status 77. */
+bool daemon_can_run(void);
 
 /* Make the folder and pick a port (unless `port` is set), write the configuration and start.
  * Returns: 0; -errno.   Owns: the caller calls daemon_fini. */
