@@ -4,7 +4,8 @@
  * reference counted and, but for its body that may be loaded later, never changed: an answer that is being sent
  * keeps what it points to. The cache finds files by an owner (a route of one generation) and a
  * path, keeps those that are used, and lets go of the rest. When a file must be looked at again is
- * the handler's to decide. Everything belongs to one worker and one thread. */
+ * the handler's to decide. Everything belongs to one worker and one thread, and files are closed
+ * by its loop: it must still run when the last reference goes. */
 #pragma once
 
 #include "server/reply.h"
