@@ -22,21 +22,23 @@ ROWS = {
     "sleepers": ["rill", "go", "asyncio"],
     "reads": ["rill", "fio", "go", "asyncio"],
 }
-# The goals: at most so much, or so many times the figure of a peer in the same run.
+# The goals: a figure to reach, or, on a machine where the peer is slower than it was where the goals
+# were set, a ratio to the peer of the same run. Either will do. Reads per second are at least so many.
+GB = 1000 ** 3 / 2 ** 20  # in MiB
 GOALS = {
-    "switch": (10.7, None), "sched-2": (20, None), "sched-10000": (20, None), "spawn": (100, None),
-    "gather": (150, None), "timer": (30, None), "sleepers-time": (2.0, None),
-    "sleepers-memory": (4.6 * 1000 ** 3 / 2 ** 20, None),
+    "switch": (10.7, None, None), "sched-2": (20, "go", 0.40), "sched-10000": (20, "go", 0.40),
+    "spawn": (100, "go", 0.70), "gather": (150, "asyncio", 1 / 49), "timer": (30, None, None),
+    "sleepers-time": (2.0, "go", 0.62), "sleepers-memory": (4.6 * GB, "go", 1.92),
 }
 for kind in ("cached", "direct"):
     for depth in DEPTHS:
-        GOALS[f"reads-{kind}-{depth}"] = (0.95, "fio")  # reads per second: at least
-        GOALS[f"reads-{kind}-{depth}-cpu"] = (1.10, "fio")  # CPU time per read: at most
+        GOALS[f"reads-{kind}-{depth}"] = (None, "fio", 0.95)
+        GOALS[f"reads-{kind}-{depth}-cpu"] = (None, "fio", 1.10)
 # What peers have shown elsewhere, for machines where they are not installed.
 RECORDED = {
     "switch": {"minicoro": 10.7}, "sched-2": {"go": 50, "asyncio": 1590},
     "spawn": {"go": 142, "asyncio": 3900}, "gather": {"asyncio": 7400},
-    "sleepers-time": {"go": 3.2}, "sleepers-memory": {"go": 2.4 * 1000 ** 3 / 2 ** 20},
+    "sleepers-time": {"go": 3.2}, "sleepers-memory": {"go": 2.4 * GB},
 }
 
 
@@ -119,13 +121,18 @@ def row_figures(row, options):
 
 def judge(name, unit, medians):
     """Whether librill meets the goal of a figure: a text for the table."""
-    bound, peer = GOALS[name]
-    if "rill" not in medians or (peer and peer not in medians):
+    bound, peer, ratio = GOALS[name]
+    if "rill" not in medians:
         return "-"
-    value = medians["rill"] / (medians[peer] if peer else 1)
-    met = value >= bound if unit == "IOPS" else value <= bound
-    ratio = f"{value:.2f}x {peer}, goal {bound}" if peer else f"goal {bound:,.5g}"
-    return f"{'met' if met else 'MISSED'}: {ratio}"
+    reached, ways = [], []
+    if bound is not None:
+        reached.append(medians["rill"] <= bound)
+        ways.append(f"{bound:,.5g}")
+    if peer in medians:
+        value = medians["rill"] / medians[peer]
+        reached.append(value >= ratio if unit == "IOPS" else value <= ratio)
+        ways.append(f"{ratio:.2g}x {peer} (is {value:.2g}x)")
+    return f"{'met' if any(reached) else 'MISSED'}: {' or '.join(ways)}" if ways else "-"
 
 
 def build_peers():

@@ -27,11 +27,11 @@ static int switch_among(const char *name, size_t tasks, size_t total)
     if (all == NULL)
         return -ENOMEM;
     turns_each = total / tasks;
-    double start = micro_now_ns();
+    double start = micro_cpu_ns();
     for (size_t i = 0; i < tasks; i++)
         all[i] = rill_create_task(RILL_CORO(spin, NULL));
     int rc = rill_join(rill_gather(tasks, all, 0));
-    double spent = micro_now_ns() - start;
+    double spent = micro_cpu_ns() - start;
     for (size_t i = 0; i < tasks; i++)
         rill_unref(all[i]);
     rill_free(all);

@@ -1,4 +1,4 @@
-/* bench_sleepers.c - a million tasks asleep at once: time until all sleep, and the memory of it.
+/* bench_sleepers.c - a million tasks asleep at once: CPU time until all sleep, and their memory.
  *
  * The memory is that of the whole process with its page tables. The program leaves without waking
  * the sleepers: that is not what is measured, and the peers do the same. */
@@ -39,7 +39,7 @@ static double memory_mib(void)
 static int start(void *arg)
 {
     (void)arg;
-    double begun = micro_now_ns();
+    double begun = micro_cpu_ns();
     for (int i = 0; i < SLEEPERS; i++) {
         rill_task *task = rill_create_task(RILL_CORO(sleeper, NULL));
         if (rill_done(task))
@@ -50,7 +50,7 @@ static int start(void *arg)
     int rc = rill_sleep(0);
     if (rc < 0 || asleep < SLEEPERS)
         return rc < 0 ? rc : -EAGAIN;
-    micro_report("sleepers-time", (micro_now_ns() - begun) / 1e9, "s");
+    micro_report("sleepers-time", (micro_cpu_ns() - begun) / 1e9, "s");
     micro_report("sleepers-memory", memory_mib(), "MiB");
     fflush(stdout);
     _exit(0);

@@ -24,10 +24,10 @@ int main(void)
         return 1;
     for (int i = 0; i < WARM_UP; i++)
         rill__coro_resume(&coro);
-    double begun = micro_now_ns();
+    double begun = micro_cpu_ns();
     for (int i = 0; i < PAIRS; i++)
         rill__coro_resume(&coro);
-    micro_report("switch", (micro_now_ns() - begun) / (2.0 * PAIRS), "ns");
+    micro_report("switch", (micro_cpu_ns() - begun) / (2.0 * PAIRS), "ns");
     stop = true;
     rill__coro_resume(&coro);
     rill__coro_fini(&coro, &pool);
