@@ -25,22 +25,29 @@
 
 /* --- Fields that decide --- */
 
-/* Host is there once, is valid, and agrees with an absolute target (rules 16, 17, 20). */
+/* Host agrees with an absolute target (rule 20). */
+static int compare_host(rill_http_head *head, rill_http_host host)
+{
+    rill_http_host own = { rill_http_span(head, head->host), head->port };
+    uint16_t port = head->scheme == RILL_HTTP_SCHEME_HTTPS ? 443 : 80;
+    return rill_http_host_equal(host, own, port) ? 0 : rill__http_refuse(head, 400, 20);
+}
+
+/* Host is there once and is valid (rules 16, 17). */
 static int note_host(rill_http_head *head, rill_http_part value)
 {
-    rill_http_host host;
     if (head->repeated >> RILL_HTTP_FIELD_HOST & 1)
         return rill__http_refuse(head, 400, 16);
-    if (rill_http_host_parse(rill_http_span(head, value), &host) < 0)
+    int64_t found = rill__http_host_scan(head->at + value.at, value.size);
+    if (found < 0)
         return rill__http_refuse(head, 400, 17);
-    if (head->form == RILL_HTTP_ABSOLUTE) {
-        rill_http_host own = { rill_http_span(head, head->host), head->port };
-        uint16_t port = head->scheme == RILL_HTTP_SCHEME_HTTPS ? 443 : 80;
-        return rill_http_host_equal(host, own, port) ? 0 : rill__http_refuse(head, 400, 20);
-    }
+    rill_http_part name = { value.at, (uint32_t)found };
+    uint16_t port = (uint16_t)(found >> 32);
+    if (head->form == RILL_HTTP_ABSOLUTE)
+        return compare_host(head, (rill_http_host){ rill_http_span(head, name), port });
     head->authority = value;
-    head->host = (rill_http_part){ value.at, (uint32_t)host.name.size };
-    head->port = host.port;
+    head->host = name;
+    head->port = port;
     return 0;
 }
 
@@ -50,6 +57,10 @@ static int note_connection(rill_http_head *head, rill_span value)
     rill_http_list list = rill_http_list_over(value);
     rill_span option;
     int r;
+    if (rill__http_is(value, RILL_SPAN("keep-alive"))) { /* as nearly always */
+        head->options |= OPTION_KEEP_ALIVE;
+        return 0;
+    }
     while ((r = rill_http_list_next(&list, &option)) > 0) {
         if (rill__http_is(option, RILL_SPAN("close")))
             head->options |= OPTION_CLOSE;
@@ -84,24 +95,25 @@ static int note_expect(rill_http_head *head, rill_span value)
     return 0;
 }
 
+static int note_request_field(rill_http_head *head, unsigned id, rill_http_part part)
+{
+    if (id == RILL_HTTP_FIELD_HOST)
+        return note_host(head, part);
+    if (id == RILL_HTTP_FIELD_EXPECT)
+        return note_expect(head, rill_http_span(head, part));
+    /* Content-Type and Authorization have one value (rule 41). */
+    return head->repeated >> id & 1 ? rill__http_refuse(head, 400, 41) : 0;
+}
+
 int rill__http_note_field(rill_http_head *head, unsigned id)
 {
     rill_http_part part = head->fields[head->field_count - 1].value;
-    rill_span value = rill_http_span(head, part);
     if (head->kind == KIND_TRAILER)
         return 0;
     switch (id) {
-    case RILL_HTTP_FIELD_CONNECTION: return note_connection(head, value);
-    case RILL_HTTP_FIELD_CONTENT_LENGTH: return note_length(head, value);
-    default: break;
-    }
-    if (head->kind == KIND_RESPONSE)
-        return 0;
-    switch (id) {
-    case RILL_HTTP_FIELD_HOST: return note_host(head, part);
-    case RILL_HTTP_FIELD_EXPECT: return note_expect(head, value);
-    default: /* Content-Type and Authorization have one value (rule 41) */
-        return head->repeated >> id & 1 ? rill__http_refuse(head, 400, 41) : 0;
+    case RILL_HTTP_FIELD_CONNECTION: return note_connection(head, rill_http_span(head, part));
+    case RILL_HTTP_FIELD_CONTENT_LENGTH: return note_length(head, rill_http_span(head, part));
+    default: return head->kind == KIND_REQUEST ? note_request_field(head, id, part) : 0;
     }
 }
 

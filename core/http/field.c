@@ -1,8 +1,8 @@
 /* field.c - field names and values: octet classes, the table of known names, list elements.
  *
  * Known names are looked up by length, then by whole words with the letters' case masked away. The
- * list of names is RILL_HTTP_FIELDS in the public header, sorted by length; `group` below must name
- * the first id of each length (a test looks every name up). */
+ * list of names is RILL_HTTP_FIELDS in the public header, sorted by length; rill__http_group must
+ * name the first id of each length (a test looks every name up). */
 #include "core/http/field.h"
 
 #include "core/http/scan.h"
@@ -55,19 +55,13 @@ const uint8_t rill__http_class[256] = {
     ['~'] = ALNUM,
 };
 
-#define NAME_MAX 22
-
-static const struct known {
-    char name[24]; /* padded with zeros, so that whole words can be loaded */
-    size_t size;
-} known[RILL_HTTP_FIELD_COUNT + 1] = {
-
+const struct rill__http_known rill__http_known[RILL_HTTP_FIELD_COUNT + 1] = {
 #define KNOWN(id, text) [RILL_HTTP_FIELD_##id] = { text, sizeof(text) - 1 },
     RILL_HTTP_FIELDS(KNOWN)
 #undef KNOWN
 };
 
-static const uint8_t group[NAME_MAX + 1] = {
+const uint8_t rill__http_group[RILL__HTTP_NAME_MAX + 1] = {
     [2] = RILL_HTTP_FIELD_TE,
     [3] = RILL_HTTP_FIELD_VIA,
     [4] = RILL_HTTP_FIELD_HOST,
@@ -93,38 +87,10 @@ static const uint8_t group[NAME_MAX + 1] = {
 
 _Static_assert(RILL_HTTP_FIELD_COUNT <= 64, "head.known has one bit per id");
 
-/* Whether eight octets are these lower-case ones but for the case of letters. Only letters have
- * bit 6 set among the octets of known names, so it makes the mask of the case bit. */
-static inline bool same(uint64_t octets, uint64_t lower)
-{
-    return (octets | (lower >> 1 & OCTETS(0x20u))) == lower;
-}
-
-unsigned rill__http_known_field(const char *name, size_t size)
-{
-    unsigned id = size <= NAME_MAX ? group[size] : 0;
-    if (id == 0)
-        return RILL_HTTP_FIELD_OTHER;
-    if (size < 8) {
-        uint64_t word = load8(name) & (((uint64_t)1 << size * 8) - 1);
-        for (; known[id].size == size; id++)
-            if (same(word, load8(known[id].name)))
-                return id;
-        return RILL_HTTP_FIELD_OTHER;
-    }
-    /* The first and the last eight octets overlap below 16; above, eight from the middle as well. */
-    uint64_t first = load8(name), last = load8(name + size - 8);
-    for (; known[id].size == size; id++)
-        if (same(last, load8(known[id].name + size - 8)) && same(first, load8(known[id].name)) &&
-            (size <= 16 || same(load8(name + 8), load8(known[id].name + 8))))
-            return id;
-    return RILL_HTTP_FIELD_OTHER;
-}
-
 rill_http_field_id rill_http_field_of(rill_span name)
 {
-    char padded[NAME_MAX + 8] = { 0 };
-    if (name.size <= NAME_MAX) {
+    char padded[RILL__HTTP_NAME_MAX + 8] = { 0 };
+    if (name.size <= RILL__HTTP_NAME_MAX) {
         if (name.size > 0)
             memcpy(padded, name.at, name.size);
         unsigned id = rill__http_known_field(padded, name.size);
@@ -139,7 +105,7 @@ rill_span rill_http_field_name(rill_http_field_id id)
 {
     if ((unsigned)id >= RILL_HTTP_FIELD_COUNT)
         return (rill_span){ "", 0 };
-    return (rill_span){ known[id].name, known[id].size };
+    return (rill_span){ rill__http_known[id].name, rill__http_known[id].size };
 }
 
 int rill_http_head_find(const rill_http_head *head, rill_span name, uint16_t from)

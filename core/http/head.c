@@ -28,8 +28,7 @@
  * octet of long values, where these stages take sixteen at a time. */
 #include "core/http/head.h"
 
-#include "core/http/field.h"
-#include "core/http/scan.h"
+#include "core/http/quick.h"
 
 #include <errno.h>
 
@@ -55,7 +54,7 @@ __attribute__((cold, noinline)) int rill__http_refuse(rill_http_head *head, unsi
 /* --- Field lines --- */
 
 /* The last place where the line at hand may end: the limit of the line, or of all lines (rule 10). */
-static inline const char *line_limit(const rill_http_head *head, const rill_http_limits *limits)
+static const char *line_limit(const rill_http_head *head, const rill_http_limits *limits)
 {
     uint64_t line = (uint64_t)head->line + limits->line;
     uint64_t section = (uint64_t)head->section + limits->head;
@@ -91,7 +90,7 @@ static int refuse_in_name(rill_http_head *head, const char *p)
 }
 
 /* Note a complete name, from head.line to the colon at `colon`, in the slot of the field to come. */
-static inline void take_name(rill_http_head *head, const char *colon, unsigned id)
+static void take_name(rill_http_head *head, const char *colon, unsigned id)
 {
     rill_http_field *field = &head->fields[head->field_count];
     uint32_t at = (uint32_t)(colon - head->at);
@@ -101,8 +100,8 @@ static inline void take_name(rill_http_head *head, const char *colon, unsigned i
     head->stage = STAGE_VALUE;
 }
 
-/* Read a name octet by octet.   Returns: 1; 0; -EBADMSG. */
-static int slow_name(rill_http_head *head, const char *end, const char *limit)
+/* Read a name up to its colon.   Returns: 1; 0; -EBADMSG. */
+static int field_name(rill_http_head *head, const char *end, const char *limit)
 {
     const char *p = head->at + head->scan, *stop = end < limit ? end : limit;
     p = scan_class(p, stop, CLASS_TOKEN);
@@ -118,34 +117,11 @@ static int slow_name(rill_http_head *head, const char *end, const char *limit)
     return 1;
 }
 
-/* Read a name, at once if its colon is near.   Returns: 1; 0; -EBADMSG. */
-static inline int field_name(rill_http_head *head, const char *end, const char *limit)
-{
-    const char *p = head->at + head->scan;
-    if (head->scan != head->line || end - p < 16 || limit - p < 16)
-        return slow_name(head, end, limit);
-    size_t size = scan_colon16(p);
-    if (size >= 16)
-        return slow_name(head, end, limit);
-    unsigned id = rill__http_known_field(p, size);
-    if (id == RILL_HTTP_FIELD_OTHER)
-        return slow_name(head, end, limit);
-    take_name(head, p + size, id);
-    return 1;
-}
-
-static inline bool is_blank(const char *p)
-{
-    return *p == ' ' || *p == '\t';
-}
-
 /* Add the field whose value lies between the colon and the CR at `stop`.   Returns: 1; -EBADMSG. */
-static inline int take_field(rill_http_head *head, const char *stop)
+static int take_field(rill_http_head *head, const char *stop)
 {
     rill_http_field *field = &head->fields[head->field_count];
     const char *p = head->at + field->name.at + field->name.size + 1;
-    unsigned id = field->id;
-    uint64_t bit = (uint64_t)1 << id;
     head->scan = (uint32_t)(stop - head->at) + 2;
     head->stage = STAGE_LINE;
     while (p < stop && is_blank(p))
@@ -153,19 +129,11 @@ static inline int take_field(rill_http_head *head, const char *stop)
     while (p < stop && is_blank(stop - 1))
         stop--;
     field->value = (rill_http_part){ (uint32_t)(p - head->at), (uint32_t)(stop - p) };
-    if (head->known & bit)
-        head->repeated |= bit;
-    else
-        head->first[id] = head->field_count;
-    head->known |= bit;
-    head->field_count++;
-    if (bit & NOTED && rill__http_note_field(head, id) < 0)
-        return -EBADMSG;
-    return 1;
+    return rill__http_add_field(head, field->id);
 }
 
 /* Read a value up to its CRLF and add the field.   Returns: 1; 0; -EBADMSG. */
-static inline int field_value(rill_http_head *head, const char *end, const char *limit)
+static int field_value(rill_http_head *head, const char *end, const char *limit)
 {
     const char *p = scan_value(head->at + head->scan, end < limit ? end : limit);
     head->scan = (uint32_t)(p - head->at);
@@ -185,7 +153,7 @@ static inline int field_value(rill_http_head *head, const char *end, const char 
 
 /* Go on with the field line at hand.
  * Returns: 1 (one more line taken); 2 (the end of the section); 0; -EBADMSG. */
-static inline int field_line(rill_http_head *head, const char *end, const rill_http_limits *limits)
+static int field_line(rill_http_head *head, const char *end, const rill_http_limits *limits)
 {
     if (head->stage == STAGE_LINE) {
         const char *p = head->at + head->scan;
@@ -209,9 +177,13 @@ static inline int field_line(rill_http_head *head, const char *end, const rill_h
 
 static int field_section(rill_http_head *head, const char *end, const rill_http_limits *limits)
 {
-    int r;
-    while ((r = field_line(head, end, limits)) == 1)
-        ;
+    int r = 1;
+    while (r == 1) {
+        if (head->stage == STAGE_LINE)
+            r = quick_fields(head, end, limits);
+        if (r == 1)
+            r = field_line(head, end, limits);
+    }
     return r;
 }
 
@@ -224,40 +196,63 @@ static int done(rill_http_head *head)
     return (int)head->size;
 }
 
-/* Run the stages of a request or response.   Returns: as the public functions. */
-static int parse(rill_http_head *head, const char *end, const rill_http_limits *limits)
+/* Run the stages behind the start line.   Returns: as the public functions. */
+static int parse_fields(rill_http_head *head, const char *end, const rill_http_limits *limits)
 {
-    int r = 1;
-    if (head->stage >= STAGE_DONE)
-        return head->stage == STAGE_DONE ? (int)head->size : -EBADMSG;
-    if (head->stage < STAGE_LINE) {
-        r = head->kind == KIND_REQUEST ? rill__http_request_line(head, end, limits)
-                                       : rill__http_status_line(head, end, limits);
-        if (r <= 0)
-            return r;
-    }
-    r = field_section(head, end, limits);
+    int r = field_section(head, end, limits);
     if (r <= 0)
         return r;
-    if (rill__http_frame(head) < 0)
-        return -EBADMSG;
-    return done(head);
+    r = rill__http_frame(head);
+    return r < 0 ? r : done(head);
+}
+
+/* Whether the head is complete or refused already. */
+static inline bool is_over(const rill_http_head *head)
+{
+    return head->stage >= STAGE_DONE;
+}
+
+static int result_of(const rill_http_head *head)
+{
+    return head->stage == STAGE_DONE ? (int)head->size : -EBADMSG;
 }
 
 int rill_http_request_parse(rill_http_head *head, const char *at, size_t size,
                             const rill_http_limits *limits)
 {
+    const char *end = at + size;
     head->at = at;
-    return parse(head, at + size, limits ? limits : &default_limits);
+    if (!limits)
+        limits = &default_limits;
+    if (is_over(head))
+        return result_of(head);
+    if (head->stage == STAGE_START)
+        quick_line(head, end, limits);
+    if (head->stage < STAGE_LINE) {
+        int r = rill__http_request_line(head, end, limits);
+        if (r <= 0)
+            return r;
+    }
+    return parse_fields(head, end, limits);
 }
 
 int rill_http_response_parse(rill_http_head *head, rill_http_method method, const char *at,
                              size_t size, const rill_http_limits *limits)
 {
+    const char *end = at + size;
     head->at = at;
     head->kind = KIND_RESPONSE;
     head->method = (uint8_t)method;
-    return parse(head, at + size, limits ? limits : &default_limits);
+    if (!limits)
+        limits = &default_limits;
+    if (is_over(head))
+        return result_of(head);
+    if (head->stage < STAGE_LINE) {
+        int r = rill__http_status_line(head, end, limits);
+        if (r <= 0)
+            return r;
+    }
+    return parse_fields(head, end, limits);
 }
 
 /* --- Trailers (rule 55) --- */
@@ -300,8 +295,8 @@ static void drop_forbidden(rill_http_head *head)
 int rill_http_trailer_parse(rill_http_head *head, const char *at, size_t size,
                             const rill_http_limits *limits)
 {
-    if (head->stage >= STAGE_DONE)
-        return head->stage == STAGE_DONE ? (int)head->size : -EBADMSG;
+    if (is_over(head))
+        return result_of(head);
     head->at = at;
     head->kind = KIND_TRAILER;
     if (head->stage == STAGE_START)

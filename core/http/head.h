@@ -3,6 +3,8 @@
 
 #include <rill/http.h>
 
+#include <errno.h>
+
 /* What is being read. */
 enum { KIND_REQUEST, KIND_RESPONSE, KIND_TRAILER };
 
@@ -37,6 +39,10 @@ int rill__http_refuse(rill_http_head *head, unsigned status, unsigned rule);
 int rill__http_request_line(rill_http_head *head, const char *end, const rill_http_limits *limits);
 int rill__http_status_line(rill_http_head *head, const char *end, const rill_http_limits *limits);
 
+/* rill_http_host_parse in the form the head needs.
+ * Returns: the size of the name, and the port or 0 in the upper 32 bits; -EBADMSG. */
+int64_t rill__http_host_scan(const char *p, size_t size);
+
 /* Take note of the field just added, the last in the table, if it is one that decides about the
  * message.   Returns: 0; -EBADMSG. */
 int rill__http_note_field(rill_http_head *head, unsigned id);
@@ -49,3 +55,17 @@ int rill__http_frame(rill_http_head *head);
     ((uint64_t)1 << RILL_HTTP_FIELD_HOST | (uint64_t)1 << RILL_HTTP_FIELD_EXPECT |             \
      (uint64_t)1 << RILL_HTTP_FIELD_CONNECTION | (uint64_t)1 << RILL_HTTP_FIELD_CONTENT_TYPE | \
      (uint64_t)1 << RILL_HTTP_FIELD_AUTHORIZATION | (uint64_t)1 << RILL_HTTP_FIELD_CONTENT_LENGTH)
+
+/* Count the field in the slot behind the last one, of which everything is set.
+ * Returns: 1; -EBADMSG. */
+static inline int rill__http_add_field(rill_http_head *head, unsigned id)
+{
+    uint64_t bit = (uint64_t)1 << id;
+    if (head->known & bit)
+        head->repeated |= bit;
+    else
+        head->first[id] = head->field_count;
+    head->known |= bit;
+    head->field_count++;
+    return (bit & NOTED) && rill__http_note_field(head, id) < 0 ? -EBADMSG : 1;
+}

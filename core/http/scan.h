@@ -4,6 +4,7 @@
  * `end`. On x86_64 the wide step is SSE2, elsewhere 8 octets in a word; the rest goes one by one. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -27,6 +28,11 @@ extern const uint8_t rill__http_class[256];
 static inline unsigned class_of(const char *p)
 {
     return rill__http_class[(uint8_t)*p];
+}
+
+static inline bool is_blank(const char *p)
+{
+    return *p == ' ' || *p == '\t';
 }
 
 static inline uint32_t load4(const char *p)

@@ -59,7 +59,8 @@ static int method_end(rill_http_head *head, const char *p)
     return 1;
 }
 
-static int slow_method(rill_http_head *head, const char *end)
+/* Read the method up to its space.   Returns: 1; 0; -EBADMSG. */
+static int method(rill_http_head *head, const char *end)
 {
     const char *start = head->at + head->line, *p = head->at + head->scan;
     const char *limit = start + METHOD_MAX;
@@ -77,22 +78,6 @@ static int slow_method(rill_http_head *head, const char *end)
                                      : rill__http_refuse(head, 400, 11);
 }
 
-#define WORD(a, b, c, d) \
-    ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
-
-static inline int method(rill_http_head *head, const char *end)
-{
-    const char *p = head->at + head->line;
-    if (head->scan == head->line && end - p >= 4 && load4(p) == WORD('G', 'E', 'T', ' ')) {
-        head->method_name = (rill_http_part){ head->line, 3 };
-        head->method = RILL_HTTP_GET;
-        head->scan = head->line + 4;
-        head->stage = STAGE_TARGET;
-        return 1;
-    }
-    return slow_method(head, end);
-}
-
 rill_http_method rill_http_method_of(rill_span name)
 {
     for (rill_http_method m = RILL_HTTP_GET; m <= RILL_HTTP_OPTIONS; m++)
@@ -102,7 +87,7 @@ rill_http_method rill_http_method_of(rill_span name)
 }
 
 /* Read the target up to its space.   Returns: 1; 0; -EBADMSG. */
-static inline int target(rill_http_head *head, const char *end, const rill_http_limits *limits)
+static int target(rill_http_head *head, const char *end, const rill_http_limits *limits)
 {
     const char *start = head->at + head->line + head->method_name.size + 1;
     const char *limit = head->at + head->line + limits->line;
@@ -138,8 +123,10 @@ static int refuse_version(rill_http_head *head, size_t fits, char octet)
     return rill__http_refuse(head, 400, rule);
 }
 
-static int slow_version(rill_http_head *head, const char *p, const char *end)
+/* Look at version and CRLF from the start, as far as they are there.   Returns: 1; 0; -EBADMSG. */
+static int version(rill_http_head *head, const char *end)
 {
+    const char *p = head->at + head->scan;
     size_t fits = version_fits(p, end);
     if (fits == VERSION_LEN && p + fits < end && p[fits] == '\r')
         fits++;
@@ -148,24 +135,12 @@ static int slow_version(rill_http_head *head, const char *p, const char *end)
     if (fits != VERSION_LEN + 1 || p[fits] != '\n')
         return refuse_version(head, fits, p[fits]);
     head->minor = p[7] != '0';
+    head->scan += VERSION_LEN + 2;
     if (p[5] == '1')
         return 1;
     bool preface = rill_span_equal(rill_http_span(head, head->method_name), RILL_SPAN("PRI")) &&
                    rill_span_equal(rill_http_span(head, head->target), RILL_SPAN("*"));
     return rill__http_refuse(head, 505, preface ? 13 : 6);
-}
-
-static inline int version(rill_http_head *head, const char *end)
-{
-    const char *p = head->at + head->scan;
-    int r = 1;
-    if (end - p >= 10 && memcmp(p, "HTTP/1.1\r\n", 10) == 0)
-        head->minor = 1;
-    else
-        r = slow_version(head, p, end);
-    if (r == 1)
-        head->scan += VERSION_LEN + 2;
-    return r;
 }
 
 /* --- What the request line asks for --- */
