@@ -15,6 +15,8 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <sys/auxv.h>
+#include <sys/resource.h>
 
 enum { bytes_default = 32 << 20, files_default = 1024, body_default = 64 << 10 };
 
@@ -224,21 +226,39 @@ uint64_t filecache_owner(struct filecache *cache)
     return ++cache->last_owner;
 }
 
+/* The key of the hash, from the random octets that the kernel gives every program. */
+static void make_key(uint64_t key[2])
+{
+    const char *random = (const char *)getauxval(AT_RANDOM);
+    uint64_t low = random != NULL ? load_eight(random) : 0;
+    uint64_t high = random != NULL ? load_eight(random + 8) : 0;
+    key[0] = mix(low ^ 0xa0761d6478bd642f, high ^ 0xe7037ed1a0b428db);
+    key[1] = mix(high ^ 0x8ebc6af09c88c6e3, low ^ 0x589965cc75374cc3);
+}
+
+/* Most of the descriptors are for connections. */
+static size_t default_file_max(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 8 >= files_default)
+        return files_default;
+    return limit.rlim_cur < 64 ? 8 : limit.rlim_cur / 8;
+}
+
 int filecache_new(const struct filecache_opts *opts, struct filecache **ret_cache)
 {
-    static const struct filecache_opts defaults = { .key = { 0 } };
+    static const struct filecache_opts defaults = { .file_max = 0 };
     struct filecache *cache;
     size_t buckets = 16, file_max;
     if (opts == NULL)
         opts = &defaults;
-    file_max = opts->file_max > 0 ? opts->file_max : files_default;
+    file_max = opts->file_max > 0 ? opts->file_max : default_file_max();
     while (buckets < file_max)
         buckets *= 2;
     cache = rill_alloc_zero(1, sizeof *cache + buckets * sizeof *cache->buckets);
     if (cache == NULL)
         return -ENOMEM;
-    cache->key[0] = opts->key[0];
-    cache->key[1] = opts->key[1] ^ 0xa0761d6478bd642f; /* all zero must not be the key */
+    make_key(cache->key);
     cache->bytes_max = opts->bytes_max > 0 ? opts->bytes_max : bytes_default;
     cache->file_max = file_max;
     cache->body_max = opts->body_max > 0 ? opts->body_max : body_default;

@@ -41,11 +41,10 @@ struct file {
     char *block;     /* NULL, or head and body: `full` lies in it */
 };
 
-/* All zero: the defaults, but a cache without a random key can be slowed down by its clients. */
+/* All zero: the defaults. */
 struct filecache_opts {
-    uint64_t key[2];  /* random: of the hash */
     size_t bytes_max; /* memory of all files together; 32 MiB */
-    size_t file_max;  /* files, each with an open descriptor; 1024 */
+    size_t file_max;  /* files, each with an open descriptor; 1024, or an eighth of the limit */
     size_t body_max;  /* a larger body is never loaded; 64 KiB */
 };
 

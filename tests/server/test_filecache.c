@@ -38,7 +38,7 @@ static int teardown(void **state)
 
 static struct filecache *make(size_t file_max, size_t bytes_max)
 {
-    struct filecache_opts opts = { .key = { 1, 2 }, .file_max = file_max, .bytes_max = bytes_max };
+    struct filecache_opts opts = { .file_max = file_max, .bytes_max = bytes_max };
     struct filecache *cache;
     assert_int_equal(filecache_new(&opts, &cache), 0);
     return cache;

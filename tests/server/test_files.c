@@ -88,7 +88,7 @@ static void open_site(void)
 static int setup(void **state)
 {
     (void)state;
-    struct filecache_opts opts = { .key = { 1, 2 }, .file_max = 64 };
+    struct filecache_opts opts = { .file_max = 64 };
     plainfile = (struct plainfile){ .open = 0 };
     site = (struct site){ .path = "/tmp/rill-files-XXXXXX", .live = rill__mem_live() };
     assert_non_null(mkdtemp(site.path));
