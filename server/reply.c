@@ -163,3 +163,23 @@ void reply_error_with(rill_arena *arena, int status, rill_span name, rill_span v
     if (memory == NULL || write_error(memory, size, status, name, value, fields, ret_reply) < 0)
         reply_error(503, ret_reply);
 }
+
+void reply_add_slash(rill_arena *arena, int status, rill_span path, rill_span query,
+                     const struct reply_fields *fields, struct reply *ret_reply)
+{
+    size_t size = 3 * path.size + query.size + 3;
+    char *memory = rill_arena_alloc(arena, size);
+    if (memory == NULL) {
+        reply_error(503, ret_reply);
+        return;
+    }
+    rill_text text = { memory, size, 0, false };
+    rill_http_location_encode(&text, path);
+    rill_text_char(&text, '/');
+    if (query.size > 0) {
+        rill_text_char(&text, '?');
+        rill_text_add(&text, query);
+    }
+    reply_error_with(arena, status, RILL_SPAN("Location"), (rill_span){ memory, text.used }, fields,
+                     ret_reply);
+}

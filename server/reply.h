@@ -90,6 +90,11 @@ void reply_error(int status, struct reply *ret_reply);
 void reply_error_with(rill_arena *arena, int status, rill_span name, rill_span value,
                       const struct reply_fields *fields, struct reply *ret_reply);
 
+/* The redirect from a path to the same with a slash behind it, the query kept. `Location` is an
+ * absolute path with exactly one leading slash. (rule 35)   Without memory it is the plain 503. */
+void reply_add_slash(rill_arena *arena, int status, rill_span path, rill_span query,
+                     const struct reply_fields *fields, struct reply *ret_reply);
+
 /* Drop the reply: whoever sent it, or decided not to, calls this once. */
 static inline void reply_release(struct reply *reply)
 {

@@ -101,21 +101,7 @@ static inline bool matches(rill_span path, uint64_t key, const struct entry *ent
 static int redirect_serve(void *state, struct request *request, struct reply *ret_reply)
 {
     (void)state;
-    size_t size = 3 * request->path.size + request->query.size + 3;
-    char *memory = rill_arena_alloc(request->arena, size);
-    if (memory == NULL) {
-        reply_error(503, ret_reply);
-        return 0;
-    }
-    rill_text text = { memory, size, 0, false };
-    rill_http_location_encode(&text, request->path);
-    rill_text_char(&text, '/');
-    if (request->query.size > 0) {
-        rill_text_char(&text, '?');
-        rill_text_add(&text, request->query);
-    }
-    reply_error_with(request->arena, 308, RILL_SPAN("Location"), (rill_span){ memory, text.used },
-                     NULL, ret_reply);
+    reply_add_slash(request->arena, 308, request->path, request->query, NULL, ret_reply);
     return 0;
 }
 

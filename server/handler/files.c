@@ -184,26 +184,6 @@ static void plain_error(const struct files *files, struct request *request, int 
     reply_error_with(request->arena, status, none, none, &files->fields, ret_reply);
 }
 
-/* A directory without its slash: 301 to the path with it. (rule 35) */
-static void redirect(const struct files *files, struct request *request, struct reply *ret_reply)
-{
-    size_t size = 3 * request->path.size + request->query.size + 3;
-    char *memory = rill_arena_alloc(request->arena, size);
-    if (memory == NULL) {
-        reply_error(503, ret_reply);
-        return;
-    }
-    rill_text text = { memory, size, 0, false };
-    rill_http_location_encode(&text, request->path);
-    rill_text_char(&text, '/');
-    if (request->query.size > 0) {
-        rill_text_char(&text, '?');
-        rill_text_add(&text, request->query);
-    }
-    reply_error_with(request->arena, 301, RILL_SPAN("Location"), (rill_span){ memory, text.used },
-                     &files->fields, ret_reply);
-}
-
 /* --- Serving --- */
 
 /* Look at the file system. *file is what the cache has, held by us, or NULL; it becomes the file that
@@ -247,7 +227,8 @@ static int look(const struct files *files, struct request *request, struct file 
     if (old != NULL)
         filecache_file_unref(old);
     if (r == 0 && directory) {
-        redirect(files, request, ret_reply);
+        reply_add_slash(request->arena, 301, request->path, request->query, &files->fields,
+                        ret_reply);
         return 1;
     }
     return r;
