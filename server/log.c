@@ -68,6 +68,11 @@ void log_identity(int slot)
     setting.slot = slot;
 }
 
+int log_slot(void)
+{
+    return setting.slot;
+}
+
 /* JOURNAL_STREAM names device and inode of the journal's socket. */
 static bool is_journal(int fd)
 {
@@ -261,6 +266,11 @@ void log_client(struct log_limit *limit, enum log_level level, const char *modul
     va_end(args);
     if (left_out > 0)
         log_line(level, module, "%u lines like the last one were left out before it", left_out);
+}
+
+bool log_access_wanted(void)
+{
+    return access_sink.fd >= 0;
 }
 
 void log_access(const struct log_access *access)

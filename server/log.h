@@ -18,6 +18,9 @@ void log_configure(const struct conf_log *conf);
 /* Who logs: a worker's slot, or -1 for the master. */
 void log_identity(int slot);
 
+/* The slot given to log_identity. */
+int log_slot(void);
+
 /* Write to these descriptors from now on; -1: no such log. Former ones are closed once what is being
  * written to them has been, but for standard input, output and error.   Owns: takes them. */
 void log_files(int access, int error);
@@ -50,6 +53,9 @@ bool log_limit_take(struct log_limit *limit, rill_time now, unsigned *ret_left_o
 /* As log_line, under `limit`; the number of lines left out follows in a line of its own. */
 void log_client(struct log_limit *limit, enum log_level level, const char *module,
                 const char *format, ...) RILL_PRINTF(4, 5);
+
+/* Whether there is an access log: if not, a record need not be made. */
+bool log_access_wanted(void);
 
 /* One record of the access log, in the configured format. Costs nothing when there is no such log. */
 void log_access(const struct log_access *access);

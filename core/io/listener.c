@@ -188,6 +188,18 @@ void rill_listener_stop(rill_listener *listener)
     wake(listener);
 }
 
+int rill_listener_take(rill_listener *listener, int *ret_fd)
+{
+    struct rill__op op = { .kind = RILL__OP_ACCEPT_NOW, .fd = listener->fd };
+    if (!listener->stopped || listener->accept.in_flight)
+        return -EBUSY;
+    int r = rill__io_now(&op);
+    if (r < 0)
+        return r;
+    *ret_fd = r;
+    return 0;
+}
+
 void rill_listener_close(rill_listener *listener)
 {
     if (listener == NULL)

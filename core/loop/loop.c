@@ -26,6 +26,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 _Thread_local struct rill_loop *rill__loop_running;
@@ -116,6 +117,16 @@ rill_time rill_now(void)
     return rill__loop_now(rill__loop_running);
 }
 
+rill_time rill_turn_time(void)
+{
+    struct rill_loop *loop = rill__loop_running;
+    if (loop == NULL)
+        return rill_now();
+    if (loop->now == 0)
+        loop->now = rill__loop_now(loop);
+    return loop->now;
+}
+
 rill_time rill_wall_clock(void)
 {
     struct rill_loop *loop = rill__loop_running;
@@ -127,6 +138,23 @@ rill_time rill_wall_clock(void)
     if (loop->wall == 0)
         loop->wall = loop->backend->ops->wall_clock(loop->backend);
     return loop->wall;
+}
+
+void rill_random(void *memory, size_t size)
+{
+    struct rill_loop *loop = rill__loop_running;
+    char *at = memory;
+    if (loop != NULL) {
+        loop->backend->ops->random(loop->backend, memory, size);
+        return;
+    }
+    while (size > 0) {
+        ssize_t got = getrandom(at, size, 0);
+        if (got < 0)
+            continue; /* only EINTR, and only before the first seed */
+        at += got;
+        size -= (size_t)got;
+    }
 }
 
 /* --- A turn. --- */
@@ -180,7 +208,7 @@ static int turn(struct rill_loop *loop)
     if (deadline != 0)
         rill__stack_trim(&loop->stacks, trim_most);
     int r = loop->backend->ops->wait(loop->backend, deadline);
-    loop->wall = 0;
+    loop->wall = loop->now = 0;
     fire_timers(loop);
     return r;
 }

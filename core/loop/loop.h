@@ -51,7 +51,7 @@ struct rill_loop {
     struct list prepare;
     struct heap timers;
     struct rill__stack_pool stacks;
-    rill_time wall;       /* wall clock as read in this turn; 0: not read */
+    rill_time now, wall;  /* the two clocks as read in this turn; 0: not read */
     unsigned budget_left; /* awaits that need not wait, left to the running task */
     bool running, stopping, closing, owned; /* owned: by the thread that made it on first use */
 

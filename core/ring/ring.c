@@ -247,6 +247,7 @@ static ssize_t plain_call(struct rill__op *op)
     case RILL__OP_FSTAT: return fstat(op->fd, op->addr);
     case RILL__OP_CLOSE: return close(op->fd);
     case RILL__OP_OPENAT2_CACHED: return open_cached(op);
+    case RILL__OP_ACCEPT_NOW: return accept4(op->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     case RILL__OP_SOCKET: return socket(op->fd, (int)op->flags, 0);
     case RILL__OP_BIND: return bind(op->fd, op->addr, op->size);
     case RILL__OP_LISTEN: return listen(op->fd, (int)op->flags);

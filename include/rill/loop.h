@@ -131,6 +131,10 @@ RILL_API rill_task *rill_ensure_task(rill_coro coro);
  *  Returns: nanoseconds since 1970-01-01T00:00:00Z.   Thread: any.   Like: time.time().   Since: 0.1 */
 RILL_API rill_time rill_wall_clock(void);
 
+/** Fill `memory` with random octets: the kernel's, or in the simulator those of its seed.
+ *  Returns: nothing.   Thread: any.   Like: os.urandom.   Since: 0.1 */
+RILL_API void rill_random(void *memory, size_t size);
+
 #ifdef __cplusplus
 }
 #endif

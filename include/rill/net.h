@@ -106,6 +106,12 @@ RILL_API int rill_listener_accept(rill_listener *listener, int *ret_fd) RILL_SUS
  *  Returns: nothing.   Since: 0.1 */
 RILL_API void rill_listener_stop(rill_listener *listener);
 
+/** A connection that waits in the socket's own queue, for a listener that was stopped: none is lost when the
+ *  socket is closed afterwards.
+ *  Returns: 0 and the descriptor; -EAGAIN (none waits); -EBUSY (not stopped yet); as accept(2).
+ *  Owns: gives the descriptor.   Suspends: no.   Since: 0.1 */
+RILL_API int rill_listener_take(rill_listener *listener, int *ret_fd);
+
 /** Stop, close what was not taken, and close the socket when the kernel has let go of it. No task may wait
  *  in rill_listener_accept.   Returns: nothing.   Owns: takes it; NULL is fine.   Since: 0.1 */
 RILL_API void rill_listener_close(rill_listener *listener);

@@ -21,6 +21,11 @@ extern "C" {
  *  Thread: any.   Like: loop.time().   Since: 0.1 */
 RILL_API rill_time rill_now(void);
 
+/** The clock of the running loop, read at most once a turn: for idle limits and other deadlines that
+ *  may be some microseconds early.
+ *  Returns: as rill_now, from some point of this turn.   Thread: any.   Since: 0.1 */
+RILL_API rill_time rill_turn_time(void);
+
 /** `at` plus `span` without overflow.
  *  Returns: the sum; RILL_FOREVER if either is or the sum does not fit.   Thread: any.   Since: 0.1 */
 static inline rill_time rill_time_add(rill_time at, rill_time span)

@@ -40,4 +40,4 @@ struct handler {
     int (*serve)(void *state, struct request *request, struct reply *ret_reply) RILL_SUSPENDS;
 };
 
-extern const struct handler handler_respond, handler_files;
+extern const struct handler handler_respond, handler_files, handler_gather;

@@ -1,0 +1,92 @@
+/* access.c - the access record of one request, made only if somebody wants it. */
+#include "server/conn/access.h"
+
+#include "server/conf/conf.h"
+#include "server/conn/conn.h"
+#include "server/conn/tables.h"
+#include "server/log.h"
+#include "server/route.h"
+
+#include <rill/loop.h>
+#include <rill/net.h>
+
+static const char *end_word(const struct conn *conn, int result)
+{
+    if (result == 0)
+        return conn->rule != 0 ? "refused" : "done";
+    switch (conn->why) {
+    case CONN_TIMEOUT: return "cut";
+    case CONN_STOP: return "drain";
+    default: return "client-gone";
+    }
+}
+
+static uint64_t ids;
+
+/* The first half of all request ids of this worker, so that no two workers share one. */
+static uint64_t id_prefix(void)
+{
+    static uint64_t prefix;
+    if (prefix == 0)
+        rill_random(&prefix, sizeof prefix);
+    return prefix;
+}
+
+/* The client's address without its port. */
+static rill_span client_of(const struct conn *conn, char *memory, size_t size)
+{
+    rill_addr addr;
+    rill_text text = { memory, size, 0, false };
+    if (rill_socket_peer(rill_stream_fd(conn->stream), &addr) < 0)
+        return (rill_span){ NULL, 0 };
+    rill_addr_format(&addr, &text);
+    if (addr.any.sa_family != AF_UNIX)
+        while (text.used > 0 && text.at[--text.used] != ':')
+            ;
+    return (rill_span){ text.at, text.used };
+}
+
+void access_begin(struct access *access)
+{
+    *access = (struct access){ 0 };
+    if (!log_access_wanted())
+        return;
+    access->wall = rill_wall_clock();
+    access->begun = rill_now();
+}
+
+void access_end(const struct access *access, const struct conn *conn, int status, int result)
+{
+    const struct request *request = &conn->request;
+    const rill_http_head *head = request->head;
+    const struct conf_route *route = request->route != NULL ? request->route->conf : NULL;
+    char client[RILL_ADDR_TEXT_MAX], listener[RILL_ADDR_TEXT_MAX];
+    rill_text listener_text = { listener, sizeof listener, 0, false };
+    if (access->begun == 0 || (route != NULL && !route->access_log && conn->rule == 0))
+        return;
+    rill_addr_format(&conn->listen->address, &listener_text);
+    log_access(&(struct log_access){
+        .time = access->wall,
+        .id = { id_prefix(), ++ids },
+        .conn = conn->number,
+        .worker = (unsigned)log_slot(),
+        .generation = conn->tables->generation,
+        .listener = { listener, listener_text.used },
+        .client = client_of(conn, client, sizeof client),
+        .proto = head->minor == 0 ? RILL_SPAN("HTTP/1.0") : RILL_SPAN("HTTP/1.1"),
+        .method = rill_http_span(head, head->method_name),
+        .host = rill_http_head_value(head, RILL_HTTP_FIELD_HOST),
+        .target = rill_http_span(head, head->target),
+        .route = route != NULL ? route->path : (rill_span){ NULL, 0 },
+        .status = (unsigned)status,
+        .rule = conn->rule,
+        .end = end_word(conn, result),
+        .bytes_in = conn->bytes_in,
+        .bytes_out = conn->bytes_out,
+        .head_us = -1,
+        .first_byte_us = -1,
+        .total_us = (rill_now() - access->begun) / 1000,
+        .referer = rill_http_head_value(head, RILL_HTTP_FIELD_REFERER),
+        .agent = rill_http_head_value(head, RILL_HTTP_FIELD_USER_AGENT),
+    });
+}

@@ -1,0 +1,70 @@
+/* conn.h - one client connection: accepted, served request by request, closed.
+ *
+ * A connection has one task. It waits for octets, answers what they ask and waits again; h1.c does
+ * the talking, this file the life: who may end it and how. Whoever wants it to end (a limit, a
+ * drain, a client that left) notes why and cancels the task; nobody else touches the stream. */
+#pragma once
+
+#include "server/conn/request.h"
+
+#include <rill/loop.h>
+#include <rill/stream.h>
+#include <rill/task.h>
+#include <rill/time.h>
+
+struct conf_listen;
+struct tables;
+
+enum conn_phase {
+    CONN_IDLE,  /* between requests: nothing of the next one is there */
+    CONN_HEAD,  /* an unfinished head */
+    CONN_BODY,  /* reading a body away */
+    CONN_SERVE, /* a handler is at work; no limit here but the route's deadline */
+    CONN_SEND,  /* an answer waits for the client to read */
+    CONN_LINGER, /* the answer is out, the client's end is awaited */
+};
+
+/* Why the connection's task was cancelled. */
+enum conn_why { CONN_NOT_ASKED, CONN_TIMEOUT, CONN_CLIENT_GONE, CONN_STOP };
+
+struct conn {
+    struct conn *prev, *next; /* all of the worker, the oldest first */
+    rill_stream *stream;
+    rill_task *task;
+    const struct conf_listen *listen;
+    uint64_t number;
+    struct tables *tables; /* that the request at work is pinned to; NULL: none */
+    rill_time deadline;    /* of the phase; RILL_FOREVER: none */
+    rill_time timer_at;    /* when `timer` looks at it; RILL_FOREVER: it is not armed */
+    rill_handle timer;
+    uint8_t phase; /* conn_phase */
+    uint8_t why;   /* conn_why */
+    bool last;     /* no request after this one */
+    uint16_t rule; /* of http.md, by which the request at work was refused; 0: none */
+    struct request request;
+    rill_arena arena;    /* of the request */
+    uint32_t unconsumed; /* octets of its head that are still in the stream */
+    uint64_t bytes_in, bytes_out; /* of the request at work */
+};
+
+/* Serve the connected socket `fd` from now on.   Returns: 0; -ENOMEM.   Owns: takes `fd` on success. */
+int conn_open(int fd, const struct conf_listen *listen);
+
+/* Begin a phase that may last `limit`. Costs two stores, unless the limit is shorter than before. */
+void conn_phase(struct conn *conn, enum conn_phase phase, rill_time limit);
+
+/* Ask the connection to end, from outside of its task. */
+void conn_stop(struct conn *conn, enum conn_why why);
+
+/* How many there are, and the oldest. */
+unsigned conn_count(void);
+struct conn *conn_oldest(void);
+
+/* Close up to `most` of the oldest idle connections.   Returns: how many were asked to end. */
+unsigned conn_shed(unsigned most);
+
+/* All connections that are idle get `grace` to ask once more. */
+void conn_drain(rill_time grace);
+
+/* The future that ends when the last connection has; one reference is the caller's. */
+rill_future *conn_all_ended(void);

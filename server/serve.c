@@ -1,0 +1,268 @@
+/* serve.c - the serving half of a worker: tables of a generation, accepting, draining.
+ *
+ * Each listening socket has one task that accepts; each connection one that talks (conn/). Tables
+ * are swapped as one pointer: requests that begin afterwards take the new ones, also on connections
+ * that were open before. */
+#include "server/serve.h"
+
+#include "server/conf/conf.h"
+#include "server/conn/conn.h"
+#include "server/conn/tables.h"
+#include "server/filecache.h"
+#include "server/generation.h"
+#include "server/handler/handler.h"
+#include "server/log.h"
+#include "server/route.h"
+
+#include <rill/file.h>
+#include <rill/future.h>
+#include <rill/loop.h>
+#include <rill/mem.h>
+#include <rill/net.h>
+#include <rill/task.h>
+#include <rill/wait.h>
+
+#include <errno.h>
+#include <sys/resource.h>
+
+struct serve {
+    struct tables tables;
+    struct generation *generation;
+    unsigned connections_most;
+};
+
+struct accepting {
+    struct accepting *next;
+    int fd;
+    const struct conf_listen *listen;
+    rill_listener *listener;
+    bool gone; /* serve what waits in the socket's queue, too */
+};
+
+enum { reserve = 64, shed_at_once = 16 };
+
+struct tables *tables_current;
+static struct filecache *files;
+static struct accepting *all_accepting;
+
+/* --- Tables. --- */
+
+static struct serve *serve_of(struct tables *tables)
+{
+    return (struct serve *)(void *)tables; /* its first member */
+}
+
+static void free_tables(struct tables *tables)
+{
+    struct serve *serve = serve_of(tables);
+    routes_free(tables->routes);
+    generation_unref(serve->generation);
+    rill_free(serve);
+}
+
+static int make_filecache(void)
+{
+    struct filecache_opts opts = { 0 };
+    if (files != NULL)
+        return 0;
+    rill_random(opts.key, sizeof opts.key);
+    return filecache_new(&opts, &files);
+}
+
+/* Each connection may need a second descriptor, for a file or an upstream. */
+static unsigned connections_most(const struct conf *conf)
+{
+    struct rlimit limit = { 0 };
+    if (conf->limits.connections != CONF_AUTO)
+        return conf->limits.connections;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur > 4 * reserve ? (unsigned)(limit.rlim_cur - reserve) / 2 : reserve;
+}
+
+int serve_prepare(struct generation *generation, struct serve **ret_serve)
+{
+    static const struct handler *const handlers[] = {
+        [CONF_FILES] = &handler_files,
+        [CONF_RESPOND] = &handler_respond,
+        [CONF_GATHER] = &handler_gather,
+    };
+    int r = make_filecache();
+    if (r < 0)
+        return r;
+    struct handler_env env = { files, generation_dir, generation };
+    const struct conf_route *bad = NULL;
+    struct serve *serve = rill_alloc_zero(1, sizeof *serve);
+    if (serve == NULL)
+        return -ENOMEM;
+    r = routes_new(generation->conf, handlers, &env, &serve->tables.routes, &bad);
+    if (r < 0) {
+        if (bad != NULL)
+            log_line(LOG_ERROR, "serve", "route %.*s cannot be opened: %s", (int)bad->path.size,
+                     bad->path.at, rill_strerror(r));
+        rill_free(serve);
+        return r;
+    }
+    serve->tables.conf = generation->conf;
+    serve->tables.generation = generation->number;
+    serve->tables.users = 1;
+    serve->tables.free = free_tables;
+    serve->generation = generation_ref(generation);
+    serve->connections_most = connections_most(generation->conf);
+    *ret_serve = serve;
+    return 0;
+}
+
+void serve_commit(struct serve *serve)
+{
+    struct tables *former = tables_current;
+    tables_current = &serve->tables;
+    tables_release(former);
+}
+
+void serve_abandon(struct serve *serve)
+{
+    if (serve != NULL)
+        free_tables(&serve->tables);
+}
+
+/* --- Accepting. --- */
+
+static void admit(int fd, const struct conf_listen *listen)
+{
+    static struct log_limit limit;
+    bool full = conn_count() >= serve_of(tables_current)->connections_most;
+    int r = full && conn_shed(1) == 0 ? -EBUSY : conn_open(fd, listen);
+    if (r == 0)
+        return;
+    (void)rill_file_close(fd);
+    log_client(&limit, LOG_WARNING, "serve", "a connection was closed at once: %s",
+               full ? "limits.connections is reached and none is idle" : rill_strerror(r));
+}
+
+static void forget(struct accepting *accepting)
+{
+    for (struct accepting **at = &all_accepting; *at != NULL; at = &(*at)->next)
+        if (*at == accepting) {
+            *at = accepting->next;
+            break;
+        }
+    rill_listener_close(accepting->listener);
+    rill_free(accepting);
+}
+
+static int accept_main(void *arg)
+{
+    static struct log_limit limit;
+    struct accepting *accepting = arg;
+    int fd, r;
+    while ((r = rill_listener_accept(accepting->listener, &fd)) != -ESHUTDOWN && r != -ECANCELED) {
+        if (r == 0) {
+            admit(fd, accepting->listen);
+            continue;
+        }
+        log_client(&limit, LOG_WARNING, "serve", "cannot accept: %s; accepting pauses",
+                   rill_strerror(r));
+        (void)conn_shed(shed_at_once);
+    }
+    while (accepting->gone && rill_listener_take(accepting->listener, &fd) == 0)
+        admit(fd, accepting->listen);
+    forget(accepting);
+    return 0;
+}
+
+static struct accepting *find_accepting(int fd)
+{
+    for (struct accepting *at = all_accepting; at != NULL; at = at->next)
+        if (at->fd == fd)
+            return at;
+    return NULL;
+}
+
+int serve_listen(int fd, const struct conf_listen *listen)
+{
+    struct accepting *accepting = find_accepting(fd);
+    if (accepting != NULL) {
+        accepting->listen = listen;
+        return 0;
+    }
+    accepting = rill_alloc_zero(1, sizeof *accepting);
+    if (accepting == NULL)
+        return -ENOMEM;
+    accepting->fd = fd;
+    accepting->listen = listen;
+    int r = rill_listener_open(fd, &accepting->listener);
+    if (r < 0) {
+        rill_free(accepting);
+        return r;
+    }
+    rill_task *task = rill_create_task(RILL_CORO(accept_main, accepting));
+    r = rill_done(task) ? rill_result(task) : 0;
+    rill_unref(task);
+    if (r < 0) {
+        rill_listener_close(accepting->listener);
+        rill_free(accepting);
+        return 0; /* the descriptor is gone: it was taken */
+    }
+    accepting->next = all_accepting;
+    all_accepting = accepting;
+    return 0;
+}
+
+static void stop_accepting(struct accepting *accepting, bool gone)
+{
+    accepting->gone |= gone;
+    rill_listener_stop(accepting->listener);
+}
+
+void serve_unlisten(int fd, bool gone)
+{
+    struct accepting *accepting = find_accepting(fd);
+    if (accepting == NULL) {
+        (void)rill_file_close(fd);
+        return;
+    }
+    accepting->fd = -1; /* the number may come again before the task has ended */
+    stop_accepting(accepting, gone);
+}
+
+/* --- Draining. --- */
+
+void serve_drain(rill_time grace)
+{
+    for (struct accepting *at = all_accepting; at != NULL; at = at->next)
+        stop_accepting(at, true);
+    conn_drain(grace);
+}
+
+unsigned serve_in_flight(void)
+{
+    unsigned count = 0;
+    for (struct conn *conn = conn_oldest(); conn != NULL; conn = conn->next)
+        count += conn->tables != NULL;
+    return count;
+}
+
+static void stop_all(void)
+{
+    for (struct conn *conn = conn_oldest(); conn != NULL; conn = conn->next)
+        conn_stop(conn, CONN_STOP);
+}
+
+int serve_drained(rill_time timeout, unsigned *ret_cut)
+{
+    unsigned cut = 0;
+    rill_future *ended = conn_all_ended();
+    int r = rill_wait_for(ended, timeout);
+    rill_unref(ended);
+    if (r == -ETIME) {
+        cut = serve_in_flight();
+        stop_all();
+        ended = conn_all_ended();
+        r = rill_wait_for(ended, RILL_SEC(1));
+        rill_unref(ended);
+    }
+    if (r < 0 && r != -ETIME)
+        return r;
+    *ret_cut = cut;
+    return 0;
+}
