@@ -125,7 +125,7 @@ static int open_dirs(struct generation *generation, struct conf_report *report)
     int rc = 0;
     for (unsigned i = 0; i < generation->dir_count; i++) {
         struct generation_dir *dir = &generation->dirs[i];
-        char path[4096];
+        static char path[4096]; /* one thread: it need not lie on the stack */
         rill_text text = { path, sizeof path, 0, false };
         rill_text_add(&text, dir->path); /* of a file's folder: no zero octet behind */
         rill_text_end(&text);

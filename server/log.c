@@ -212,7 +212,8 @@ static void put(struct sink *sink, const struct line *line)
         put_buffered(sink, line);
         return;
     }
-    char memory[MESSAGE_MAX * 4 + 256]; /* room for the message with each octet escaped */
+    /* Room for the message with each octet escaped; too much for a coroutine's stack. */
+    static char memory[MESSAGE_MAX * 4 + 256];
     rill_text text = { memory, sizeof memory, 0, false };
     format_line(line, &text);
     write_direct(sink, (rill_span){ memory, text.used });
