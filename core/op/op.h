@@ -31,7 +31,7 @@ enum rill__op_kind {
     RILL__OP_FSTAT,          /* fd, addr = stat */
     RILL__OP_CLOSE,          /* fd */
     RILL__OP_OPENAT2_CACHED, /* as OPENAT2, -EAGAIN if the kernel would have to wait */
-    RILL__OP_ACCEPT_NOW, /* fd, non-blocking */
+    RILL__OP_ACCEPT_NOW,     /* fd, non-blocking */
     RILL__OP_SOCKET,         /* fd = family, flags = type */
     RILL__OP_BIND,           /* fd, addr = sockaddr, size */
     RILL__OP_LISTEN,         /* fd, flags = backlog */

@@ -19,7 +19,7 @@
 static struct conn *first, *last;
 static unsigned count;
 static uint64_t numbers;
-static bool draining; /* new connections serve one request, too */
+static bool draining;          /* new connections serve one request, too */
 static rill_future *all_ended; /* somebody waits for it, or NULL */
 
 static void link_in(struct conn *conn)
@@ -157,6 +157,7 @@ struct conn *conn_oldest(void)
 unsigned conn_shed(unsigned most)
 {
     enum { look_at = 64 }; /* so that a flood of connections costs no walk over all of them */
+
     unsigned looked = 0, asked = 0;
     for (struct conn *conn = first; conn != NULL && looked < look_at && asked < most;
          conn = conn->next, looked++)

@@ -16,11 +16,11 @@ struct conf_listen;
 struct tables;
 
 enum conn_phase {
-    CONN_IDLE,  /* between requests: nothing of the next one is there */
-    CONN_HEAD,  /* an unfinished head */
-    CONN_BODY,  /* reading a body away */
-    CONN_SERVE, /* a handler is at work; no limit here but the route's deadline */
-    CONN_SEND,  /* an answer waits for the client to read */
+    CONN_IDLE,   /* between requests: nothing of the next one is there */
+    CONN_HEAD,   /* an unfinished head */
+    CONN_BODY,   /* reading a body away */
+    CONN_SERVE,  /* a handler is at work; no limit here but the route's deadline */
+    CONN_SEND,   /* an answer waits for the client to read */
     CONN_LINGER, /* the answer is out, the client's end is awaited */
 };
 
@@ -42,8 +42,8 @@ struct conn {
     bool last;     /* no request after this one */
     uint16_t rule; /* of http.md, by which the request at work was refused; 0: none */
     struct request request;
-    rill_arena arena;    /* of the request */
-    uint32_t unconsumed; /* octets of its head that are still in the stream */
+    rill_arena arena;             /* of the request */
+    uint32_t unconsumed;          /* octets of its head that are still in the stream */
     uint64_t bytes_in, bytes_out; /* of the request at work */
 };
 

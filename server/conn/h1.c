@@ -38,7 +38,7 @@
 #include <string.h>
 
 enum {
-    fields_most = 1000,       /* of the setting limits.head_fields */
+    fields_most = 1000,      /* of the setting limits.head_fields */
     path_most = 64 << 10,    /* of the setting limits.head_line */
     discard_most = 64 << 10, /* of a body that nobody reads (rule 58) */
     linger_most = 1 << 20,   /* rule 68 */
@@ -171,7 +171,8 @@ static int discard_body(struct conn *conn, const struct conf_limits *limits)
         return 413;
     if (body.done)
         return 0;
-    if (head->expect_continue || (head->framing == RILL_HTTP_BODY_LENGTH && head->length > discard_most)) {
+    if (head->expect_continue ||
+        (head->framing == RILL_HTTP_BODY_LENGTH && head->length > discard_most)) {
         conn->last = true;
         return 0;
     }
