@@ -62,11 +62,7 @@ static void free_tables(struct tables *tables)
 
 static int make_filecache(void)
 {
-    struct filecache_opts opts = { 0 };
-    if (files != NULL)
-        return 0;
-    rill_random(opts.key, sizeof opts.key);
-    return filecache_new(&opts, &files);
+    return files != NULL ? 0 : filecache_new(NULL, &files);
 }
 
 /* Each connection may need a second descriptor, for a file or an upstream. */

@@ -58,7 +58,7 @@ static const struct layer {
       true },
     { "server/conn/",
       { "rill/", "server/conf/conf.h", "server/http/", "server/route.h", "server/handler/handler.h",
-        "server/log.h", "server/metrics.h", "server/limit.h" },
+        "server/log.h", "server/reply.h", "server/shm.h", "server/metrics.h", "server/limit.h" },
       false },
     { "server/upstream/",
       { "rill/", "server/conf/conf.h", "server/http/", "server/route.h", "server/handler/handler.h",
