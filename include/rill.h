@@ -35,6 +35,7 @@
 #pragma once
 
 #include <rill/base.h>
+#include <rill/client.h>
 #include <rill/file.h>
 #include <rill/future.h>
 #include <rill/group.h>

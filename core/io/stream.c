@@ -352,8 +352,8 @@ void rill__stream_op_ended(rill_stream *stream)
         free_stream(stream);
 }
 
-/* Let go: what the kernel still has ends on its own, and the memory with it. */
-static void let_go(rill_stream *stream)
+/* What the kernel still has ends on its own, and the memory with it. */
+void rill__stream_let_go(rill_stream *stream)
 {
     struct rill__backend *backend = stream->loop->backend;
     CHECK(stream->reader == NULL && stream->direct == NULL && list_is_empty(&stream->writers));
@@ -369,7 +369,7 @@ int rill_stream_close(rill_stream *stream)
     if (stream == NULL)
         return 0;
     int r = rill_stream_drain(stream);
-    let_go(stream);
+    rill__stream_let_go(stream);
     return r;
 }
 
@@ -385,7 +385,7 @@ void rill_stream_abort(rill_stream *stream)
                            .addr = &reset,
                            .size = sizeof reset };
     (void)ops_of(stream)->call(stream->loop->backend, &op);
-    let_go(stream);
+    rill__stream_let_go(stream);
 }
 
 int rill_stream_connect(const rill_addr *addr, const rill_stream_opts *opts,

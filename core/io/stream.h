@@ -66,5 +66,8 @@ void rill__stream_prepare_write(rill_stream *stream);
 void rill__stream_fail_write(rill_stream *stream, int error);
 void rill__stream_fini_write(rill_stream *stream);
 
+/* Close in order without waiting: what is unsent is lost. Nobody may be reading or writing.
+ * Owns: takes the stream. */
+void rill__stream_let_go(rill_stream *stream);
 /* An op of the stream has ended: the stream goes if its owner has let go and this was the last. */
 void rill__stream_op_ended(rill_stream *stream);
