@@ -32,7 +32,7 @@
 
 #include <errno.h>
 
-static const rill_http_limits default_limits = { .line = 8192, .head = 16384, .fields = 100 };
+static const rill_http_limits default_limits = RILL_HTTP_LIMITS;
 
 void rill_http_head_init(rill_http_head *head, rill_http_field *fields, uint16_t field_max)
 {

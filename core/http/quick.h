@@ -40,7 +40,7 @@ static inline bool is_crlf(const char *p)
 }
 
 /* The id of a name that is not known.   Returns: RILL_HTTP_FIELD_COUNT if it is no token. */
-static unsigned other_id(const char *p, size_t size)
+__attribute__((noinline)) static unsigned other_id(const char *p, size_t size)
 {
     unsigned all = CLASS_TOKEN, any = 0;
     for (size_t i = 0; i < size; i++) {
@@ -55,7 +55,7 @@ static unsigned other_id(const char *p, size_t size)
 
 /* The size and id of the name at `text`, of which 16 octets are readable.
  * Returns: the id; RILL_HTTP_FIELD_COUNT for a name to leave to the stages. */
-static inline unsigned quick_name(const char *text, size_t *ret_size)
+__attribute__((always_inline)) static inline unsigned quick_name(const char *text, size_t *ret_size)
 {
     size_t size = scan_colon16(text);
     if (size == 16)
