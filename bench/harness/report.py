@@ -79,3 +79,28 @@ class Runtime(Table):
         peers = [f"{p} {number(v, digits)}" for p, v in medians.items() if p != "rill"]
         peers += [f"[{p} {number(v, digits)}]" for p, v in recorded.items()]
         self.line(f"{name:23} {unit:5} {ours:>30} {', '.join(peers) or '-':50} {verdict}")
+
+
+class Tail(Table):
+    def __init__(self):
+        super().__init__("tail")
+        self.line("latency      from the planned time of each request, medians over the rounds, in us")
+        self.line()
+        self.line(f"{'scenario':18} {'rate/s':>8} {'server':9} {'p50':>8} {'p99':>8} {'p99.9':>8}"
+                  "  p99 over the rounds")
+
+    def row(self, scenario, rate, name, medians, p99):
+        self.line(f"{scenario:18} {rate:>8} {name:9} {number(medians['p50']):>8}"
+                  f" {number(medians['p99']):>8} {number(medians['p999']):>8}"
+                  f"  {number(min(p99))} to {number(max(p99))}")
+
+
+class Idle(Table):
+    def __init__(self, connections):
+        super().__init__("idle")
+        self.line(f"idle         {connections:,} connections, one answer each, then silence")
+        self.line()
+        self.line(f"{'server':9} {'octets per connection':>22} {'PSS KiB':>9}")
+
+    def row(self, name, octets, pss):
+        self.line(f"{name:9} {number(octets):>22} {number(pss):>9}")

@@ -24,38 +24,48 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def configure(name, port):
-    """Fills in the configuration of a peer; returns the path of the result."""
+def configure(server, peer, port, access_log="off"):
+    """Fills in the configuration of a peer for a server; returns the path of the result."""
     values = {"PORT": port, "DIR": machine.OUT, "FILES": machine.OUT / "files",
-              "USER": getpass.getuser()}
-    text = (PEERS / name).read_text()
+              "USER": getpass.getuser(), "ACCESS_LOG": access_log}
+    text = (PEERS / peer).read_text()
     for key, value in values.items():
         text = text.replace(f"@{key}@", str(value))
-    path = machine.OUT / name
+    path = machine.OUT / f"{server}-{peer}"
     path.write_text(text)
     return str(path)
 
 
+def program(name):
+    """The executable of a server, or None where it is not there."""
+    rilld = machine.RELEASE / "rilld"
+    ours = {"floor": machine.PROGRAMS / "floor", "rilld": rilld, "rilld-log": rilld,
+            "go": machine.OUT / "hello-go"}
+    path = ours.get(name) or machine.find(name)
+    return str(path) if path and os.path.exists(path) else None
+
+
 def command(name, port):
-    """The command line of a server, or None where it is not there."""
-    program = {"floor": machine.PROGRAMS / "floor", "rilld": machine.RELEASE / "rilld",
-               "go": machine.OUT / "hello-go"}.get(name) or machine.find(name)
-    if not program or not os.path.exists(program):
-        return None
-    program = str(program)
-    return {
-        "floor": lambda: [program, "127.0.0.1", str(port)],
-        "rilld": lambda: [program, "--config", configure("rilld.yaml", port)],
-        "nginx": lambda: [program, "-e", str(machine.OUT / "nginx.err"), "-c",
-                          configure("nginx.conf", port)],
-        "h2o": lambda: [program, "-c", configure("h2o.conf", port)],
-        "lighttpd": lambda: [program, "-D", "-f", configure("lighttpd.conf", port)],
-        "go": lambda: ["env", "GOMAXPROCS=1", program, f"127.0.0.1:{port}"],
-    }[name]()
+    path = program(name)
+    if name == "floor":
+        return [path, "127.0.0.1", str(port)]
+    if name == "rilld":
+        return [path, "--config", configure(name, "rilld.yaml", port)]
+    if name == "rilld-log":
+        log = machine.OUT / "access.log"
+        return [path, "--config", configure(name, "rilld.yaml", port, log)]
+    if name == "nginx":
+        errors = str(machine.OUT / "nginx.err")
+        return [path, "-e", errors, "-c", configure(name, "nginx.conf", port)]
+    if name == "h2o":
+        return [path, "-c", configure(name, "h2o.conf", port)]
+    if name == "lighttpd":
+        return [path, "-D", "-f", configure(name, "lighttpd.conf", port)]
+    return ["env", "GOMAXPROCS=1", path, f"127.0.0.1:{port}"]
 
 
 def version(name):
-    if name in ("floor", "rilld"):
+    if name in ("floor", "rilld", "rilld-log"):
         return "this tree"
     flag = {"nginx": "-v", "lighttpd": "-v", "go": "version"}.get(name, "--version")
     return machine.first_line(machine.find(name) or name, flag)
