@@ -1,8 +1,11 @@
 """Prints the tables, row by row, to the terminal and to a file in build/bench."""
 
+import json
 import sys
 
 from . import machine, server
+
+WORSE_MAX = 0.03
 
 
 class Table:
@@ -27,8 +30,12 @@ def number(value, digits=0):
 
 
 class Http(Table):
-    def __init__(self, names, counters, floor):
+    """Keeps its ratios in build/bench/http.json, for a later run to be compared with."""
+
+    def __init__(self, names, counters, floor, against):
         super().__init__("http")
+        self.ratios, self.worse = {}, []
+        self.against = json.loads(against.read_text()) if against else {}
         for name in names:
             self.line(f"{name:12} {server.version(name)}")
         cost = "instructions" if counters else "CPU time"
@@ -53,7 +60,24 @@ class Http(Table):
                       f" {number(row['cpu']):>9} {ratio:>22} {number(row['rate']):>9}"
                       f" {number(row['p50'] or None):>8} {number(row['p99'] or None):>8}"
                       f" {number(row['memory']):>8} {100 * row['share']:>4.0f} %"
-                      + (f"  void: {row['void']}" if row["void"] else ""))
+                      + (f"  void: {row['void']}" if row["void"] else "")
+                      + self.change(f"{scenario} {row['name']}", row))
+
+    def change(self, key, row):
+        """What became of the ratio since the run compared with; void rows are not judged."""
+        self.ratios[key] = row["ratio"]
+        if key not in self.against:
+            return ""
+        change = row["ratio"] / self.against[key] - 1
+        if change > WORSE_MAX and not row["void"]:
+            self.worse.append(key)
+        return f"  {100 * change:+.1f} %"
+
+    def end(self):
+        (machine.OUT / "http.json").write_text(json.dumps(self.ratios, indent=1) + "\n")
+        if self.worse:
+            self.line(f"worse by more than {100 * WORSE_MAX:.0f} %: {', '.join(self.worse)}")
+        super().end()
 
     def void(self, scenario, flaw):
         self.line(f"{scenario:15} void: {flaw}")

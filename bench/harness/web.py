@@ -215,7 +215,7 @@ def run(options, names):
     if not scenarios:
         return
     counters = have_counters()
-    table = report.Http(names, counters, "floor" in names)
+    table = report.Http(names, counters, "floor" in names, options.against)
     for scenario in scenarios:
         targets = [server.Server(n) for n in names if scenario.serves(n)]
         try:
@@ -227,3 +227,4 @@ def run(options, names):
         finally:
             server.stop_all()
     table.end()
+    options.worse = bool(table.worse)
