@@ -49,8 +49,11 @@ static _Thread_local size_t thread_size;
 static _Thread_local void *thread_fiber;
 #endif
 
-/* Right before a switch: `to` NULL is the thread's own stack; `keep_fake` NULL: this stack ends. */
-static inline void before_switch(struct rill__coro *to, void **keep_fake)
+/* Right before a switch: `to` NULL is the thread's own stack; `keep_fake` NULL: this stack ends.
+ * Always inline: ThreadSanitizer counts calls per fiber, so a function entered on one fiber must not
+ * return on another. */
+static inline __attribute__((always_inline)) void before_switch(struct rill__coro *to,
+                                                                void **keep_fake)
 {
 #ifdef WITH_ASAN
     const void *base = to != NULL ? to->stack.base : thread_base;
