@@ -27,6 +27,8 @@ void logbuf_fini(struct logbuf *buf)
 rill_text logbuf_room(struct logbuf *buf, unsigned nth)
 {
     size_t from = nth == 0 ? buf->tail : 0, to = 0;
+    if (buf->at == NULL) /* init had no memory: there is no room */
+        return (rill_text){ 0 };
     if (nth == 0)
         to = buf->wrapped ? buf->head : buf->size;
     else if (!buf->wrapped)
