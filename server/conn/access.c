@@ -55,14 +55,14 @@ void access_begin(struct access *access)
     access->begun = rill_now();
 }
 
-void access_end(const struct access *access, const struct conn *conn, int status, int result)
+void access_record(const struct access *access, const struct conn *conn, int status, int result)
 {
     const struct request *request = &conn->request;
     const rill_http_head *head = request->head;
     const struct conf_route *route = request->route != NULL ? request->route->conf : NULL;
     char client[RILL_ADDR_TEXT_MAX], listener[RILL_ADDR_TEXT_MAX];
     rill_text listener_text = { listener, sizeof listener, 0, false };
-    if (access->begun == 0 || (route != NULL && !route->access_log && conn->rule == 0))
+    if (route != NULL && !route->access_log && conn->rule == 0)
         return;
     rill_addr_format(&conn->listen->address, &listener_text);
     log_access(&(struct log_access){

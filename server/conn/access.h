@@ -12,5 +12,13 @@ struct access {
 /* The head of the request at work is complete. */
 void access_begin(struct access *access);
 
+/* Write the record that access_begin began. */
+void access_record(const struct access *access, const struct conn *conn, int status, int result);
+
 /* Its answer is out, or will never be: `status` 0 if there was none, `result` of sending it. */
-void access_end(const struct access *access, const struct conn *conn, int status, int result);
+static inline void access_end(const struct access *access, const struct conn *conn, int status,
+                              int result)
+{
+    if (access->begun != 0)
+        access_record(access, conn, status, result);
+}
