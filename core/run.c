@@ -129,10 +129,12 @@ static void report_leftovers(struct rill_loop *loop)
 
 int rill_loop_close(rill_loop *loop)
 {
-    if (loop == NULL)
-        return 0;
+    if (loop == NULL || !rill__loop_is_live(loop))
+        return 0; /* a second close does nothing */
     if (loop->running)
         return -EBUSY;
+    if (rill__loop_running != NULL && loop->backend != NULL && !list_is_empty(&loop->tasks))
+        return -EBUSY; /* its tasks cannot be run to their end now */
     report_leftovers(loop);
     if (loop->backend != NULL)
         run_leftovers(loop);

@@ -207,7 +207,9 @@ static void report(const struct rill__coro *coro, const void *address, const uco
     void *frames[frames_max];
     rill_text text = { memory, sizeof memory, 0, false };
     rill_text_add(&text, RILL_SPAN("rill: stack overflow in task '"));
-    rill_text_add(&text, rill_span_of(coro->title != NULL ? coro->title : "?"));
+    rill_text_add(&text, rill_span_of(coro->title != NULL ? coro->title : "Task-"));
+    if (coro->title == NULL)
+        rill_text_u64(&text, coro->number);
     rill_text_add(&text, RILL_SPAN("'"));
     if (coro->site != NULL) {
         rill_text_add(&text, RILL_SPAN(", coroutine "));

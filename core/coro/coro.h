@@ -17,7 +17,8 @@ struct rill__coro {
     struct rill__stack stack;
     void (*fn)(void *arg);
     void *arg;
-    const char *title;
+    const char *title; /* NULL: it is known by `number` */
+    uint32_t number;
     const struct rill_site *site;
 #if defined(__SANITIZE_THREAD__) || defined(__clang__)
     void *fiber; /* ThreadSanitizer's */

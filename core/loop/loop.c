@@ -34,6 +34,34 @@ static _Thread_local struct rill_loop *own; /* this thread's loop, made on first
 
 enum { trim_most = 64 }; /* cold stacks given back per idle turn */
 
+/* All loops of the process: a future may outlive its loop, and then has nobody to report to. */
+static pthread_mutex_t live_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct list live = { &live, &live };
+
+static void add_live(struct rill_loop *loop)
+{
+    pthread_mutex_lock(&live_mutex);
+    list_push_back(&live, &loop->live);
+    pthread_mutex_unlock(&live_mutex);
+}
+
+static void remove_live(struct rill_loop *loop)
+{
+    pthread_mutex_lock(&live_mutex);
+    list_remove(&loop->live);
+    pthread_mutex_unlock(&live_mutex);
+}
+
+bool rill__loop_is_live(const struct rill_loop *loop)
+{
+    bool found = false;
+    pthread_mutex_lock(&live_mutex);
+    list_for_each(node, &live)
+        found |= node == &loop->live;
+    pthread_mutex_unlock(&live_mutex);
+    return found;
+}
+
 rill_loop *rill_get_running_loop(void)
 {
     return rill__loop_running;
@@ -43,8 +71,8 @@ rill_loop *rill_get_event_loop(void)
 {
     if (rill__loop_running != NULL)
         return rill__loop_running;
-    if (own == NULL && rill_loop_new(NULL, &own) == 0)
-        own->owned = true;
+    if (own == NULL)
+        (void)rill_loop_new(NULL, &own);
     return own;
 }
 
@@ -53,6 +81,7 @@ static void forget_after_fork(void)
 {
     rill__loop_running = NULL;
     own = NULL;
+    pthread_mutex_init(&live_mutex, NULL); /* another thread may have held it */
 }
 
 static void watch_forks(void)
@@ -99,6 +128,7 @@ int rill_loop_new(const rill_loop_opts *opts, rill_loop **ret_loop)
         return r;
     }
     pthread_once(&once, watch_forks);
+    add_live(loop);
     *ret_loop = loop;
     return 0;
 }
@@ -272,15 +302,17 @@ bool rill_loop_is_running(const rill_loop *loop)
 
 void rill__loop_run_entries(struct rill_loop *loop)
 {
+    struct rill_loop *outer = rill__loop_running; /* another one may be closed while a loop runs */
     rill__loop_running = loop;
     while (!list_is_empty(&loop->ready))
         run_ready(loop);
-    rill__loop_running = NULL;
+    rill__loop_running = outer;
 }
 
 static void end_ops(struct rill_loop *loop)
 {
     struct rill__backend *backend = loop->backend;
+    struct rill_loop *outer = rill__loop_running;
     rill__loop_running = loop;
     backend->ops->cancel_all(backend);
     while (backend->ops->in_flight(backend) > 0) {
@@ -290,7 +322,7 @@ static void end_ops(struct rill_loop *loop)
         run_prepare(loop);
         backend->ops->cancel_all(backend); /* what was submitted by what just ran */
     }
-    rill__loop_running = NULL;
+    rill__loop_running = outer;
     rill__loop_run_entries(loop);
 }
 
@@ -309,6 +341,7 @@ void rill__loop_free(struct rill_loop *loop)
     rill__coro_unwatch_overflow();
     if (own == loop)
         own = NULL;
+    remove_live(loop);
     rill_free(loop);
 }
 
@@ -330,7 +363,7 @@ static void print_error(const char *message, struct rill_future *future)
 
 void rill__loop_report(struct rill_loop *loop, const char *message, struct rill_future *future)
 {
-    rill_error_fn *fn = loop->error_fn;
+    rill_error_fn *fn = rill__loop_is_live(loop) ? loop->error_fn : NULL;
     if (fn == NULL) {
         print_error(message, future);
         return;

@@ -53,7 +53,8 @@ struct rill_loop {
     struct rill__stack_pool stacks;
     rill_time now, wall;  /* the two clocks as read in this turn; 0: not read */
     unsigned budget_left; /* awaits that need not wait, left to the running task */
-    bool running, stopping, closing, owned; /* owned: by the thread that made it on first use */
+    bool running, stopping, closing;
+    struct list live; /* in the list of all loops */
 
     /* The tasks that have not ended, and how many were ever made. Written by task.c. */
     struct list tasks;
@@ -79,7 +80,9 @@ int rill__backend_new(const struct rill_loop_opts *opts, struct rill__backend **
 int rill__loop_run(struct rill_loop *loop);
 /* Run what is ready until nothing is, without the kernel. */
 void rill__loop_run_entries(struct rill_loop *loop);
-/* Tell the error handler. */
+/* Whether `loop` has not been freed. Walks all loops. */
+bool rill__loop_is_live(const struct rill_loop *loop);
+/* Tell the error handler; standard error if the loop is gone. */
 void rill__loop_report(struct rill_loop *loop, const char *message, struct rill_future *future);
 /* Cancel all ops, take every final completion and free the loop; no task is left. */
 void rill__loop_free(struct rill_loop *loop);

@@ -34,8 +34,10 @@ bool rill__task_cancel(struct rill__task *task, const char *msg)
     task->cancels++;
     keep_message(task, msg);
     task->reached_op = false;
-    if (task->wait != NULL && task->wait->cancel(task->wait, msg))
+    if (task->wait != NULL && task->wait->cancel(task->wait, msg)) {
+        task->deliveries++; /* handed on: nobody can take it back any more */
         return true;
+    }
     task->undelivered++;
     return true;
 }

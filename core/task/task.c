@@ -78,16 +78,15 @@ static void end_task(struct rill__task *task, int rc)
 {
     struct rill__detail *detail = NULL;
     list_remove(&task->link);
-    if (ends_cancelled(task, rc)) {
-        detail = task->cancel_detail != NULL ? task->cancel_detail : task->last;
-        if (detail != NULL && detail->err.code != -ECANCELED)
-            detail = NULL;
-        rill__future_end(&task->future, RILL_CANCELLED, -ECANCELED, rill__detail_ref(detail));
-    } else {
-        if (rc < 0 && task->last != NULL && task->last->err.code == rc)
-            detail = task->last;
-        rill__future_end(&task->future, RILL_FINISHED, rc, rill__detail_ref(detail));
-    }
+    bool cancelled = ends_cancelled(task, rc);
+    if (cancelled)
+        rc = -ECANCELED;
+    if (cancelled && task->undelivered > 0)
+        detail = task->cancel_detail;
+    else if (rc < 0 && task->last != NULL && task->last->err.code == rc)
+        detail = task->last;
+    rill__future_end(&task->future, cancelled ? RILL_CANCELLED : RILL_FINISHED, rc,
+                     rill__detail_ref(detail));
     rill_unref(&task->future); /* the loop's */
 }
 
@@ -122,7 +121,8 @@ static void start_task(struct rill__ready *ready)
         end_task(task, -ECANCELED);
         return;
     }
-    task->coro.title = rill_task_name(&task->future);
+    task->coro.title = task->name;
+    task->coro.number = task->number;
     task->coro.site = task->site;
     int r = rill__coro_init(&task->coro, &task->future.loop->stacks, task->stack_class, task_main,
                             task);
@@ -205,14 +205,14 @@ rill_task *rill_current_task(void)
 
 const char *rill_task_name(const rill_task *future)
 {
-    static _Thread_local char numbered[16];
     if (future->kind != RILL__TASK)
         return "";
-    const struct rill__task *task = container_of(future, struct rill__task, future);
+    struct rill__task *task = container_of(future, struct rill__task, future);
     if (task->name != NULL)
         return task->name;
-    snprintf(numbered, sizeof numbered, "Task-%u", task->number);
-    return numbered;
+    if (task->numbered[0] == 0)
+        snprintf(task->numbered, sizeof task->numbered, "Task-%u", task->number);
+    return task->numbered;
 }
 
 int rill_task_set_name(rill_task *future, const char *name)
@@ -240,9 +240,17 @@ int rill__await_begin(struct rill__task **ret_task)
     return task->undelivered > 0 ? rill__task_deliver(task) : 0;
 }
 
+#ifdef RILL_CHECK_SLOW
+void (*rill__task_on_park)(struct rill__task *task);
+#endif
+
 void rill__task_park(struct rill__task *task, struct rill__wait *wait)
 {
     task->wait = wait;
+#ifdef RILL_CHECK_SLOW
+    if (rill__task_on_park != NULL)
+        rill__task_on_park(task);
+#endif
     rill__coro_suspend();
     task->wait = NULL;
 }
@@ -294,6 +302,14 @@ void rill__task_wait_done(struct rill__task *task, rill_future *future)
         park_on(task, future, take_no_cancel);
 }
 
+static int take_result(struct rill__task *task, rill_future *future)
+{
+    int rc = rill__future_code(future);
+    if (rc < 0)
+        rill__task_note(task, future->detail);
+    return rc;
+}
+
 int rill_await(rill_future *future)
 {
     struct rill__task *task = rill__task_running();
@@ -308,14 +324,14 @@ int rill_await(rill_future *future)
     bool pending = future->state == RILL_PENDING;
     if (task->undelivered > 0) {
         /* A pending request goes on to what is awaited, as if it came while we wait. */
-        if (!pending || !rill_cancel(future, NULL))
+        const struct rill__detail *why = task->cancel_detail;
+        if (!pending || !rill_cancel(future, why != NULL ? why->err.msg : NULL))
             return rill__task_deliver(task);
         task->undelivered = 0;
+        task->deliveries++;
     }
-    if (!pending) {
-        rill__task_note(task, future->detail);
-        return rill__await_ready(task, rill__future_code(future));
-    }
+    if (!pending)
+        return rill__await_ready(task, take_result(task, future));
     rill_ref(future);
     park_on(task, future, forward_cancel);
     int rc;
@@ -323,8 +339,7 @@ int rill_await(rill_future *future)
         rc = rill__task_deliver(task); /* the future keeps its result */
     } else {
         CHECK_SLOW(future->state != RILL_PENDING);
-        rill__task_note(task, future->detail);
-        rc = rill__future_code(future);
+        rc = take_result(task, future);
     }
     rill_unref(future);
     return rc;
@@ -494,8 +509,6 @@ int rill_return_fmt(const char *format, ...)
 
 void rill__task_note(struct rill__task *task, struct rill__detail *detail)
 {
-    if (detail == NULL)
-        return;
     rill__detail_ref(detail);
     rill__detail_unref(task->last);
     task->last = detail;

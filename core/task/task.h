@@ -21,13 +21,14 @@ struct rill__task {
     rill_fn *fn;
     void *arg;
     const rill_site *site;
-    char *name; /* NULL: "Task-N" */
+    char *name; /* NULL: "Task-N", in `numbered` once it is asked for */
+    char numbered[16];
     uint32_t number;
     uint32_t cancels; /* requests less uncancels */
     uint8_t stack_class;
     bool owns_arg;
     uint32_t undelivered; /* requests that the next await delivers, all at once */
-    uint32_t deliveries;  /* made so far */
+    uint32_t deliveries;  /* how often requests were delivered or handed on so far */
     bool reached_op;      /* a request was sent to a kernel operation whose result won */
     bool started;
     struct rill__detail *cancel_detail; /* message of the last request */
@@ -56,16 +57,20 @@ static inline struct rill__task *rill__task_running(void)
  * pending and is delivered now. */
 int rill__await_begin(struct rill__task **ret_task);
 /* The end of an await that needed not wait: after `budget` of them in one step the turn is given up.
- * `rc`, or -ECANCELED if a request came meanwhile and `rc` can be had again (`keeps`). */
+ * Always `rc`; a request that comes meanwhile is delivered by the next await. */
 int rill__await_ready(struct rill__task *task, int rc);
 /* Suspend the task until somebody makes it ready. */
 void rill__task_park(struct rill__task *task, struct rill__wait *wait);
+#ifdef RILL_CHECK_SLOW
+/* For tests: called when a task is about to be suspended, so that each await can be cancelled. */
+extern void (*rill__task_on_park)(struct rill__task *task);
+#endif
 /* Deliver what is pending: always -ECANCELED. */
 int rill__task_deliver(struct rill__task *task);
 /* Take back one request that was made when `deliveries` stood at that number; what was asked by
  * others stays. The requests that are left. */
 unsigned rill__task_withdraw(struct rill__task *task, uint32_t deliveries);
-/* Note what an await got, for rill_last_error. */
+/* Note the detail of the error that an await got (or NULL), for rill_last_error. */
 void rill__task_note(struct rill__task *task, struct rill__detail *detail);
 /* Wait until `future` is done and return nothing of it; requests are counted, not delivered. */
 void rill__task_wait_done(struct rill__task *task, rill_future *future);

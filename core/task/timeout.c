@@ -115,8 +115,12 @@ int rill_scope_reschedule(rill_scope *public, rill_time at)
     if (scope->state != SCOPE_ENTERED)
         return -EINVAL;
     disarm(scope);
-    scope->when = at;
-    return arm(scope, at);
+    int r = arm(scope, at);
+    if (r < 0)
+        (void)arm(scope, scope->when); /* the place that it had is still free */
+    else
+        scope->when = at;
+    return r;
 }
 
 int rill_scope_cancel(rill_scope *public, const char *msg)
@@ -150,6 +154,10 @@ static int cancel_and_wait(rill_future *future)
     int r = rill__await_begin(&task);
     if (r < 0)
         return r;
+    if (future == &task->future)
+        return -EDEADLK;
+    if (future->loop != task->future.loop)
+        return -EXDEV;
     rill_cancel(future, "timeout");
     rill__task_wait_done(task, future);
     if (task->undelivered > 0)
