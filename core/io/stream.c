@@ -133,6 +133,8 @@ static void on_recv(struct rill__op *op, int result, unsigned flags)
         stream->recv_error = -EIO;
     }
     if (!(flags & RILL__OP_MORE)) {
+        if (stream->size <= stream->limit / 2)
+            stream->paused = false; /* the reader has caught up while receiving was being stopped */
         stream->rearm = !stream->ended && stream->recv_error == 0 && !stream->paused;
         if (stream->rearm)
             rill__loop_prepare(stream->loop, &stream->prepare);

@@ -16,6 +16,7 @@ struct rill__stream_direct {
     size_t count, at; /* pieces; the first that is not yet sent */
     size_t sent;
     bool ended; /* sent, or the stream has failed */
+    bool stop;  /* its task was cancelled: send no more of it */
     struct rill__task *task;
 };
 
@@ -63,6 +64,8 @@ void rill__stream_fini_read(rill_stream *stream);
 /* The writing half. */
 void rill__stream_init_write(rill_stream *stream);
 void rill__stream_prepare_write(rill_stream *stream);
+/* Send what is unsent, as far as the socket takes it now. */
+void rill__stream_flush_once(rill_stream *stream);
 void rill__stream_fail_write(rill_stream *stream, int error);
 void rill__stream_fini_write(rill_stream *stream);
 

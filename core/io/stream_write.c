@@ -63,7 +63,8 @@ void rill__stream_fail_write(rill_stream *stream, int error)
     stream->send_error = error;
     drop_chunk(stream);
     end_direct(stream);
-    wake_writer(stream);
+    list_for_each(node, &stream->writers)
+        rill__loop_ready(stream->loop, &container_of(node, struct writer, link)->task->ready);
 }
 
 /* --- Sending. --- */
@@ -162,7 +163,7 @@ static void on_sent(struct rill__op *op, int result, unsigned flags)
 {
     rill_stream *stream = container_of(op, rill_stream, send);
     (void)flags;
-    if (result == -EAGAIN)
+    if (result == -EAGAIN || (result == -ECANCELED && op->stopping))
         result = 0;
     if (stream->closing) {
         rill__stream_op_ended(stream);
@@ -174,6 +175,8 @@ static void on_sent(struct rill__op *op, int result, unsigned flags)
     }
     bool short_send = (uint32_t)result < op->size;
     advance(stream, (size_t)result);
+    if (stream->direct != NULL && stream->direct->stop)
+        end_direct(stream); /* its task was cancelled; what is left of it is not sent */
     if (!has_unsent(stream))
         wake_writer(stream);
     else if (short_send || op->kind == RILL__OP_SEND)
@@ -182,11 +185,16 @@ static void on_sent(struct rill__op *op, int result, unsigned flags)
         rill__loop_prepare(stream->loop, &stream->prepare);
 }
 
+void rill__stream_flush_once(rill_stream *stream)
+{
+    if (has_unsent(stream) && !stream->send.in_flight && stream->send_error == 0)
+        send_now(stream);
+}
+
 void rill__stream_prepare_write(rill_stream *stream)
 {
-    if (has_unsent(stream) && !stream->send.in_flight && stream->send_error == 0 &&
-        !stream->closing)
-        send_now(stream);
+    if (!stream->closing)
+        rill__stream_flush_once(stream);
 }
 
 void rill__stream_init_write(rill_stream *stream)
@@ -291,6 +299,8 @@ static bool cancel_direct(struct rill__wait *record, const char *msg)
     rill_stream *stream = wait->stream;
     (void)msg;
     wait->cancelled = true;
+    if (stream->direct != NULL)
+        stream->direct->stop = true;
     if (stream->send.in_flight)
         stream->loop->backend->ops->cancel(stream->loop->backend, &stream->send);
     else if (stream->direct != NULL)
@@ -311,11 +321,7 @@ static int write_direct(rill_stream *stream, struct rill__task *task,
     pass_on(stream);
     if (whole)
         return 0; /* a pending cancel is delivered by the next await */
-    if (wait.cancelled) {
-        stream->send_error = stream->send_error != 0 ? stream->send_error : 0;
-        return rill__task_deliver(task);
-    }
-    return stream->send_error;
+    return wait.cancelled ? rill__task_deliver(task) : stream->send_error;
 }
 
 static int write_pieces(rill_stream *stream, struct rill__stream_direct *direct, size_t size,

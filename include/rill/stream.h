@@ -120,9 +120,9 @@ RILL_API int rill_stream_drain(rill_stream *stream) RILL_SUSPENDS;
 RILL_API int rill_stream_write_eof(rill_stream *stream) RILL_SUSPENDS;
 
 /** Send what is left, then close. Nobody may be reading or writing.
- *  Returns: 0; the send error. The stream is gone in any case.   Owns: takes it; NULL is fine.
- *  Suspends: while octets are unsent and until the kernel has let go of the socket; shielded, and after a
- *  cancel request bounded by what rill_stream_abort does.
+ *  Returns: 0; -ECANCELED (what the socket took at once is sent, the rest is not); the send error. The stream
+ *  is gone in any case.   Owns: takes it; NULL is fine.
+ *  Suspends: while octets are unsent. The descriptor is closed when the kernel has let go of it.
  *  Like: StreamWriter.close and wait_closed.   Since: 0.1 */
 RILL_API int rill_stream_close(rill_stream *stream) RILL_SUSPENDS;
 

@@ -8,7 +8,9 @@
  * at its limit, an answer that could not be finished) aborts it, so that the client can tell. */
 #include "server/conn/conn.h"
 
+#include "server/conf/conf.h"
 #include "server/conn/h1.h"
+#include "server/conn/tables.h"
 #include "server/shm.h"
 
 #include <rill/future.h>
@@ -105,10 +107,12 @@ static int conn_main(void *arg)
 {
     struct conn *conn = arg;
     int r = h1_serve(conn);
-    if (r == 0)
+    if (r == 0) {
+        conn_phase(conn, CONN_SEND, tables_current->conf->limits.send_timeout);
         r = rill_stream_close(conn->stream);
-    else
+    } else {
         rill_stream_abort(conn->stream);
+    }
     end(conn);
     (void)r; /* what the client missed is its own affair, and in the access log */
     return 0;
