@@ -141,6 +141,8 @@ int rill_loop_close(rill_loop *loop)
     else
         drop_unstarted(loop);
     loop->closing = true;
+    rill__loop_end(loop);
+    rill__callbacks_drop(loop);
     rill__loop_free(loop);
     return 0;
 }

@@ -86,6 +86,8 @@ void heap_remove(struct heap *heap, struct heap_node *node)
 
 void heap_fini(struct heap *heap)
 {
+    for (size_t i = 0; i < heap->count; i++)
+        heap->entries[i].node->at = 0; /* its owner may live on, and take it off later */
     rill_free(heap->entries);
     *heap = (struct heap){ 0 };
 }

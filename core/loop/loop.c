@@ -122,6 +122,7 @@ int rill_loop_new(const rill_loop_opts *opts, rill_loop **ret_loop)
     list_init(&loop->turn);
     list_init(&loop->prepare);
     list_init(&loop->tasks);
+    list_init(&loop->awaiting);
     r = rill__wake_init(loop);
     if (r < 0) {
         rill_free(loop);
@@ -326,13 +327,17 @@ static void end_ops(struct rill_loop *loop)
     rill__loop_run_entries(loop);
 }
 
-void rill__loop_free(struct rill_loop *loop)
+void rill__loop_end(struct rill_loop *loop)
 {
     rill__wake_close(loop);
-    if (loop->backend != NULL) {
+    if (loop->backend != NULL)
         end_ops(loop);
+}
+
+void rill__loop_free(struct rill_loop *loop)
+{
+    if (loop->backend != NULL)
         loop->backend->ops->free(loop->backend);
-    }
     rill__wake_fini(loop);
     rill__calls_fini(loop);
     rill__chunks_fini(loop);

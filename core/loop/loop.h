@@ -58,6 +58,7 @@ struct rill_loop {
 
     /* The tasks that have not ended, and how many were ever made. Written by task.c. */
     struct list tasks;
+    struct list awaiting; /* done callbacks of pending futures; written by future.c */
     uint64_t tasks_made;
 
     struct rill__call_entry *calls_free,
@@ -84,7 +85,9 @@ void rill__loop_run_entries(struct rill_loop *loop);
 bool rill__loop_is_live(const struct rill_loop *loop);
 /* Tell the error handler; standard error if the loop is gone. */
 void rill__loop_report(struct rill_loop *loop, const char *message, struct rill_future *future);
-/* Cancel all ops, take every final completion and free the loop; no task is left. */
+/* Cancel all ops and take every final completion; no task is left. */
+void rill__loop_end(struct rill_loop *loop);
+/* Free the ended loop. */
 void rill__loop_free(struct rill_loop *loop);
 
 /* Put `ready` on the queue for the next turn, unless it is on it. */

@@ -220,6 +220,7 @@ bool rill_cancel(rill_future *future, const char *msg)
 struct done_callback {
     struct rill__callback callback;
     struct rill__ready ready;
+    struct list awaiting; /* in the loop's list while the future is pending: each holds the other */
     rill_future *future;
     rill_done_fn *fn;
     void *arg;
@@ -228,6 +229,7 @@ struct done_callback {
 static void run_done_callback(struct rill__ready *ready)
 {
     struct done_callback *done = container_of(ready, struct done_callback, ready);
+    list_remove(&done->awaiting);
     done->fn(done->future, done->arg);
     rill_unref(done->future);
     rill_free(done);
@@ -244,11 +246,27 @@ int rill_add_done_callback(rill_future *future, rill_done_fn *fn, void *arg)
     done->future = rill_ref(future);
     done->fn = fn;
     done->arg = arg;
-    if (future->state == RILL_PENDING)
+    if (future->state == RILL_PENDING) {
         rill__callback_add(future, &done->callback);
-    else
+        list_push_back(&loop->awaiting, &done->awaiting);
+    } else {
         rill__loop_ready(loop, &done->ready);
+    }
     return 0;
+}
+
+static void drop_callback(struct done_callback *done)
+{
+    list_remove(&done->callback.link);
+    list_remove(&done->awaiting);
+    rill_unref(done->future);
+    rill_free(done);
+}
+
+void rill__callbacks_drop(struct rill_loop *loop)
+{
+    while (!list_is_empty(&loop->awaiting))
+        drop_callback(container_of(loop->awaiting.next, struct done_callback, awaiting));
 }
 
 size_t rill_remove_done_callback(rill_future *future, rill_done_fn *fn, void *arg)
@@ -261,9 +279,7 @@ size_t rill_remove_done_callback(rill_future *future, rill_done_fn *fn, void *ar
         struct done_callback *done = container_of(callback, struct done_callback, callback);
         if (done->fn != fn || done->arg != arg)
             continue;
-        list_remove(node);
-        rill_unref(future); /* the caller holds one, so this is not the last */
-        rill_free(done);
+        drop_callback(done); /* the caller holds a reference, so this one is not the last */
         removed++;
     }
     return removed;

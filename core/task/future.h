@@ -83,6 +83,9 @@ static inline void rill__callback_remove(struct rill__callback *callback)
     list_remove(&callback->link);
 }
 
+/* Drop the done callbacks of futures that nobody will end any more: their loop has ended. */
+void rill__callbacks_drop(struct rill_loop *loop);
+
 /* A detail with a copy of `text` (or NULL); NULL without memory, which loses the text only. */
 struct rill__detail *rill__detail_new(int code, const char *where, const char *text);
 struct rill__detail *rill__detail_ref(struct rill__detail *detail);

@@ -415,24 +415,31 @@ static void end_sleep(struct rill__ready *ready)
     struct sleep_future *sleep = container_of(ready, struct sleep_future, ready);
     sleep->future.value = sleep->value;
     rill__future_end(&sleep->future, RILL_FINISHED, sleep->rc, NULL);
-    rill_unref(&sleep->future); /* the timer's */
+}
+
+static void stop_sleep(struct sleep_future *sleep)
+{
+    rill__timer_stop(sleep->future.loop, &sleep->timer);
+    rill__loop_unready(&sleep->ready);
 }
 
 static bool sleep_future_cancel(rill_future *future, const char *msg)
 {
     struct sleep_future *sleep = container_of(future, struct sleep_future, future);
-    rill__timer_stop(future->loop, &sleep->timer);
-    rill__loop_unready(&sleep->ready);
+    stop_sleep(sleep);
     rill__future_end(future, RILL_CANCELLED, -ECANCELED,
                      msg != NULL ? rill__detail_new(-ECANCELED, NULL, msg) : NULL);
-    rill_unref(future); /* the timer's */
     return true;
 }
 
+/* Nobody waits for it any more: the timer holds no reference. */
 static void sleep_future_free(rill_future *future)
 {
+    struct sleep_future *sleep = container_of(future, struct sleep_future, future);
+    if (future->state == RILL_PENDING)
+        stop_sleep(sleep);
     rill__future_fini(future);
-    rill_free(container_of(future, struct sleep_future, future));
+    rill_free(sleep);
 }
 
 rill_future *rill_sleep_future(rill_time span, int rc, void *value)
@@ -457,7 +464,6 @@ rill_future *rill_sleep_future(rill_time span, int rc, void *value)
         rill_free(sleep);
         return rill__future_failed(loop, -ENOMEM);
     }
-    sleep->future.refs = 2; /* the timer's and the caller's */
     return &sleep->future;
 }
 

@@ -1,0 +1,520 @@
+/* test_timeout.c - timeout scopes and wait_for: whose deadline it was, and what it may end. */
+#include "tests/support/expect.h"
+
+#include <time.h>
+
+static rill_future *shared;
+
+static int take_cancel_and_return_42(void *arg)
+{
+    (void)arg;
+    trace('s');
+    return rill_sleep(RILL_FOREVER) == -ECANCELED ? 42 : -EBADMSG;
+}
+
+static int trace_then_sleep(void *arg)
+{
+    (void)arg;
+    trace('s');
+    int r = rill_sleep(RILL_FOREVER);
+    trace('e');
+    return r;
+}
+
+/* Needs three turns to end after its cancel. */
+static int end_slowly(void *arg)
+{
+    (void)arg;
+    trace('s');
+    int r = rill_sleep(RILL_FOREVER);
+    for (int i = 0; i < 3; i++)
+        if (rill_sleep(0) < 0)
+            trace('!');
+    trace('e');
+    return r;
+}
+
+/* Row 37: a future that is done. */
+static int wait_for_without_time_gives_the_result_of_a_done_future(void *arg)
+{
+    (void)arg;
+    OWNED_FUTURE rill_future *future = rill_future_new();
+    EXPECT_IS(rill_future_set_result(future, 5, NULL), 0);
+    EXPECT_IS(rill_wait_for(future, 0), 5);
+    EXPECT_IS(rill_wait_for(future, -RILL_SEC(1)), 5);
+    EXPECT_IS(rill_wait_for(future, RILL_SEC(1)), 5);
+    return 0;
+}
+
+/* Row 37: a task that did not start. */
+static int wait_for_without_time_never_starts_a_new_task(void *arg)
+{
+    (void)arg;
+    OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(trace_then_sleep, NULL));
+    EXPECT_IS(rill_wait_for(task, 0), -ETIME);
+    EXPECT(rill_cancelled(task));
+    EXPECT_IS(rill_wait_for_call(RILL_CORO(trace_then_sleep, NULL), 0), -ETIME);
+    EXPECT_IS(rill_wait_for_call(RILL_CORO(trace_then_sleep, NULL), -1), -ETIME);
+    EXPECT_TRACE("");
+    EXPECT_IS(rill_cancelling(rill_current_task()), 0);
+    return 0;
+}
+
+/* Row 37: a task that runs, and row 38 with timeout 0. */
+static int wait_for_without_time_cancels_a_running_task_and_waits_for_its_end(void *arg)
+{
+    (void)arg;
+    OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(end_slowly, NULL));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_wait_for(task, 0), -ETIME);
+    EXPECT_TRACE("se");
+    EXPECT(rill_cancelled(task));
+    return 0;
+}
+
+/* Row 38. */
+static int wait_for_returns_when_the_cancelled_task_has_really_ended(void *arg)
+{
+    (void)arg;
+    OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(end_slowly, NULL));
+    EXPECT_IS(rill_wait_for(task, RILL_MS(2)), -ETIME);
+    EXPECT_TRACE("se");
+    EXPECT(rill_cancelled(task));
+    EXPECT_IS(rill_cancelling(rill_current_task()), 0);
+    return 0;
+}
+
+/* Row 39. */
+static int wait_for_gives_the_value_of_a_task_that_took_the_cancel(void *arg)
+{
+    (void)arg;
+    OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(take_cancel_and_return_42, NULL));
+    EXPECT_IS(rill_wait_for(task, RILL_MS(2)), 42);
+    EXPECT_IS(rill_cancelling(rill_current_task()), 0);
+    OWNED_FUTURE rill_task *again = rill_create_task(RILL_CORO(take_cancel_and_return_42, NULL));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_wait_for(again, 0), 42);
+    return 0;
+}
+
+static int wait_for_shared(void *arg)
+{
+    return rill_wait_for(shared, *(rill_time *)arg);
+}
+
+/* Row 41. */
+static int cancel_of_wait_for_cancels_the_inner_task(void *arg)
+{
+    (void)arg;
+    static rill_time spans[] = { RILL_FOREVER, RILL_SEC(3600) };
+    for (int i = 0; i < 2; i++) {
+        rill_task *inner = shared = kept(rill_create_task(RILL_CORO(sleep_for_ever, NULL)));
+        OWNED_FUTURE rill_task *outer = rill_create_task(RILL_CORO(wait_for_shared, &spans[i]));
+        EXPECT_IS(rill_sleep(0), 0);
+        EXPECT(rill_cancel(outer, NULL));
+        EXPECT_IS(rill_await(outer), -ECANCELED);
+        EXPECT(rill_cancelled(inner));
+    }
+    return 0;
+}
+
+/* Row 42: result and cancel before the waiter runs. */
+static int cancel_in_the_turn_of_the_inner_result_leaves_that_result(void *arg)
+{
+    static rill_time hour = RILL_SEC(3600);
+    (void)arg;
+    rill_future *inner = shared = kept(rill_future_new());
+    OWNED_FUTURE rill_task *outer = rill_create_task(RILL_CORO(wait_for_shared, &hour));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_future_set_result(inner, 7, NULL), 0);
+    EXPECT(rill_cancel(outer, NULL));
+    EXPECT_IS(rill_await(outer), -ECANCELED);
+    EXPECT_IS(rill_result(inner), 7);
+    return 0;
+}
+
+static void set_shared(void *arg)
+{
+    (void)arg;
+    (void)rill_future_set_result(shared, 8, NULL);
+}
+
+/* Row 43: both timers are due in one turn, the result's first. */
+static int result_set_before_the_deadline_is_delivered(void *arg)
+{
+    static rill_time hour = RILL_SEC(3600);
+    (void)arg;
+    shared = kept(rill_future_new());
+    EXPECT(rill_call_later(rill_get_running_loop(), RILL_MS(1), set_shared, NULL).entry != NULL);
+    OWNED_FUTURE rill_task *waiter = rill_create_task(RILL_CORO(wait_for_shared, &hour));
+    EXPECT_IS(rill_await(waiter), 8);
+    return 0;
+}
+
+/* Row 45. */
+static int cancel_of_wait_for_waits_for_a_stubborn_inner_task(void *arg)
+{
+    static rill_time hour = RILL_SEC(3600);
+    (void)arg;
+    shared = kept(rill_create_task(RILL_CORO(end_slowly, NULL)));
+    OWNED_FUTURE rill_task *outer = rill_create_task(RILL_CORO(wait_for_shared, &hour));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT(rill_cancel(outer, NULL));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT(!rill_done(outer));
+    EXPECT_IS(rill_await(outer), -ECANCELED);
+    EXPECT_TRACE("se");
+    return 0;
+}
+
+static int wait_for_itself(void *arg)
+{
+    return rill_wait_for(rill_current_task(), *(rill_time *)arg);
+}
+
+static int wait_for_oneself_is_an_error(void *arg)
+{
+    static rill_time spans[] = { 0, RILL_SEC(1) };
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(wait_for_itself, &spans[i]));
+        EXPECT_IS(rill_await(task), -EDEADLK);
+    }
+    return 0;
+}
+
+/* --- Scopes. --- */
+
+/* Spend time without giving up the turn. */
+static void be_busy_until(rill_time at)
+{
+    while (rill_now() < at)
+        ;
+}
+
+struct nested {
+    rill_time inner_in, outer_in; /* deadlines from now; RILL_FOREVER: none */
+    rill_time busy;
+    int wanted_inner, wanted_outer;
+    bool inner_expired, outer_expired;
+};
+
+static int run_inner(rill_scope *inner, const struct nested *nested)
+{
+    rill_time begin = rill_now();
+    int r = rill_timeout_at(inner, rill_time_add(begin, nested->inner_in));
+    if (r < 0)
+        return r;
+    if (nested->busy > 0)
+        be_busy_until(begin + nested->busy);
+    return rill_scope_leave(inner, rill_sleep(RILL_MS(200)));
+}
+
+static int run_nested(void *arg)
+{
+    const struct nested *nested = arg;
+    rill_scope outer = { 0 }, inner = { 0 };
+    int r = rill_timeout(&outer, nested->outer_in);
+    if (r < 0)
+        return r;
+    int inside = run_inner(&inner, nested);
+    r = inside == -ETIME ? rill_sleep(RILL_MS(200)) : inside; /* an await after the inner scope */
+    r = rill_scope_leave(&outer, r);
+    EXPECT_IS(inside, nested->wanted_inner);
+    EXPECT_IS(r, nested->wanted_outer);
+    EXPECT_IS(rill_scope_expired(&inner), nested->inner_expired);
+    EXPECT_IS(rill_scope_expired(&outer), nested->outer_expired);
+    EXPECT_IS(rill_cancelling(rill_current_task()), 0);
+    return 0;
+}
+
+/* Row 46. */
+static int nested_scopes_of_one_deadline_report_at_the_outermost(void *arg)
+{
+    static struct nested past = { 0, 0, 0, -ECANCELED, -ETIME, true, true };
+    static struct nested soon = {
+        RILL_MS(1), RILL_MS(1), RILL_MS(3), -ECANCELED, -ETIME, true, true
+    };
+    (void)arg;
+    EXPECT_IS(run_nested(&past), 0);
+    EXPECT_IS(run_nested(&soon), 0);
+    return 0;
+}
+
+/* Row 47: the deadlines lie far apart, so only their order counts. */
+static int nested_scopes_after_a_busy_stretch_report_what_had_passed(void *arg)
+{
+    static struct nested inner_only = { RILL_MS(1), RILL_MS(30), RILL_MS(2), -ETIME,
+                                        -ETIME,     true,        true };
+    static struct nested outer_only = { RILL_SEC(60), RILL_MS(1), RILL_MS(3), -ECANCELED,
+                                        -ETIME,       false,      true };
+    static struct nested both = {
+        RILL_MS(1), RILL_MS(2), RILL_MS(4), -ECANCELED, -ETIME, true, true
+    };
+    (void)arg;
+    EXPECT_IS(run_nested(&inner_only), 0);
+    EXPECT_IS(run_nested(&outer_only), 0);
+    EXPECT_IS(run_nested(&both), 0);
+    return 0;
+}
+
+/* Row 49. */
+static int foreign_error_passes_a_scope_unchanged_also_after_its_deadline(void *arg)
+{
+    rill_scope scope = { 0 };
+    (void)arg;
+    int r = rill_timeout(&scope, RILL_SEC(60));
+    if (r == 0)
+        r = rill_scope_leave(&scope, -EIO);
+    EXPECT_IS(r, -EIO);
+    rill_scope late = { 0 };
+    r = rill_timeout(&late, 0);
+    if (r < 0)
+        return r;
+    int inside = rill_sleep(0);
+    r = rill_scope_leave(&late, inside == -ECANCELED ? -EIO : inside);
+    EXPECT_IS(inside, -ECANCELED);
+    EXPECT_IS(r, -EIO);
+    EXPECT(rill_scope_expired(&late));
+    EXPECT_IS(rill_cancelling(rill_current_task()), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    return 0;
+}
+
+/* Row 50. */
+static int deadline_in_the_past_fires_at_the_first_suspension(void *arg)
+{
+    (void)arg;
+    static const rill_time spans[] = { 0, -RILL_SEC(1) };
+    for (int i = 0; i < 2; i++) {
+        rill_scope scope = { 0 };
+        int r = rill_timeout(&scope, spans[i]);
+        if (r == 0)
+            r = rill_scope_leave(&scope, rill_sleep(0));
+        EXPECT_IS(r, -ETIME);
+    }
+    return 0;
+}
+
+/* Row 50. */
+static int deadline_in_the_past_is_harmless_without_a_suspension(void *arg)
+{
+    (void)arg;
+    rill_scope scope = { 0 };
+    int r = rill_timeout(&scope, 0);
+    if (r == 0)
+        r = rill_scope_leave(&scope, 6);
+    EXPECT_IS(r, 6);
+    EXPECT(!rill_scope_expired(&scope));
+    EXPECT_IS(rill_cancelling(rill_current_task()), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    return 0;
+}
+
+/* Row 51. */
+static int disabled_deadline_never_fires_and_can_be_moved(void *arg)
+{
+    rill_scope scope = { 0 };
+    (void)arg;
+    int r = rill_timeout(&scope, RILL_FOREVER);
+    if (r < 0)
+        return r;
+    bool none = rill_scope_when(&scope) == RILL_FOREVER;
+    int moved = rill_scope_reschedule(&scope, rill_now() + RILL_SEC(60));
+    bool set = rill_scope_when(&scope) != RILL_FOREVER;
+    int disabled = rill_scope_reschedule(&scope, RILL_FOREVER);
+    int slept = rill_sleep(RILL_MS(1));
+    int sooner = rill_scope_reschedule(&scope, rill_now() + RILL_MS(1));
+    int r2 = rill_scope_leave(&scope, rill_sleep(RILL_SEC(60)));
+    EXPECT(none && set);
+    EXPECT_IS(moved, 0);
+    EXPECT_IS(disabled, 0);
+    EXPECT_IS(slept, 0);
+    EXPECT_IS(sooner, 0);
+    EXPECT_IS(r2, -ETIME);
+    return 0;
+}
+
+/* Row 51: before enter, while it expires, after expiry and after leave. */
+static int reschedule_outside_of_the_block_is_an_error(void *arg)
+{
+    (void)arg;
+    rill_scope scope = { 0 };
+    EXPECT_IS(rill_scope_reschedule(&scope, rill_now()), -EINVAL);
+    EXPECT_IS(rill_scope_cancel(&scope, NULL), -EINVAL);
+    EXPECT_IS(rill_scope_leave(&scope, 0), -EINVAL);
+    int r = rill_timeout(&scope, 0);
+    if (r < 0)
+        return r;
+    int inside = rill_sleep(0);
+    int expiring = rill_scope_reschedule(&scope, RILL_FOREVER);
+    r = rill_scope_leave(&scope, inside);
+    EXPECT_IS(expiring, -EINVAL);
+    EXPECT_IS(r, -ETIME);
+    EXPECT_IS(rill_scope_reschedule(&scope, RILL_FOREVER), -EINVAL);
+    EXPECT_IS(rill_scope_leave(&scope, 0), -EINVAL);
+    return 0;
+}
+
+static int clean_up_in_time(void *arg)
+{
+    rill_scope scope = { 0 };
+    (void)arg;
+    int first = rill_sleep(RILL_FOREVER);
+    int r = rill_timeout(&scope, RILL_MS(1));
+    if (r < 0)
+        return r;
+    r = rill_scope_leave(&scope, rill_sleep(RILL_SEC(60)));
+    trace(r == -ETIME ? 't' : '?');
+    return first;
+}
+
+/* Row 53. */
+static int scope_in_the_clean_up_of_a_cancelled_task_times_out_by_itself(void *arg)
+{
+    (void)arg;
+    OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(clean_up_in_time, NULL));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT(rill_cancel(task, NULL));
+    EXPECT_IS(rill_await(task), -ECANCELED);
+    EXPECT_TRACE("t");
+    EXPECT_IS(rill_cancelling(task), 1);
+    return 0;
+}
+
+static int clean_up_cancelled(void *arg)
+{
+    rill_scope scope = { 0 };
+    (void)arg;
+    int first = rill_sleep(RILL_FOREVER);
+    int r = rill_timeout(&scope, RILL_SEC(60));
+    if (r < 0)
+        return r;
+    r = rill_scope_leave(&scope, rill_sleep(RILL_MS(300)));
+    trace(r == -ECANCELED ? 'c' : '?');
+    return first;
+}
+
+/* Row 54. */
+static int second_cancel_inside_a_clean_up_scope_stays_a_cancel(void *arg)
+{
+    (void)arg;
+    OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(clean_up_cancelled, NULL));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT(rill_cancel(task, NULL));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT(rill_cancel(task, NULL));
+    EXPECT_IS(rill_await(task), -ECANCELED);
+    EXPECT_TRACE("c");
+    EXPECT_IS(rill_cancelling(task), 2);
+    return 0;
+}
+
+/* Row 55. */
+static int scope_entered_twice_is_an_error(void *arg)
+{
+    rill_scope scope = { 0 };
+    (void)arg;
+    int r = rill_timeout(&scope, RILL_SEC(60));
+    if (r < 0)
+        return r;
+    int again = rill_timeout(&scope, RILL_SEC(60));
+    r = rill_scope_leave(&scope, 0);
+    EXPECT_IS(again, -EINVAL);
+    EXPECT_IS(r, 0);
+    EXPECT_IS(rill_scope_enter(&scope), -EINVAL);
+    return 0;
+}
+
+/* Row 55. */
+static void scope_outside_of_a_task_is_an_error(void **state)
+{
+    (void)state;
+    rill_scope scope = { 0 };
+    assert_int_equal(rill_timeout(&scope, RILL_SEC(1)), -ESRCH);
+    assert_int_equal(rill_scope_enter(&scope), -ESRCH);
+    assert_int_equal(rill_wait_for_call(RILL_CORO(give_up_turns, NULL), RILL_SEC(1)), -ESRCH);
+}
+
+static int scope_cancel_ends_the_block_and_is_no_error(void *arg)
+{
+    rill_scope scope = { 0 };
+    (void)arg;
+    int r = rill_scope_enter(&scope);
+    if (r < 0)
+        return r;
+    int asked = rill_scope_cancel(&scope, "enough");
+    int twice = rill_scope_cancel(&scope, "enough");
+    r = rill_scope_leave(&scope, rill_sleep(RILL_SEC(60)));
+    EXPECT_IS(asked, 0);
+    EXPECT_IS(twice, -EINVAL);
+    EXPECT_IS(r, 0);
+    EXPECT(!rill_scope_expired(&scope));
+    EXPECT_IS(rill_cancelling(rill_current_task()), 0);
+    return 0;
+}
+
+/* The deadline is on the queue when the block ends: it must not fire into what comes after. */
+static int scope_left_in_the_turn_of_its_deadline_does_not_fire_later(void *arg)
+{
+    rill_scope scope = { 0 };
+    (void)arg;
+    int r = rill_timeout(&scope, RILL_MS(1));
+    if (r < 0)
+        return r;
+    be_busy_until(rill_now() + RILL_MS(2));
+    r = rill_scope_leave(&scope, 0);
+    EXPECT_IS(r, 0);
+    EXPECT_IS(rill_sleep(RILL_MS(1)), 0);
+    EXPECT_IS(rill_cancelling(rill_current_task()), 0);
+    return 0;
+}
+
+static int call_in_time(void *arg)
+{
+    (void)arg;
+    int r = rill_sleep(0);
+    return r < 0 ? r : 12;
+}
+
+static int wait_for_call_gives_the_result_of_a_call_in_time(void *arg)
+{
+    (void)arg;
+    EXPECT_IS(rill_wait_for_call(RILL_CORO(call_in_time, NULL), RILL_SEC(60)), 12);
+    EXPECT_IS(rill_wait_for_call(RILL_CORO(sleep_for_ever, NULL), RILL_MS(1)), -ETIME);
+    EXPECT_IS(rill_sleep(0), 0);
+    return 0;
+}
+
+static const struct scenario scenarios[] = {
+    SCENARIO(wait_for_without_time_gives_the_result_of_a_done_future),
+    SCENARIO(wait_for_without_time_never_starts_a_new_task),
+    SCENARIO(wait_for_without_time_cancels_a_running_task_and_waits_for_its_end),
+    SCENARIO(wait_for_returns_when_the_cancelled_task_has_really_ended),
+    SCENARIO(wait_for_gives_the_value_of_a_task_that_took_the_cancel),
+    SCENARIO(cancel_of_wait_for_cancels_the_inner_task),
+    SCENARIO(cancel_in_the_turn_of_the_inner_result_leaves_that_result),
+    SCENARIO(result_set_before_the_deadline_is_delivered),
+    SCENARIO(cancel_of_wait_for_waits_for_a_stubborn_inner_task),
+    SCENARIO(wait_for_oneself_is_an_error),
+    SCENARIO(nested_scopes_of_one_deadline_report_at_the_outermost),
+    SCENARIO(nested_scopes_after_a_busy_stretch_report_what_had_passed),
+    SCENARIO(foreign_error_passes_a_scope_unchanged_also_after_its_deadline),
+    SCENARIO(deadline_in_the_past_fires_at_the_first_suspension),
+    SCENARIO(deadline_in_the_past_is_harmless_without_a_suspension),
+    SCENARIO(disabled_deadline_never_fires_and_can_be_moved),
+    SCENARIO(reschedule_outside_of_the_block_is_an_error),
+    SCENARIO(scope_in_the_clean_up_of_a_cancelled_task_times_out_by_itself),
+    SCENARIO(second_cancel_inside_a_clean_up_scope_stays_a_cancel),
+    SCENARIO(scope_entered_twice_is_an_error),
+    SCENARIO(scope_cancel_ends_the_block_and_is_no_error),
+    SCENARIO(scope_left_in_the_turn_of_its_deadline_does_not_fire_later),
+    SCENARIO(wait_for_call_gives_the_result_of_a_call_in_time),
+    OUTSIDE(scope_outside_of_a_task_is_an_error),
+};
+
+int main(void)
+{
+    return RUN_SCENARIOS("timeout", scenarios);
+}
