@@ -56,6 +56,11 @@ static const struct layer {
         "server/filecache.h", "server/filereply.h", "server/metrics.h", "server/reply.h",
         "server/handler/handler.h" },
       true },
+    { "server/handler/gather", /* one handler in three files */
+      { "rill/", "server/conf/conf.h", "server/conn/request.h", "server/http/", "server/reply.h",
+        "server/handler/handler.h", "server/handler/gather_json.h",
+        "server/handler/gather_part.h" },
+      true },
     { "server/conn/",
       { "rill/", "server/conf/conf.h", "server/http/", "server/route.h", "server/handler/handler.h",
         "server/log.h", "server/reply.h", "server/shm.h", "server/metrics.h", "server/limit.h" },
