@@ -81,15 +81,30 @@ static uint64_t count_steps(void)
     return steps;
 }
 
-static void detach(void)
+static bool trap_is_pending(pid_t task)
 {
-    for (int i = 0; i < task_count; i++)
-        ptrace(PTRACE_INTERRUPT, tasks[i].id, NULL, NULL);
-    for (int i = 0; i < task_count; i++) {
-        int status;
-        if (waitpid(tasks[i].id, &status, __WALL) == tasks[i].id && WIFSTOPPED(status))
-            ptrace(PTRACE_DETACH, tasks[i].id, NULL, NULL);
+    siginfo_t info[8];
+    struct __ptrace_peeksiginfo_args all = { .nr = 8 };
+    long count = ptrace(PTRACE_PEEKSIGINFO, task, &all, info);
+    for (long i = 0; i < count; i++)
+        if (info[i].si_signo == SIGTRAP)
+            return true;
+    return false;
+}
+
+/* A task that is interrupted in a system call may stop before the trap of its last step arrives.
+ * Left to itself, that trap would kill it: take it first. */
+static void let_go(pid_t task)
+{
+    int status;
+    ptrace(PTRACE_INTERRUPT, task, NULL, NULL);
+    if (waitpid(task, &status, __WALL) != task || !WIFSTOPPED(status))
+        return;
+    if (status >> 16 != 0 && trap_is_pending(task)) {
+        ptrace(PTRACE_CONT, task, NULL, NULL);
+        waitpid(task, &status, __WALL);
     }
+    ptrace(PTRACE_DETACH, task, NULL, NULL);
 }
 
 int main(int argc, char **argv)
@@ -110,7 +125,8 @@ int main(int argc, char **argv)
     puts("tracing");
     fflush(stdout);
     uint64_t steps = count_steps();
-    detach();
+    for (int i = 0; i < task_count; i++)
+        let_go(tasks[i].id);
     printf("%llu\n", (unsigned long long)steps);
     return 0;
 }

@@ -79,8 +79,8 @@ class Http(Table):
             self.line(f"worse by more than {100 * WORSE_MAX:.0f} %: {', '.join(self.worse)}")
         super().end()
 
-    def void(self, scenario, flaw):
-        self.line(f"{scenario:15} void: {flaw}")
+    def void(self, scenario, name, flaw):
+        self.line(f"{scenario:15} {name:9} void: {flaw}")
 
 
 class Runtime(Table):
@@ -117,6 +117,9 @@ class Tail(Table):
         self.line(f"{scenario:18} {rate:>8} {name:9} {number(medians['p50']):>8}"
                   f" {number(medians['p99']):>8} {number(medians['p999']):>8}"
                   f"  {number(min(p99))} to {number(max(p99))}")
+
+    def void(self, scenario, name, flaw):
+        self.line(f"{scenario:18} {'':8} {name:9} void: {flaw}")
 
 
 class Idle(Table):

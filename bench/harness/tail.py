@@ -30,8 +30,6 @@ def planned(scenario, target, rate, duration):
 
 
 def measure(scenario, targets, options, table):
-    for target in targets:
-        target.check(scenario.path, scenario.body())
     slowest = saturation(scenario, targets)
     for share in SHARES:
         rate = int(slowest * share)
@@ -52,13 +50,11 @@ def run(options, names):
         return
     table = report.Tail()
     for scenario in scenarios:
-        targets = [server.Server(n) for n in names if scenario.serves(n)]
         try:
-            for target in targets:
-                target.start()
+            targets = web.start_all(scenario, names, table)
             measure(scenario, targets, options, table)
         except (RuntimeError, OSError, subprocess.TimeoutExpired) as flaw:
-            table.line(f"{scenario.name:18} void: {flaw}")
+            table.void(scenario.name, "all", flaw)
         finally:
             server.stop_all()
     table.end()

@@ -107,6 +107,8 @@ def load(scenario, target, duration, counters):
     user, kernel, cycles = parse_counters(counts.read_text()) if counters else (None,) * 3
     if counters and (user is None or kernel is None):
         raise RuntimeError("perf counted nothing: are all counters taken?")
+    if cpu <= 0:
+        raise RuntimeError(f"{target.name} used no CPU time: it is gone")
     for key, value in (("user", user), ("kernel", kernel), ("cycles", cycles)):
         sample[key] = value / requests if value is not None else None
     sample["cost"] = sample["user"] + sample["kernel"] if counters else sample["cpu"]
@@ -163,15 +165,14 @@ def summarise(target, samples, floor, memory, stepped):
 
 def measure(scenario, targets, options, counters):
     """The rows of one scenario, best attempt of each server: void ones run again, beside the floor."""
-    for target in targets:
-        target.check(scenario.path, scenario.body())
     memory = {t.name: memory_under_load(scenario, t) for t in targets}
     stepped = {}
     # Above a megabyte the kernel is all that counts, and steps would take minutes.
-    if not counters and not options.quick and scenario.size <= 1 << 20:
+    if not counters and scenario.size <= 1 << 20:
         for t in targets:
-            stepped[t.name] = steps.count(t, scenario.path, scenario.connections,
-                                          scenario.pipelined)
+            if not options.quick or t.name in ("floor", "rilld", "rilld-log"):
+                stepped[t.name] = steps.count(t, scenario.path, scenario.connections,
+                                              scenario.pipelined)
     rows, again = {}, targets
     for _ in range(1 if options.quick else ATTEMPTS):
         samples = rounds(scenario, again, options, counters)
@@ -184,6 +185,20 @@ def measure(scenario, targets, options, counters):
         if len(again) < 2:
             break
     return [rows[t.name] for t in targets]
+
+
+def start_all(scenario, names, table):
+    """The servers of a scenario that run and answer rightly; each of the others is a void row."""
+    targets = []
+    for name in (n for n in names if scenario.serves(n)):
+        target = server.Server(name)
+        try:
+            target.start()
+            target.check(scenario.path, scenario.body())
+            targets.append(target)
+        except (RuntimeError, OSError) as flaw:
+            table.void(scenario.name, name, flaw)
+    return targets
 
 
 def write_files():
@@ -217,13 +232,11 @@ def run(options, names):
     counters = have_counters()
     table = report.Http(names, counters, "floor" in names, options.against)
     for scenario in scenarios:
-        targets = [server.Server(n) for n in names if scenario.serves(n)]
         try:
-            for target in targets:
-                target.start()
+            targets = start_all(scenario, names, table)
             table.rows(scenario.name, measure(scenario, targets, options, counters))
         except (RuntimeError, OSError, subprocess.TimeoutExpired) as flaw:
-            table.void(scenario.name, flaw)
+            table.void(scenario.name, "all", flaw)
         finally:
             server.stop_all()
     table.end()
