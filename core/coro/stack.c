@@ -89,7 +89,23 @@ static void add_free(struct rill__stack_class *class, char *memory, uint32_t kin
             (struct rill__stack){ memory + slot * stride + guard_size, kind, slot };
     class->free_count += slots;
     class->cold += slots;
-    class->room += slots;
+    class->made += slots;
+}
+
+/* Room in the free list for `slots` more stacks. */
+static int reserve(struct rill__stack_class *class, uint32_t slots)
+{
+    size_t room = class->room > 0 ? class->room : slots;
+    while (room < class->made + slots)
+        room *= 2;
+    if (room == class->room)
+        return 0;
+    struct rill__stack *free = rill_resize(class->free, room * sizeof *free);
+    if (free == NULL)
+        return -ENOMEM;
+    class->free = free;
+    class->room = room;
+    return 0;
 }
 
 static int add_slab(struct rill__stack_pool *pool, uint32_t kind)
@@ -100,10 +116,8 @@ static int add_slab(struct rill__stack_pool *pool, uint32_t kind)
     struct rill__stack_slab *slab = rill_alloc(sizeof *slab);
     if (slab == NULL)
         return -ENOMEM;
-    struct rill__stack *free = rill_resize(class->free, (class->room + slots) * sizeof *free);
-    if (free == NULL)
+    if (reserve(class, slots) < 0)
         goto fail_slab;
-    class->free = free;
     slab->size = stride * slots;
     slab->memory = mmap(NULL, slab->size, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
@@ -151,7 +165,7 @@ void rill__stack_give(struct rill__stack_pool *pool, struct rill__stack stack)
         memcpy(&low, stack.base, sizeof low);
         CHECK(low == canary || low == 0); /* a task has used its whole stack and more */
     }
-    CHECK_SLOW(class->free_count < class->room);
+    CHECK_SLOW(class->free_count < class->made);
     class->free[class->free_count++] = stack;
     class->used--;
 }

@@ -21,7 +21,8 @@ struct rill__stack {
 
 struct rill__stack_class {
     struct rill__stack *free; /* free stacks, the hottest last */
-    size_t free_count, room;  /* room for all stacks of the class: giving one back cannot fail */
+    size_t free_count;
+    size_t made, room; /* room of `free` is never less than made: giving a stack back cannot fail */
     size_t used, used_high;
     size_t cold; /* the first so many free ones own no pages */
 };

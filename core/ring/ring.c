@@ -53,6 +53,7 @@ struct ring {
     unsigned enter_flags;
     unsigned skip_success; /* IOSQE_CQE_SKIP_SUCCESS, or 0 where the kernel does it otherwise */
     rill_time entered;     /* when enter was last called */
+    uint64_t entered_ticks, ticks_between; /* the same in ticks; ticks in enter_every, 0: unknown */
 };
 
 enum { reap_most = 256, enter_every = 100 * 1000 /* ns */, name_of_cancel = 0 };
@@ -73,6 +74,18 @@ static rill_time ring_now(struct rill__backend *backend)
 {
     (void)backend;
     return clock_now(CLOCK_MONOTONIC);
+}
+
+/* A counter that is cheaper to read than the clock: for "was it long ago?" in every turn. */
+static uint64_t ticks(void)
+{
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+    uint64_t count;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(count));
+    return count;
+#endif
 }
 
 static rill_time ring_wall_clock(struct rill__backend *backend)
@@ -387,13 +400,33 @@ static bool ring_pending(struct rill__backend *backend)
            (cq_flags(ring) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
+/* Note when we enter, and learn how many ticks pass in enter_every. */
+static void note_entered(struct ring *ring)
+{
+    rill_time now = ring_now(&ring->backend);
+    uint64_t count = ticks();
+    if (ring->entered != 0 && now - ring->entered < enter_every && ring->ticks_between == 0)
+        return; /* too short a time to learn from */
+    if (ring->entered != 0 && now - ring->entered >= enter_every)
+        ring->ticks_between = (uint64_t)((double)(count - ring->entered_ticks) * enter_every /
+                                         (double)(now - ring->entered));
+    ring->entered = now;
+    ring->entered_ticks = count;
+}
+
+/* A loop that is busy enters the kernel every enter_every even if it has nothing to submit. */
+static bool entered_lately(const struct ring *ring)
+{
+    return ticks() - ring->entered_ticks < ring->ticks_between;
+}
+
 static int enter_and_sleep(struct ring *ring, rill_time deadline)
 {
     unsigned submit = publish(ring);
     struct __kernel_timespec span = { 0 };
     struct io_uring_getevents_arg arg = { .ts = 0 };
     bool sleep = deadline != 0 && !has_completions(ring) && list_is_empty(&ring->backlog);
-    ring->entered = ring_now(&ring->backend);
+    note_entered(ring);
     if (sleep && deadline != RILL_FOREVER) {
         rill_time left = deadline > ring->entered ? deadline - ring->entered : 0;
         span.tv_sec = left / RILL_SEC(1);
@@ -415,7 +448,7 @@ static int ring_wait(struct rill__backend *backend, rill_time deadline)
     }
     rill__bufs_flush(&ring->bufs);
     start_waiting(ring);
-    if (deadline == 0 && !ring_pending(backend) && ring_now(backend) - ring->entered < enter_every)
+    if (deadline == 0 && !ring_pending(backend) && entered_lately(ring))
         return 0;
     int r = enter_and_sleep(ring, deadline);
     unsigned consumed = *ring->uring.sq.khead; /* now: reaping may submit, and so enter again */

@@ -373,19 +373,41 @@ static bool cancel_sleep(struct rill__wait *wait, const char *msg)
     return true;
 }
 
+struct yield_wait {
+    struct rill__wait wait;
+    bool cancelled;
+};
+
+static bool cancel_yield(struct rill__wait *wait, const char *msg)
+{
+    struct yield_wait *yield = container_of(wait, struct yield_wait, wait);
+    bool first = !yield->cancelled;
+    (void)msg;
+    yield->cancelled = true; /* the task is ready as it is */
+    return first;
+}
+
+static int give_up_turn(struct rill__task *task)
+{
+    struct yield_wait yield = { .wait = { cancel_yield } };
+    rill__loop_ready(task->future.loop, &task->ready);
+    rill__task_park(task, &yield.wait);
+    return yield.cancelled || task->undelivered > 0 ? rill__task_deliver(task) : 0;
+}
+
 int rill_sleep(rill_time span)
 {
     struct rill__task *task;
     int r = rill__await_begin(&task);
     if (r < 0)
         return r;
+    if (span <= 0)
+        return give_up_turn(task);
     struct rill_loop *loop = task->future.loop;
     struct sleep_wait sleep = { .wait = { cancel_sleep },
                                 .timer = { .ready = &task->ready },
                                 .task = task };
-    if (span <= 0)
-        rill__loop_ready(loop, &task->ready);
-    else if (span != RILL_FOREVER)
+    if (span != RILL_FOREVER)
         r = rill__timer_start(loop, &sleep.timer, rill_time_add(rill__loop_now(loop), span));
     if (r < 0)
         return r;
