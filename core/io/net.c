@@ -58,6 +58,12 @@ int rill_connect(const rill_addr *addr, int *ret_fd)
     return 0;
 }
 
+int rill_poll(int fd, unsigned events)
+{
+    struct rill__op op = { .kind = RILL__OP_POLL, .fd = fd, .flags = events };
+    return rill__io(&op);
+}
+
 int rill_listen(const rill_addr *addr, const rill_listen_opts *opts, int *ret_fd)
 {
     static const rill_listen_opts defaults;

@@ -84,6 +84,11 @@ RILL_API int rill_socket_peer(int fd, rill_addr *ret_addr);
  *  Owns: gives the descriptor.   Suspends: yes.   Like: loop.sock_connect.   Since: 0.1 */
 RILL_API int rill_connect(const rill_addr *addr, int *ret_fd) RILL_SUSPENDS;
 
+/** Wait until one of `events`, those of poll(2), holds for `fd`, once.
+ *  Returns: the events that hold, POLLERR and POLLHUP among them; -ECANCELED; -EBADF; -ESRCH (not in a task).
+ *  Suspends: until then.   Like: loop.add_reader.   Since: 0.1 */
+RILL_API int rill_poll(int fd, unsigned events) RILL_SUSPENDS;
+
 /** A socket that listens at `addr`.   Args: `opts` may be NULL.
  *  Returns: 0 and the descriptor; as socket(2), bind(2) and listen(2); -ESRCH (no loop runs).
  *  Owns: gives the descriptor.   Suspends: no.   Since: 0.1 */
