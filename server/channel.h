@@ -28,10 +28,8 @@ enum channel_type {
     CHANNEL_COMMIT,   /* serve generation `number` from now on */
     CHANNEL_ABANDON,  /* forget generation `number` */
     CHANNEL_LOGS,     /* write to these two from now on: access, error */
-    CHANNEL_LISTEN,   /* serve socket `value` for item `index` of `listen`; the socket comes with
-                         it unless this worker has it already */
-    CHANNEL_UNLISTEN, /* stop serving socket `value`; `index` 1: the address is gone for good, so
-                         serve what is queued before closing it */
+    CHANNEL_LISTEN,   /* serve socket `value`, which comes with it, by item `index` of `listen` */
+    CHANNEL_UNLISTEN, /* stop serving socket `value`: somebody else does */
     CHANNEL_DRAIN,    /* finish and exit */
     CHANNEL_STOP,     /* exit now */
     CHANNEL_TYPES

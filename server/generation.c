@@ -5,6 +5,8 @@
  * read-only and private: before 6.7 the kernel refuses shared mappings of a write-sealed file. */
 #include "server/generation.h"
 
+#include "server/conf/read.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -105,19 +107,9 @@ static int list_dirs(struct generation *generation)
 static void report_dir(const struct generation *generation, const struct generation_dir *dir,
                        int code, struct conf_report *report)
 {
-    report->errors++;
-    if (report->count == CONF_ERRORS_MAX) {
-        report->more++;
-        return;
-    }
-    struct conf_finding *finding = &report->findings[report->count++];
-    finding->place = dir->where;
-    finding->severity = CONF_ERROR;
-    rill_text text = { finding->text, sizeof finding->text, 0, false };
-    rill_text_fmt(&text, "%.*s:%u:%u: error: cannot open directory \"%.*s\": %s",
-                  (int)generation->conf->source.size, generation->conf->source.at, dir->where.line,
-                  dir->where.column, (int)dir->path.size, dir->path.at, rill_strerror(code));
-    rill_text_end(&text);
+    conf_report_add(report, generation->conf->source.at, CONF_ERROR, dir->where,
+                    "cannot open directory \"%s\": %s", conf_quote(dir->path).text,
+                    rill_strerror(code));
 }
 
 static int open_dirs(struct generation *generation, struct conf_report *report)
@@ -313,4 +305,14 @@ int generation_adopt(uint32_t number, unsigned place, size_t size, int memory_fd
 done:
     close(memory_fd);
     return rc;
+}
+
+void generation_keep_only(struct generation *generation)
+{
+    for (unsigned place = 0; place < GENERATION_PLACES; place++)
+        if (taken[place] && place != generation->place)
+            clear_place(place);
+    close(generation->memory_fd);
+    generation->memory_fd = -1;
+    generation->refs = 1;
 }

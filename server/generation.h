@@ -71,6 +71,9 @@ int generation_dir(const struct generation *generation, rill_span path);
 /* The folder part of a file's absolute path: what generation_dir knows it by. */
 rill_span generation_folder(rill_span file);
 
+/* In a worker, after the fork: forget every other generation of the master's. */
+void generation_keep_only(struct generation *generation);
+
 struct generation *generation_ref(struct generation *generation);
 
 /* Drop a reference; with the last one mapping, descriptors and struct go. NULL is fine. */

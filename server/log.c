@@ -21,6 +21,7 @@
 #include <rill/timeout.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -55,13 +56,6 @@ static struct {
 } setting = { .level = LOG_INFO, .query = true, .slot = -1 };
 
 /* --- set-up --- */
-
-void log_configure(const struct conf_log *conf)
-{
-    setting.level = (enum log_level)conf->level;
-    setting.format = conf->format;
-    setting.query = conf->query;
-}
 
 void log_identity(int slot)
 {
@@ -124,10 +118,38 @@ static void change_to(struct sink *sink, int fd)
         wake(sink);
 }
 
-void log_files(int access, int error)
+int log_open(const struct conf_log_target *target)
 {
+    int fd;
+    if (target->to == CONF_LOG_STDOUT)
+        fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    else if (target->to == CONF_LOG_STDERR)
+        fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    else if (target->to == CONF_LOG_OFF)
+        fd = openat(AT_FDCWD, "/dev/null", O_WRONLY | O_CLOEXEC);
+    else
+        fd = openat(AT_FDCWD, target->path.at, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY,
+                    0640);
+    return fd < 0 ? -errno : fd;
+}
+
+void log_use(const struct conf_log *conf, int access, int error)
+{
+    setting.level = (enum log_level)conf->level;
+    setting.format = conf->format;
+    setting.query = conf->query;
+    if (conf->access.to == CONF_LOG_OFF) {
+        close(access);
+        access = -1;
+    }
     change_to(&access_sink, access);
     change_to(&error_sink, error);
+}
+
+void log_descriptors(int *ret_access, int *ret_error)
+{
+    *ret_access = access_sink.change ? access_sink.next_fd : access_sink.fd;
+    *ret_error = error_sink.change ? error_sink.next_fd : error_sink.fd;
 }
 
 /* --- lines --- */

@@ -11,19 +11,24 @@
 #include <rill/time.h>
 
 struct conf_log;
+struct conf_log_target;
 
-/* Whether and how to log: the configuration's. Borrowed text is not kept. */
-void log_configure(const struct conf_log *conf);
-
-/* Who logs: a worker's slot, or -1 for the master. */
+/* Who logs: a worker's slot, or -1 for the master. Before this call nothing but standard error. */
 void log_identity(int slot);
 
 /* The slot given to log_identity. */
 int log_slot(void);
 
-/* Write to these descriptors from now on; -1: no such log. Former ones are closed once what is being
- * written to them has been, but for standard input, output and error.   Owns: takes them. */
-void log_files(int access, int error);
+/* Open the file of a log; for `off` /dev/null, so that there is always one to pass on.
+ * Returns: a descriptor; -errno. */
+int log_open(const struct conf_log_target *target);
+
+/* Log as the configuration says, to these descriptors. The former ones are closed once what is being
+ * written to them has been. Borrowed text is not kept.   Owns: takes the descriptors. */
+void log_use(const struct conf_log *conf, int access, int error);
+
+/* The descriptors in use, borrowed; -1: no such log. */
+void log_descriptors(int *ret_access, int *ret_error);
 
 /* Buffer from now on and write by the ring; called by a task. A worker's, once.
  * Returns: 0; -ENOMEM. */

@@ -37,3 +37,9 @@ void shm_fini(struct shm_worker *pages, unsigned slots)
     if (pages != NULL)
         munmap(pages, (size_t)slots * SHM_PAGE);
 }
+
+void shm_clear_gauges(struct shm_worker *page)
+{
+    atomic_store_explicit(&page->connections, 0, memory_order_relaxed);
+    atomic_store_explicit(&page->in_flight, 0, memory_order_relaxed);
+}

@@ -33,6 +33,9 @@ void shm_fini(struct shm_worker *pages, unsigned slots);
 /* The page of one slot. */
 struct shm_worker *shm_page(struct shm_worker *pages, unsigned slot);
 
+/* After a death: nothing is open or in flight there any more. The sums go on. */
+void shm_clear_gauges(struct shm_worker *page);
+
 /* The page of this process: the worker's own, or one that nobody reads. Never NULL. */
 extern struct shm_worker *shm_mine;
 
