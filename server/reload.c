@@ -1,0 +1,406 @@
+/* reload.c - a new configuration generation in place of the current one, in all processes or in none.
+ *
+ * Prepare and commit: the master opens all that can fail (file, directories, logs, sockets), every
+ * worker builds its tables beside the old ones and says so, and only then everybody swaps. A refusal,
+ * or no answer within 5 s, leaves the current generation in place everywhere. A worker that dies in
+ * between is started with the current generation and prepares the next one like the others.
+ *
+ * A generation is freed when nobody holds it: `holds` of each slot says what its process has. */
+#include "server/reload.h"
+
+#include "server/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define ANSWER_LIMIT   RILL_SEC(5)
+#define START_PATIENCE RILL_SEC(2)  /* for an address that a former daemon still holds */
+#define BUSY_PATIENCE  RILL_MS(200) /* the same while we serve */
+
+/* --- what the configuration needs --- */
+
+/* Write a finding where the operator looks: standard error at the start, then the log. */
+static void tell(const struct master *master, bool error, const char *line)
+{
+    if (master->current == NULL)
+        fprintf(stderr, "%s\n", line);
+    else
+        log_line(error ? LOG_ERROR : LOG_WARNING, "conf", "%s", line);
+}
+
+static void tell_report(const struct master *master, const struct conf_report *report)
+{
+    for (size_t i = 0; i < report->count; i++)
+        tell(master, report->findings[i].severity == CONF_ERROR, report->findings[i].text);
+    if (report->more > 0) {
+        char line[64];
+        snprintf(line, sizeof line, "%zu more were found", report->more);
+        tell(master, true, line);
+    }
+}
+
+static void tell_at(const struct master *master, const struct conf *conf, struct conf_place place,
+                    const char *cause)
+{
+    char line[1024];
+    rill_text text = { line, sizeof line, 0, false };
+    rill_text_add(&text, conf->source);
+    if (place.line > 0)
+        rill_text_fmt(&text, ":%u:%u", place.line, place.column);
+    rill_text_fmt(&text, ": error: %s", cause);
+    tell(master, true, rill_text_end(&text));
+}
+
+/* The workers that hold old generations, for the one message that needs them. */
+static void tell_holders(const struct master *master)
+{
+    char line[512];
+    rill_text text = { line, sizeof line, 0, false };
+    rill_text_fmt(&text, "%d generations are alive; old ones are held by worker",
+                  GENERATION_PLACES);
+    for (unsigned i = 0; i < CONF_WORKERS_MAX && !text.full; i++)
+        if (master->slots[i].holds & ~(1u << master->current->place))
+            rill_text_fmt(&text, " %u (pid %d)", i, (int)master->slots[i].pid);
+    tell(master, true, rill_text_end(&text));
+}
+
+static int load(struct master *master, struct generation **ret_generation)
+{
+    struct conf_report *report = rill_alloc_zero(1, sizeof *report);
+    if (report == NULL)
+        return -ENOMEM;
+    int rc = generation_load(master->source, master->last_number + 1, report, ret_generation);
+    tell_report(master, report);
+    if (rc == -EBUSY)
+        tell_holders(master);
+    else if (rc < 0 && report->errors == 0)
+        tell(master, true, rill_strerror(rc));
+    rill_free(report);
+    if (rc < 0)
+        return rc;
+    master->last_number++;
+    master->alive[(*ret_generation)->place] = *ret_generation;
+    return 0;
+}
+
+static int open_log(const struct master *master, const struct conf *conf,
+                    const struct conf_log_target *target)
+{
+    int fd = log_open(target);
+    if (fd < 0) {
+        char cause[512];
+        snprintf(cause, sizeof cause, "cannot open log \"%s\": %s",
+                 target->to == CONF_LOG_FILE ? target->path.at : "standard output or error",
+                 rill_strerror(fd));
+        tell_at(master, conf, target->place, cause);
+    }
+    return fd;
+}
+
+static int open_logs(const struct master *master, const struct conf *conf, int *ret_access,
+                     int *ret_error)
+{
+    int access = open_log(master, conf, &conf->log.access);
+    if (access < 0)
+        return access;
+    int error = open_log(master, conf, &conf->log.error);
+    if (error < 0) {
+        close(access);
+        return error;
+    }
+    *ret_access = access;
+    *ret_error = error;
+    return 0;
+}
+
+static int plan_sockets(struct master *master, const struct conf *conf, rill_time patience)
+{
+    char cause[256];
+    rill_text why = { cause, sizeof cause, 0, false };
+    struct conf_place place;
+    int rc = listen_plan(&master->sockets, conf, master_workers(conf), patience, &why, &place);
+    if (rc < 0) {
+        rill_text_end(&why);
+        tell_at(master, conf, place, cause);
+    }
+    return rc;
+}
+
+static void commit_sockets(struct master *master)
+{
+    char cause[256];
+    rill_text why = { cause, sizeof cause, 0, false };
+    if (listen_commit(&master->sockets, &why) < 0)
+        log_line(LOG_ERROR, "listen", "%s", rill_text_end(&why));
+}
+
+static void drop_generation(struct master *master, struct generation *generation)
+{
+    master->alive[generation->place] = NULL;
+    generation_unref(generation);
+}
+
+int reload_first(struct master *master)
+{
+    struct generation *generation;
+    int access, error, rc = load(master, &generation);
+    if (rc < 0)
+        return rc;
+    rc = open_logs(master, generation->conf, &access, &error);
+    if (rc < 0)
+        goto fail_generation;
+    rc = plan_sockets(master, generation->conf, START_PATIENCE);
+    if (rc < 0)
+        goto fail_logs;
+    log_use(&generation->conf->log, access, error);
+    commit_sockets(master);
+    master->current = generation;
+    return 0;
+fail_logs:
+    close(access);
+    close(error);
+fail_generation:
+    drop_generation(master, generation);
+    return rc;
+}
+
+/* --- messages to the workers --- */
+
+static bool holds(const struct slot *slot, const struct generation *generation)
+{
+    return slot_lives(slot) && slot->holds >> generation->place & 1;
+}
+
+static void refuse(struct master *master, const char *why)
+{
+    log_line(LOG_ERROR, "reload", "refused: %s; generation %u stays", why, master->current->number);
+    master->reload_refused = true;
+}
+
+static int send_generation(const struct slot *slot, const struct generation *generation, int access,
+                           int error)
+{
+    struct channel_message message = { .type = CHANNEL_PREPARE,
+                                       .number = generation->number,
+                                       .value = generation->dir_count,
+                                       .index = generation->place,
+                                       .size = generation->size,
+                                       .n_fds = 3,
+                                       .fds = { generation->memory_fd, access, error } };
+    int rc = channel_send(slot->channel, &message);
+    for (unsigned first = 0; rc == 0 && first < generation->dir_count; first += CHANNEL_FDS_MAX) {
+        message = (struct channel_message){ .type = CHANNEL_DIRS,
+                                            .number = generation->number,
+                                            .index = first };
+        while (message.n_fds < CHANNEL_FDS_MAX && first + message.n_fds < generation->dir_count) {
+            message.fds[message.n_fds] = generation->dirs[first + message.n_fds].fd;
+            message.n_fds++;
+        }
+        rc = channel_send(slot->channel, &message);
+    }
+    return rc;
+}
+
+void reload_include(struct master *master, struct slot *slot)
+{
+    int rc = send_generation(slot, master->next, master->next_access, master->next_error);
+    slot->holds |= (uint16_t)(1u << master->next->place);
+    master->answer_due[slot->number] = true;
+    if (rc < 0) {
+        char why[96];
+        snprintf(why, sizeof why, "worker %u does not take messages: %s", slot->number,
+                 rill_strerror(rc));
+        refuse(master, why);
+    }
+}
+
+/* A worker that does not hear of the decision would serve another generation than the rest. */
+static void send_decision(struct master *master, enum channel_type type)
+{
+    const struct channel_message message = { .type = type, .number = master->next->number };
+    for (unsigned i = 0; i < CONF_WORKERS_MAX; i++) {
+        struct slot *slot = &master->slots[i];
+        master->answer_due[i] = false;
+        if (holds(slot, master->next) && channel_send(slot->channel, &message) < 0) {
+            log_line(LOG_ERROR, "reload", "worker %u does not take messages", i);
+            master->effects.kill(slot, SIGKILL, master->effects.arg);
+        }
+    }
+}
+
+/* --- prepare --- */
+
+/* What only another start can change. */
+static int check_change(struct master *master, const struct conf *conf)
+{
+    const struct conf *now = master->current->conf;
+    if (!rill_span_equal(now->user, conf->user) || !rill_span_equal(now->group, conf->group)) {
+        refuse(master, "`user` changed, which takes a restart");
+        return -EINVAL;
+    }
+    if (now->log.buffer != conf->log.buffer)
+        log_line(LOG_WARNING, "reload", "log.buffer changed: workers started from now on have it");
+    return 0;
+}
+
+int reload_begin(struct master *master)
+{
+    struct generation *generation;
+    int access, error;
+    master->reload_refused = false;
+    int rc = load(master, &generation);
+    if (rc < 0) {
+        refuse(master, "the configuration cannot be used");
+        return rc;
+    }
+    rc = check_change(master, generation->conf);
+    if (rc < 0)
+        goto fail_generation;
+    rc = open_logs(master, generation->conf, &access, &error);
+    if (rc < 0) {
+        refuse(master, "a log cannot be opened");
+        goto fail_generation;
+    }
+    rc = plan_sockets(master, generation->conf, BUSY_PATIENCE);
+    if (rc < 0) {
+        refuse(master, "an address cannot be used");
+        goto fail_logs;
+    }
+    master->next = generation;
+    master->next_access = access;
+    master->next_error = error;
+    master->reload_deadline = rill_time_add(master->now, ANSWER_LIMIT);
+    for (unsigned i = 0; i < CONF_WORKERS_MAX; i++) {
+        struct slot *slot = &master->slots[i];
+        if (slot->state == SLOT_STARTING || slot->state == SLOT_SERVING)
+            reload_include(master, slot);
+    }
+    return 0;
+fail_logs:
+    close(access);
+    close(error);
+fail_generation:
+    drop_generation(master, generation);
+    return rc;
+}
+
+void reload_answer(struct master *master, struct slot *slot, const struct channel_message *message)
+{
+    if (master->next == NULL || message->number != master->next->number ||
+        !master->answer_due[slot->number])
+        return; /* an answer to a question that is settled */
+    if (message->type == CHANNEL_PREPARED) {
+        master->answer_due[slot->number] = false;
+        return;
+    }
+    char why[CHANNEL_TEXT_MAX + 64];
+    snprintf(why, sizeof why, "worker %u says: %s", slot->number, message->text);
+    refuse(master, why);
+}
+
+bool reload_is_decided(struct master *master)
+{
+    unsigned due = CONF_WORKERS_MAX;
+    for (unsigned i = 0; i < CONF_WORKERS_MAX; i++)
+        if (master->answer_due[i])
+            due = i;
+    if (due == CONF_WORKERS_MAX)
+        return true;
+    if (!master->reload_refused && master->now >= master->reload_deadline) {
+        char why[64];
+        snprintf(why, sizeof why, "worker %u did not answer within 5 s", due);
+        refuse(master, why);
+    }
+    return master->reload_refused;
+}
+
+/* --- commit or abandon --- */
+
+/* Workers know from the new configuration which addresses are gone, and serve what is queued there
+ * before they close theirs. */
+static void remove_sockets(struct master *master)
+{
+    for (unsigned i = master->sockets.count; i-- > 0;) {
+        struct listener *listener = master->sockets.listeners[i];
+        if (listener->item >= 0)
+            continue;
+        log_line(LOG_INFO, "listen", "%s is gone", listener->name);
+        listen_remove(&master->sockets, listener);
+    }
+}
+
+void reload_commit(struct master *master)
+{
+    struct generation *former = master->current;
+    send_decision(master, CHANNEL_COMMIT);
+    master->current = master->next;
+    master->next = NULL;
+    log_use(&master->current->conf->log, master->next_access, master->next_error);
+    commit_sockets(master);
+    remove_sockets(master);
+    log_line(LOG_INFO, "reload", "generation %u is in use, after %u", master->current->number,
+             former->number);
+    reload_collect(master);
+}
+
+void reload_abandon(struct master *master)
+{
+    if (master->next == NULL)
+        return; /* it never came to be sent */
+    send_decision(master, CHANNEL_ABANDON);
+    listen_abandon(&master->sockets);
+    close(master->next_access);
+    close(master->next_error);
+    master->next = NULL;
+    reload_collect(master);
+}
+
+void reload_collect(struct master *master)
+{
+    for (unsigned place = 0; place < GENERATION_PLACES; place++) {
+        struct generation *generation = master->alive[place];
+        if (generation == NULL || generation == master->current || generation == master->next)
+            continue;
+        bool held = false;
+        for (unsigned i = 0; i < CONF_WORKERS_MAX; i++)
+            held = held || holds(&master->slots[i], generation);
+        if (!held)
+            drop_generation(master, generation);
+    }
+}
+
+/* --- logs --- */
+
+static int reopen(const struct master *master, const struct conf_log_target *target, int current)
+{
+    int fd = open_log(master, master->current->conf, target);
+    return fd >= 0 ? fd : fcntl(current, F_DUPFD_CLOEXEC, 3);
+}
+
+void reload_reopen_logs(struct master *master)
+{
+    const struct conf_log *log = &master->current->conf->log;
+    int access, error;
+    log_descriptors(&access, &error);
+    access = reopen(master, &log->access, access);
+    error = reopen(master, &log->error, error);
+    if (access < 0 || error < 0) { /* out of descriptors: everybody keeps the old ones */
+        if (access >= 0)
+            close(access);
+        if (error >= 0)
+            close(error);
+        return;
+    }
+    const struct channel_message message = { .type = CHANNEL_LOGS,
+                                             .n_fds = 2,
+                                             .fds = { access, error } };
+    for (unsigned i = 0; i < CONF_WORKERS_MAX; i++)
+        if (slot_lives(&master->slots[i]) && master->slots[i].channel >= 0 &&
+            channel_send(master->slots[i].channel, &message) < 0)
+            log_line(LOG_ERROR, "log", "worker %u does not take the new log files", i);
+    log_use(log, access, error);
+    log_line(LOG_INFO, "log", "log files were opened again");
+}
