@@ -7,7 +7,7 @@
 
 int pidfile_write(const char *path)
 {
-    char temporary[4096];
+    static char temporary[4096]; /* not on the stack: frames are bounded in releases */
     if ((size_t)snprintf(temporary, sizeof temporary, "%s~", path) >= sizeof temporary)
         return -ENAMETOOLONG;
     FILE *file = fopen(temporary, "we");
