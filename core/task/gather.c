@@ -24,6 +24,7 @@ struct gather {
     size_t count, ended;
     bool return_errors;
     bool cancel_asked; /* with return_errors the waiter still gets -ECANCELED */
+    struct rill__detail *cancel_detail;
     struct member members[];
 };
 
@@ -38,14 +39,14 @@ static void on_member(struct rill__ready *ready)
     struct gather *gather = member->gather;
     rill_future *future = member->future;
     gather->ended++;
-    future->taken = true;
     if (gather->future.state != RILL_PENDING)
         return;
     if (!gather->return_errors && (future->state == RILL_CANCELLED || future->rc < 0)) {
         rill__future_end_as(&gather->future, future);
     } else if (gather->ended == gather->count) {
         if (gather->cancel_asked)
-            rill__future_end(&gather->future, RILL_CANCELLED, -ECANCELED, NULL);
+            rill__future_end(&gather->future, RILL_CANCELLED, -ECANCELED,
+                             rill__detail_ref(gather->cancel_detail));
         else
             rill__future_end(&gather->future, RILL_FINISHED, 0, NULL);
     }
@@ -58,6 +59,8 @@ static bool gather_cancel(rill_future *future, const char *msg)
     for (size_t i = 0; i < gather->count; i++)
         any |= rill_cancel(gather->members[i].future, msg);
     gather->cancel_asked |= any;
+    rill__detail_unref(gather->cancel_detail);
+    gather->cancel_detail = msg != NULL ? rill__detail_new(-ECANCELED, NULL, msg) : NULL;
     return any;
 }
 
@@ -69,6 +72,7 @@ static void gather_free(rill_future *future)
         rill__loop_unready(&gather->members[i].ready);
         rill_unref(gather->members[i].future);
     }
+    rill__detail_unref(gather->cancel_detail);
     rill__future_fini(future);
     rill_free(gather);
 }
@@ -98,6 +102,7 @@ static void watch(struct gather *gather, struct member *member, rill_future *fut
     member->ready.run = on_member;
     member->gather = gather;
     member->future = rill_ref(future);
+    future->taken = true; /* its error is ours to tell, also when we have gone before it comes */
     if (future->state == RILL_PENDING)
         rill__callback_add(future, &member->callback);
     else

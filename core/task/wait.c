@@ -218,26 +218,35 @@ static struct iteration **iteration_of(rill_as_completed *it)
     return (struct iteration **)(void *)it;
 }
 
-/* All look again, in order; who finds nothing waits on. */
-static void wake_waiters(struct iteration *it)
+/* Whether the next wait need not wait. */
+static bool settled(const struct iteration *it)
 {
-    list_for_each(node, &it->waiters)
-        rill__loop_ready(it->loop, &container_of(node, struct next_wait, link)->task->ready);
+    return it->given < it->ended || it->given == it->distinct || it->expired;
+}
+
+/* The first in the queue looks again; when it leaves, it wakes the one behind it. */
+static void wake_first(struct iteration *it)
+{
+    if (!list_is_empty(&it->waiters) && settled(it))
+        rill__loop_ready(it->loop,
+                         &container_of(it->waiters.next, struct next_wait, link)->task->ready);
 }
 
 static void on_next_member(struct rill__ready *ready)
 {
     struct watched *one = container_of(ready, struct watched, ready);
     struct iteration *it = one->owner;
+    if (it->expired)
+        return; /* too late: every further wait ends with -ETIME */
     it->done[it->ended++] = one->future;
-    wake_waiters(it);
+    wake_first(it);
 }
 
 static void on_expiry(struct rill__ready *ready)
 {
     struct iteration *it = container_of(ready, struct iteration, expiry);
     it->expired = true;
-    wake_waiters(it);
+    wake_first(it);
 }
 
 int rill_as_completed_init(rill_as_completed *public, size_t count, rill_future *const futures[],
@@ -285,6 +294,14 @@ static bool cancel_next(struct rill__wait *wait, const char *msg)
     return true;
 }
 
+static int take_next(struct iteration *it, rill_future **ret_future)
+{
+    if (it->given == it->ended)
+        return it->given == it->distinct ? 0 : -ETIME;
+    *ret_future = it->done[it->given++];
+    return 1;
+}
+
 int rill_as_completed_next(rill_as_completed *public, rill_future **ret_future)
 {
     struct iteration *it = *iteration_of(public);
@@ -292,22 +309,19 @@ int rill_as_completed_next(rill_as_completed *public, rill_future **ret_future)
     int r = rill__await_begin(&task);
     if (r < 0)
         return r;
-    while (it->given == it->ended) {
-        if (it->given == it->distinct)
-            return rill__await_ready(task, 0);
-        if (it->expired)
-            return rill__await_ready(task, -ETIME);
-        struct next_wait next = { .wait = { cancel_next }, .task = task };
-        list_push_back(&it->waiters, &next.link);
+    if (list_is_empty(&it->waiters) && settled(it))
+        return rill__await_ready(task, take_next(it, ret_future));
+    struct next_wait next = { .wait = { cancel_next }, .task = task };
+    list_push_back(&it->waiters, &next.link);
+    do
         rill__task_park(task, &next.wait);
-        list_remove(&next.link);
-        if (next.cancelled || task->undelivered > 0)
-            return rill__task_deliver(task);
-    }
-    *ret_future = it->done[it->given++];
-    if (it->given == it->distinct)
-        wake_waiters(it); /* nothing more will come for them */
-    return rill__await_ready(task, 1);
+    while (!next.cancelled && task->undelivered == 0 &&
+           (it->waiters.next != &next.link || !settled(it)));
+    list_remove(&next.link);
+    r = next.cancelled || task->undelivered > 0 ? rill__task_deliver(task)
+                                                : take_next(it, ret_future);
+    wake_first(it);
+    return r;
 }
 
 int rill_as_completed_fini(rill_as_completed *public)

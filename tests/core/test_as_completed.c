@@ -1,0 +1,184 @@
+/* test_as_completed.c - members in the order in which they end, for one task or several. */
+#include "tests/support/expect.h"
+
+static rill_future *parts[4];
+static rill_as_completed iteration;
+
+/* The iteration is ended when main is left; whoever waits in it then has been cancelled before. */
+#define OWNED_ITERATION __attribute__((cleanup(drop_iteration)))
+
+static void drop_iteration(rill_as_completed **it)
+{
+    (void)rill_as_completed_fini(*it);
+}
+
+static int begin(size_t count, rill_time span)
+{
+    for (size_t i = 0; i < count; i++)
+        parts[i] = kept(rill_future_new());
+    iteration = (rill_as_completed){ 0 };
+    return rill_as_completed_init(&iteration, count, parts, span);
+}
+
+static int members_come_in_order_of_completion(void *arg)
+{
+    rill_future *next = NULL;
+    (void)arg;
+    OWNED_ITERATION rill_as_completed *it = &iteration;
+    EXPECT_IS(begin(3, RILL_FOREVER), 0);
+    EXPECT_IS(rill_future_set_result(parts[2], 0, NULL), 0);
+    EXPECT_IS(rill_future_set_result(parts[0], -EIO, NULL), 0);
+    EXPECT_IS(rill_as_completed_next(it, &next), 1);
+    EXPECT(next == parts[2]);
+    EXPECT_IS(rill_as_completed_next(it, &next), 1);
+    EXPECT(next == parts[0]);
+    EXPECT(rill_cancel(parts[1], NULL));
+    EXPECT_IS(rill_as_completed_next(it, &next), 1);
+    EXPECT(next == parts[1]);
+    EXPECT_IS(rill_as_completed_next(it, &next), 0);
+    EXPECT_IS(rill_as_completed_next(it, &next), 0);
+    return 0;
+}
+
+static int iteration_of_nothing_is_over_at_once(void *arg)
+{
+    rill_future *next;
+    (void)arg;
+    OWNED_ITERATION rill_as_completed *it = &iteration;
+    EXPECT_IS(begin(0, RILL_FOREVER), 0);
+    EXPECT_IS(rill_as_completed_next(it, &next), 0);
+    return 0;
+}
+
+static int duplicates_come_once(void *arg)
+{
+    rill_future *next;
+    (void)arg;
+    parts[0] = kept(rill_future_new());
+    rill_future *twice[] = { parts[0], parts[0] };
+    iteration = (rill_as_completed){ 0 };
+    OWNED_ITERATION rill_as_completed *it = &iteration;
+    EXPECT_IS(rill_as_completed_init(it, 2, twice, RILL_FOREVER), 0);
+    EXPECT_IS(rill_future_set_result(parts[0], 0, NULL), 0);
+    EXPECT_IS(rill_as_completed_next(it, &next), 1);
+    EXPECT_IS(rill_as_completed_next(it, &next), 0);
+    return 0;
+}
+
+static rill_future *got[4];
+
+static int take_one(void *arg)
+{
+    return rill_as_completed_next(&iteration, &got[*(int *)arg]);
+}
+
+static int indexes[] = { 0, 1, 2, 3 };
+
+/* Row 71: waiters are served in the order in which they came, whoever comes in between. */
+static int waiters_are_served_in_their_order(void *arg)
+{
+    rill_task *takers[4];
+    (void)arg;
+    OWNED_ITERATION rill_as_completed *it = &iteration;
+    EXPECT_IS(begin(3, RILL_FOREVER), 0);
+    for (int i = 0; i < 2; i++)
+        takers[i] = kept(rill_create_task(RILL_CORO(take_one, &indexes[i])));
+    EXPECT_IS(rill_sleep(0), 0);
+    /* The third begins in the turn in which the first member's entry runs. */
+    EXPECT_IS(rill_future_set_result(parts[1], 0, NULL), 0);
+    takers[2] = kept(rill_create_task(RILL_CORO(take_one, &indexes[2])));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_future_set_result(parts[2], 0, NULL), 0);
+    EXPECT_IS(rill_future_set_result(parts[0], 0, NULL), 0);
+    for (int i = 0; i < 3; i++)
+        EXPECT_IS(rill_await(takers[i]), 1);
+    EXPECT(got[0] == parts[1] && got[1] == parts[2] && got[2] == parts[0]);
+    EXPECT_IS(rill_as_completed_next(it, &got[3]), 0);
+    return 0;
+}
+
+/* Row 71. */
+static int more_waiters_than_members_are_told_that_no_more_comes(void *arg)
+{
+    rill_task *takers[3];
+    (void)arg;
+    OWNED_ITERATION rill_as_completed *it = &iteration;
+    EXPECT_IS(begin(1, RILL_FOREVER), 0);
+    (void)it;
+    for (int i = 0; i < 3; i++)
+        takers[i] = kept(rill_create_task(RILL_CORO(take_one, &indexes[i])));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_future_set_result(parts[0], 0, NULL), 0);
+    EXPECT_IS(rill_await(takers[0]), 1);
+    EXPECT_IS(rill_await(takers[1]), 0);
+    EXPECT_IS(rill_await(takers[2]), 0);
+    return 0;
+}
+
+static int cancelled_waiter_leaves_its_member_to_the_next(void *arg)
+{
+    (void)arg;
+    OWNED_ITERATION rill_as_completed *it = &iteration;
+    EXPECT_IS(begin(1, RILL_FOREVER), 0);
+    (void)it;
+    OWNED_FUTURE rill_task *first = rill_create_task(RILL_CORO(take_one, &indexes[0]));
+    OWNED_FUTURE rill_task *second = rill_create_task(RILL_CORO(take_one, &indexes[1]));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_future_set_result(parts[0], 0, NULL), 0);
+    EXPECT(rill_cancel(first, NULL));
+    EXPECT_IS(rill_await(second), 1);
+    EXPECT_IS(rill_await(first), -ECANCELED);
+    EXPECT(got[1] == parts[0]);
+    return 0;
+}
+
+/* As asyncio: what was done in time is given first, then every wait ends with the timeout. */
+static int time_that_has_passed_ends_the_waits_behind_what_was_done(void *arg)
+{
+    rill_future *next;
+    (void)arg;
+    OWNED_ITERATION rill_as_completed *it = &iteration;
+    EXPECT_IS(begin(3, RILL_MS(1)), 0);
+    EXPECT_IS(rill_future_set_result(parts[1], 0, NULL), 0);
+    EXPECT_IS(rill_sleep(RILL_MS(3)), 0);
+    EXPECT_IS(rill_future_set_result(parts[0], 0, NULL), 0); /* too late */
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_as_completed_next(it, &next), 1);
+    EXPECT(next == parts[1]);
+    EXPECT_IS(rill_as_completed_next(it, &next), -ETIME);
+    EXPECT_IS(rill_as_completed_next(it, &next), -ETIME);
+    EXPECT(!rill_done(parts[2]));
+    return 0;
+}
+
+static int fini_while_a_task_waits_is_refused(void *arg)
+{
+    (void)arg;
+    OWNED_ITERATION rill_as_completed *it = &iteration;
+    EXPECT_IS(begin(1, RILL_FOREVER), 0);
+    OWNED_FUTURE rill_task *taker = rill_create_task(RILL_CORO(take_one, &indexes[0]));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_as_completed_fini(it), -EBUSY);
+    EXPECT_IS(rill_future_set_result(parts[0], 0, NULL), 0);
+    EXPECT_IS(rill_await(taker), 1);
+    EXPECT_IS(rill_as_completed_fini(it), 0);
+    EXPECT_IS(rill_as_completed_fini(it), 0);
+    EXPECT_IS(rill_as_completed_fini(NULL), 0);
+    return 0;
+}
+
+static const struct scenario scenarios[] = {
+    SCENARIO(members_come_in_order_of_completion),
+    SCENARIO(iteration_of_nothing_is_over_at_once),
+    SCENARIO(duplicates_come_once),
+    SCENARIO_ONCE(waiters_are_served_in_their_order),
+    SCENARIO_ONCE(more_waiters_than_members_are_told_that_no_more_comes),
+    SCENARIO_ONCE(cancelled_waiter_leaves_its_member_to_the_next),
+    SCENARIO(time_that_has_passed_ends_the_waits_behind_what_was_done),
+    SCENARIO_ONCE(fini_while_a_task_waits_is_refused),
+};
+
+int main(void)
+{
+    return RUN_SCENARIOS("as_completed", scenarios);
+}
