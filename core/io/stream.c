@@ -131,6 +131,8 @@ static void on_recv(struct rill__op *op, int result, unsigned flags)
         stream->recv_error = result;
     } else if (result == -ECANCELED && !op->stopping) {
         stream->recv_error = -EIO;
+    } else if (result == -ECANCELED && !stream->paused) {
+        stream->recv_error = -ESHUTDOWN; /* the loop ends: nobody may begin anew */
     }
     if (!(flags & RILL__OP_MORE)) {
         if (stream->size <= stream->limit / 2)
