@@ -5,9 +5,9 @@
  * caller's. Nothing is read ahead of the caller but what the stream receives up to its own limit.
  *
  * The end tells the server what became of it: a connection whose response was read to its end is
- * closed in order, any other is reset, since a mere end of our sending may be taken for a client
- * that waits on. */
-#include "core/io/stream.h"
+ * kept or closed in order, any other is reset, since a mere end of our sending may be taken for a
+ * client that waits on. */
+#include "core/client/pool.h"
 
 #include <rill/client.h>
 #include <rill/http.h>
@@ -25,8 +25,9 @@ enum {
 static const rill_http_limits limits = { .line = 8192, .head = 32 << 10, .fields = fields_max };
 
 struct rill_http_response {
-    rill_stream *stream;
-    char *octets; /* of the head */
+    struct rill__connection *connection;
+    rill_stream *stream; /* the connection's */
+    char *octets;        /* of the head */
     rill_http_body body;
     int error;     /* of the body: what each further read returns */
     char *content; /* of read_all: NULL, or what it has so far */
@@ -56,7 +57,8 @@ static int write_lines(const rill_http_exchange_opts *opts, rill_text *text)
         r = is_ours(opts->lines[i].name)
                 ? -EINVAL
                 : rill_http_write_field(text, opts->lines[i].name, opts->lines[i].value);
-    rill_text_add(text, RILL_SPAN("Connection: close\r\n"));
+    if (opts->pool == NULL)
+        rill_text_add(text, RILL_SPAN("Connection: close\r\n"));
     rill_http_write_end(text);
     return r;
 }
@@ -142,20 +144,52 @@ static int read_head(rill_http_response *response, rill_http_method method)
 
 /* --- An exchange. --- */
 
+/* Whether a request may be sent again, and so on a connection that may be dead (RFC 9110, 9.2.2). */
+static bool is_idempotent(rill_http_method method)
+{
+    switch (method) {
+    case RILL_HTTP_GET:
+    case RILL_HTTP_HEAD:
+    case RILL_HTTP_OPTIONS:
+    case RILL_HTTP_PUT:
+    case RILL_HTTP_DELETE: return true;
+    default: return false;
+    }
+}
+
+/* One try: on a connection of the pool, if there is one and `fresh` is not set. */
+static int try_exchange(const rill_http_exchange_opts *opts, const rill_text *text, bool fresh,
+                        rill_http_response *response) RILL_SUSPENDS;
+
+static int try_exchange(const rill_http_exchange_opts *opts, const rill_text *text, bool fresh,
+                        rill_http_response *response)
+{
+    int r = rill__connection_get(opts->pool, opts->address, fresh, &response->connection);
+    if (r < 0)
+        return r;
+    response->stream = response->connection->stream;
+    r = write_request(response->stream, text);
+    return r < 0 ? r : read_head(response, rill_http_method_of(method_of(opts)));
+}
+
 static int run_exchange(const rill_http_exchange_opts *opts, rill_http_response *response)
     RILL_SUSPENDS;
 
 static int run_exchange(const rill_http_exchange_opts *opts, rill_http_response *response)
 {
+    bool idempotent = is_idempotent(rill_http_method_of(method_of(opts)));
     rill_text text;
     int r = make_request(opts, &text);
     if (r < 0)
         return r;
-    r = rill_stream_connect(opts->address, NULL, &response->stream);
-    if (r == 0)
-        r = write_request(response->stream, &text);
+    r = try_exchange(opts, &text, !idempotent, response);
+    if (r == -ECONNRESET && response->connection != NULL && response->connection->reused) {
+        rill__connection_drop(response->connection);
+        response->connection = NULL;
+        r = try_exchange(opts, &text, true, response);
+    }
     rill_free(text.at);
-    return r < 0 ? r : read_head(response, rill_http_method_of(method_of(opts)));
+    return r;
 }
 
 int rill_http_exchange(const rill_http_exchange_opts *opts, rill_http_response **ret_response)
@@ -176,10 +210,10 @@ void rill_http_close(rill_http_response *response)
 {
     if (response == NULL)
         return;
-    if (response->stream != NULL && response->body.done && response->error == 0)
-        rill__stream_let_go(response->stream);
+    if (!response->body.done || response->error != 0)
+        rill__connection_drop(response->connection);
     else
-        rill_stream_abort(response->stream);
+        rill__connection_end(response->connection, response->head.keep_alive);
     rill_free(response->octets);
     rill_free(response->content);
     rill_free(response);

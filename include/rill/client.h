@@ -3,7 +3,8 @@
  * An exchange is one request and one response on a connection. The response is read by the strict
  * parser of <rill/http.h>; its body comes as the caller asks for it, so a fast server waits for a slow
  * reader. No call has a time limit of its own: put it into a timeout scope. A cancel ends an
- * exchange at any point, and the server sees its connection reset.
+ * exchange at any point, and the server sees its connection reset. A pool keeps connections for
+ * the next exchange.
  *
  *     rill_http_exchange_opts opts = { .address = &address,
  *                                      .host = RILL_SPAN("127.0.0.1:9001"),
@@ -21,9 +22,11 @@
 
 #include <rill/base.h>
 #include <rill/text.h>
+#include <rill/time.h>
 
 typedef struct rill_addr rill_addr;
 typedef struct rill_http_head rill_http_head;
+typedef struct rill_http_pool rill_http_pool;
 typedef struct rill_http_response rill_http_response;
 
 /* A field line of a request. */
@@ -39,14 +42,22 @@ typedef struct rill_http_exchange_opts {
     rill_span host;   /* of the Host field; with the port if it is not 80 */
     const rill_http_line *lines; /* further fields, in this order */
     size_t line_count;
+    rill_http_pool *pool; /* NULL: a connection for this exchange alone */
 } rill_http_exchange_opts;
+
+/* All zero: the defaults. */
+typedef struct rill_http_pool_opts {
+    size_t idle_max;     /* connections kept, over all addresses; 32 */
+    rill_time idle_time; /* how long one is kept without use; 30 s */
+} rill_http_pool_opts;
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/** Send a request on a new connection and read the head of its response. Interim responses (1xx) are
- *  skipped.
+/** Send a request and read the head of its response. Interim responses (1xx) are skipped. With a pool
+ *  GET, HEAD, OPTIONS, PUT and DELETE take the connection to that address that was used last, if there
+ *  is one; should it turn out dead before a response came, the request is sent once more, on a new one.
  *  Returns: 0 and the response, whatever its status;
  *           -EINVAL (the request cannot be written: a bad method, target or host, a line with control
  *           octets, or one that frames the message: Host, Connection, Content-Length, Transfer-Encoding);
@@ -88,9 +99,20 @@ RILL_API int rill_http_read(rill_http_response *response, void *buf, size_t size
 RILL_API int rill_http_read_all(rill_http_response *response, size_t max, rill_span *ret_body)
     RILL_SUSPENDS;
 
-/** End a response and its connection; what was not read is dropped.
- *  Returns: nothing.   Owns: takes the response; NULL is fine.   Like: ClientResponse.close.   Since: 0.1 */
+/** End a response. Its connection goes to the pool if the body was read to its end and the server keeps
+ *  it open, else it is closed; what was not read is dropped.
+ *  Returns: nothing.   Owns: takes the response; NULL is fine.   Like: ClientResponse.release.   Since: 0.1 */
 RILL_API void rill_http_close(rill_http_response *response);
+
+/** An empty pool, for exchanges of one loop.   Args: `opts` may be NULL.
+ *  Returns: 0 and the pool; -ENOMEM.   Owns: gives it; rill_http_pool_free ends it.
+ *  Like: aiohttp.TCPConnector.   Since: 0.1 */
+RILL_API int rill_http_pool_new(const rill_http_pool_opts *opts, rill_http_pool **ret_pool);
+
+/** Close the connections that wait in a pool. Responses that are open can be read on; their
+ *  connections are then closed, too.
+ *  Returns: nothing.   Owns: takes the pool; NULL is fine.   Like: TCPConnector.close.   Since: 0.1 */
+RILL_API void rill_http_pool_free(rill_http_pool *pool);
 
 #ifdef __cplusplus
 }

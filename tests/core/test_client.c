@@ -124,8 +124,7 @@ static int run_all(void *arg)
     rill__mem_fail_nth(*fail_nth, false);
     r = run_task();
     rill__mem_fail_nth(0, false);
-    for (int i = 0; i < 50 && upstream.open > 0 && r == 0; i++)
-        r = rill_sleep(0);
+    r = rill_first_error(r, upstream_settle(&upstream, 0));
     fetch.open = upstream.open;
     fetch.connections = upstream.connections;
     snprintf(fetch.request, sizeof fetch.request, "%s", upstream.request);

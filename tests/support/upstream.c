@@ -233,6 +233,14 @@ int upstream_turns(unsigned turns)
     return r;
 }
 
+int upstream_settle(const struct upstream *upstream, unsigned open)
+{
+    int r = upstream_turns(8);
+    for (int i = 0; i < 5000 && upstream->open != open && r == 0; i++)
+        r = rill_sleep(RILL_MS(1)); /* a busy kernel delivers late, also on loopback */
+    return r;
+}
+
 size_t upstream_descriptors(void)
 {
     size_t count = 0;

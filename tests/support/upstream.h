@@ -65,5 +65,8 @@ int upstream_nobody(rill_addr *ret_address);
 /* Let `turns` turns of the loop pass.   Returns: 0; -ECANCELED. */
 int upstream_turns(unsigned turns) RILL_SUSPENDS;
 
+/* Wait until `open` connections are open; gives up after 5 s.   Returns: 0; -ECANCELED. */
+int upstream_settle(const struct upstream *upstream, unsigned open) RILL_SUSPENDS;
+
 /* Open descriptors of this process. */
 size_t upstream_descriptors(void);
