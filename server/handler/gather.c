@@ -13,6 +13,7 @@
 #include "server/handler/gather_json.h"
 #include "server/handler/gather_part.h"
 
+#include <rill/client.h>
 #include <rill/group.h>
 #include <rill/http.h>
 #include <rill/mem.h>
@@ -20,9 +21,12 @@
 
 #include <errno.h>
 
+enum { idle_per_part = 32 }; /* connections kept */
+
 struct gather {
     const struct conf_gather *conf;
     rill_time deadline; /* a span */
+    rill_http_pool *pool;
     struct reply_fields fields;
     struct gather_place places[]; /* of the parts, in their order */
 };
@@ -216,6 +220,7 @@ static int gather_serve(void *state, struct request *request, struct reply *ret_
     bool expired = false;
     struct gather_run run = {
         .request = request,
+        .pool = gather->pool,
         .body_max = gather->conf->body_max,
         .begin = rill_now(),
     };
@@ -257,13 +262,20 @@ static int find_place(const struct conf_part *part, const struct handler_env *en
 
 static void gather_close(void *state)
 {
-    rill_free(state);
+    struct gather *gather = state;
+    if (gather == NULL)
+        return;
+    rill_http_pool_free(gather->pool);
+    rill_free(gather);
 }
 
 static int gather_open(const struct conf_route *conf, const struct handler_env *env,
                        void **ret_state)
 {
     const struct conf_gather *own = &conf->gather;
+    /* The route's deadline ends the request without an answer of ours: be a little earlier. */
+    rill_time margin = conf->deadline > RILL_MS(2) ? RILL_MS(1) : 0;
+    rill_http_pool_opts pool = { .idle_max = idle_per_part * own->part_count };
     struct gather *gather =
         rill_alloc_zero(1, sizeof *gather + own->part_count * sizeof *gather->places);
     int r = 0;
@@ -271,8 +283,11 @@ static int gather_open(const struct conf_route *conf, const struct handler_env *
         return -ENOMEM;
     gather_json_init();
     gather->conf = own;
-    gather->deadline = own->deadline < conf->deadline ? own->deadline : conf->deadline;
+    gather->deadline = own->deadline;
+    if (gather->deadline > conf->deadline - margin)
+        gather->deadline = conf->deadline - margin;
     gather->fields = (struct reply_fields){ conf->header, conf->header_count };
+    r = rill_http_pool_new(&pool, &gather->pool);
     for (size_t i = 0; i < own->part_count && r == 0; i++)
         if (own->parts[i].file.size > 0)
             r = find_place(&own->parts[i], env, &gather->places[i]);

@@ -236,6 +236,7 @@ static int ask(struct gather_part *part, rill_http_response **ret_response)
         .host = part->conf->host,
         .lines = lines,
         .line_count = sizeof lines / sizeof *lines,
+        .pool = part->run->pool,
     };
     int r = make_target(part, &opts.target);
     return r < 0 ? r : rill_http_exchange(&opts, ret_response);

@@ -46,6 +46,7 @@ struct gather_place {
 /* What the parts of one request share. */
 struct gather_run {
     const struct request *request;
+    struct rill_http_pool *pool;
     uint64_t body_max;  /* octets of all parts */
     uint64_t body_used; /* taken so far */
     rill_time begin, deadline;
