@@ -33,6 +33,9 @@ int rill__coro_init(struct rill__coro *coro, struct rill__stack_pool *pool, uint
 void rill__coro_resume(struct rill__coro *coro);
 /* Give control back to who resumed the running coroutine. */
 void rill__coro_suspend(void);
+/* Suspend the running coroutine and run `to`, a suspended one, in its place: control goes back to
+ * the same resumer. */
+void rill__coro_transfer(struct rill__coro *to);
 /* Give the stack back; the coroutine has finished or never ran. */
 void rill__coro_fini(struct rill__coro *coro, struct rill__stack_pool *pool);
 /* The coroutine that runs in this thread; NULL: the thread's own stack. */

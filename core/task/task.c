@@ -90,15 +90,24 @@ static void end_task(struct rill__task *task, int rc)
     rill_unref(&task->future); /* the loop's */
 }
 
+static void enter_step(struct rill__task *task)
+{
+    struct rill_loop *loop = task->future.loop;
+    loop->current = &task->future;
+    loop->budget_left = loop->opts.budget;
+}
+
+/* One step of a task, and of those that it passed control to when it parked: the loop has it back
+ * when one of them found no other task to pass it to, or has ended. */
 static void step(struct rill__task *task)
 {
     struct rill_loop *loop = task->future.loop;
     rill_future *outer =
         loop->current; /* not NULL while an eager task runs in its creator's step */
     unsigned budget = loop->budget_left;
-    loop->current = &task->future;
-    loop->budget_left = loop->opts.budget;
+    enter_step(task);
     rill__coro_resume(&task->coro);
+    task = rill__task_of(loop->current);
     loop->current = outer;
     loop->budget_left = budget;
     if (!task->coro.finished)
@@ -244,6 +253,20 @@ int rill__await_begin(struct rill__task **ret_task)
 void (*rill__task_on_park)(struct rill__task *task);
 #endif
 
+/* The task whose step would be next in this turn: it is entered straight from here, without the way
+ * through the loop. NULL if something else comes next, or the task is not driven by the loop. */
+static struct rill__task *next_in_turn(const struct rill__task *task)
+{
+    struct list *turn = &task->future.loop->turn;
+    if (list_is_empty(turn) || task->coro.caller != NULL)
+        return NULL;
+    struct rill__ready *ready = container_of(turn->next, struct rill__ready, link);
+    if (ready->run != run_task)
+        return NULL;
+    list_remove(&ready->link);
+    return rill__task_of_ready(ready);
+}
+
 void rill__task_park(struct rill__task *task, struct rill__wait *wait)
 {
     task->wait = wait;
@@ -251,7 +274,13 @@ void rill__task_park(struct rill__task *task, struct rill__wait *wait)
     if (rill__task_on_park != NULL)
         rill__task_on_park(task);
 #endif
-    rill__coro_suspend();
+    struct rill__task *next = next_in_turn(task);
+    if (next != NULL) {
+        enter_step(next);
+        rill__coro_transfer(&next->coro);
+    } else {
+        rill__coro_suspend();
+    }
     task->wait = NULL;
 }
 
