@@ -2,9 +2,10 @@
  *
  * Many virtual machines have no performance counters. User code can still be counted exactly: this
  * program traces every thread of the given processes, steps them one instruction at a time, and
- * prints the sum when it gets SIGINT. It is thousands of times slower than running, so the load is
- * a small fixed number of requests (harness/steps.py) and the result is a count, never a time.
- * Instructions in the kernel are not seen; a system call is one instruction. */
+ * prints, when it gets SIGINT, how often it was at each place: lines of `address count`. It is
+ * thousands of times slower than running, so the load is a small fixed number of requests
+ * (harness/steps.py) and the result is a count, never a time. Instructions in the kernel are not
+ * seen; a system call is one instruction. */
 #include <elf.h>
 #include <errno.h>
 #include <signal.h>
@@ -14,11 +15,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 
-enum { TASKS_MAX = 256 };
+enum { TASKS_MAX = 256, PLACES = 1 << 20 };
 
 static struct {
     pid_t id;
@@ -26,12 +28,34 @@ static struct {
 } tasks[TASKS_MAX];
 
 static int task_count;
+
+/* How often each address was executed: open addressing, never near full. */
+static struct {
+    uint64_t address, count;
+} places[PLACES];
+
 static volatile sig_atomic_t stopping;
 
-static void stop(int signo)
+static void on_signal(int signo)
 {
-    (void)signo;
-    stopping = 1;
+    if (signo == SIGINT)
+        stopping = 1;
+}
+
+/* A SIGINT that comes just before waitpid would be lost but for the next tick, which ends it. */
+static void set_tick(long microseconds)
+{
+    struct itimerval tick = { { 0, microseconds }, { 0, microseconds } };
+    setitimer(ITIMER_REAL, &tick, NULL);
+}
+
+static void note(uint64_t address)
+{
+    uint64_t i = address * 0x9e3779b97f4a7c15 >> 44;
+    while (places[i].count != 0 && places[i].address != address)
+        i = (i + 1) % PLACES;
+    places[i].address = address;
+    places[i].count++;
 }
 
 static uint64_t program_counter(pid_t task)
@@ -47,24 +71,24 @@ static uint64_t program_counter(pid_t task)
 #endif
 }
 
-/* A repeated string instruction traps after each repetition and stays where it is: that is one
- * instruction, as a counter would have it. */
-static bool moved_on(pid_t task)
+/* A step ends before the next instruction, so it counts for where the task was before. A repeated
+ * string instruction traps after each repetition and stays where it is: that is one instruction,
+ * as a counter would have it. */
+static void on_step(pid_t task)
 {
     uint64_t at = program_counter(task);
     for (int i = 0; i < task_count; i++) {
         if (tasks[i].id != task)
             continue;
-        bool moved = tasks[i].at != at;
+        if (tasks[i].at != at && tasks[i].at != 0)
+            note(tasks[i].at);
         tasks[i].at = at;
-        return moved;
+        return;
     }
-    return false;
 }
 
-static uint64_t count_steps(void)
+static void step_until_stopped(void)
 {
-    uint64_t steps = 0;
     while (!stopping) {
         int status;
         pid_t task = waitpid(-1, &status, __WALL);
@@ -74,11 +98,10 @@ static uint64_t count_steps(void)
             continue;
         int signo = WSTOPSIG(status);
         bool event = status >> 16 != 0;
-        if (signo == SIGTRAP && !event && moved_on(task))
-            steps++;
+        if (signo == SIGTRAP && !event)
+            on_step(task);
         ptrace(PTRACE_SINGLESTEP, task, NULL, signo == SIGTRAP || event ? 0 : (long)signo);
     }
-    return steps;
 }
 
 static bool trap_is_pending(pid_t task)
@@ -109,8 +132,9 @@ static void let_go(pid_t task)
 
 int main(int argc, char **argv)
 {
-    struct sigaction on_stop = { .sa_handler = stop };
-    sigaction(SIGINT, &on_stop, NULL);
+    struct sigaction action = { .sa_handler = on_signal };
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGALRM, &action, NULL);
     for (int i = 1; i < argc && task_count < TASKS_MAX; i++) {
         int id;
         if (sscanf(argv[i], "%d", &id) != 1 || ptrace(PTRACE_SEIZE, id, NULL, NULL) < 0)
@@ -124,9 +148,14 @@ int main(int argc, char **argv)
     }
     puts("tracing");
     fflush(stdout);
-    uint64_t steps = count_steps();
+    set_tick(20000);
+    step_until_stopped();
+    set_tick(0);
     for (int i = 0; i < task_count; i++)
         let_go(tasks[i].id);
-    printf("%llu\n", (unsigned long long)steps);
+    for (int i = 0; i < PLACES; i++)
+        if (places[i].count != 0)
+            printf("%llx %llu\n", (unsigned long long)places[i].address,
+                   (unsigned long long)places[i].count);
     return 0;
 }

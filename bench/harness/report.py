@@ -44,7 +44,7 @@ class Http(Table):
         self.line("ratio        " + ("to the floor" if floor else "none: the cost itself, no floor")
                   + ", within each round: median (minimum to maximum)")
         if not counters:
-            self.line("instr.user   counted by single steps, one request or batch per connection")
+            self.line("instr.user   of the worker, counted by single steps over sixteen requests")
         self.line()
         self.line(f"{'scenario':15} {'server':9} {'instr.user':>10} {'kernel':>8} {'cycles':>8}"
                   f" {'CPU ns':>9} {'ratio':>22} {'req/s':>9} {'p50 us':>8} {'p99 us':>8}"

@@ -71,6 +71,14 @@ def version(name):
     return machine.first_line(machine.find(name) or name, flag)
 
 
+def threads(pid):
+    return [int(task.name) for task in pathlib.Path(f"/proc/{pid}/task").glob("*")]
+
+
+def run_time(pid):
+    return sum(int(machine.read(f"/proc/{t}/schedstat", "0").split()[0]) for t in threads(pid))
+
+
 class Server:
     def __init__(self, name):
         self.name, self.port = name, free_port()
@@ -111,13 +119,9 @@ class Server:
             tree += [child for child, parent in parents.items() if parent == pid]
         return tree
 
-    def threads(self):
-        return [int(t.name) for p in self.tree() for t in pathlib.Path(f"/proc/{p}/task").glob("*")]
-
     def cpu_ns(self):
         """The run time of every thread of the tree, as the scheduler has counted it."""
-        return sum(int(machine.read(f"/proc/{t}/schedstat", "0").split()[0])
-                   for t in self.threads())
+        return sum(map(run_time, self.tree()))
 
     def pss_kib(self):
         """Proportional memory of the tree: shared pages are divided among their users."""

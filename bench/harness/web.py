@@ -171,8 +171,7 @@ def measure(scenario, targets, options, counters):
     if not counters and scenario.size <= 1 << 20:
         for t in targets:
             if not options.quick or t.name in ("floor", "rilld", "rilld-log"):
-                stepped[t.name] = steps.count(t, scenario.path, scenario.connections,
-                                              scenario.pipelined)
+                stepped[t.name] = steps.count(t, scenario)
     rows, again = {}, targets
     for _ in range(1 if options.quick else ATTEMPTS):
         samples = rounds(scenario, again, options, counters)
