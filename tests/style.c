@@ -58,8 +58,8 @@ static const struct layer {
       true },
     { "server/handler/gather", /* one handler in three files */
       { "rill/", "server/conf/conf.h", "server/conn/request.h", "server/http/", "server/reply.h",
-        "server/handler/handler.h", "server/handler/gather_json.h",
-        "server/handler/gather_part.h" },
+        "server/handler/handler.h", "server/handler/gather_json.h", "server/handler/gather_part.h",
+        "server/logline.h" },
       true },
     { "server/conn/",
       { "rill/", "server/conf/conf.h", "server/http/", "server/route.h", "server/handler/handler.h",

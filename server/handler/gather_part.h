@@ -58,7 +58,8 @@ struct gather_part {
     struct gather_place place; /* of a file */
     struct gather_run *run;
     enum gather_reason reason;
-    int status; /* of GATHER_STATUS */
+    int status;     /* of GATHER_STATUS */
+    rill_time took; /* from the begin of the request to the end of the part */
     enum gather_kind kind;
     rill_span body;    /* JSON without white space round it, or text */
     size_t value_size; /* octets of the member's value */

@@ -8,6 +8,7 @@
 #include "core/base/mem.h"
 #include "core/task/task.h"
 #include "server/conf/conf.h"
+#include "server/logline.h"
 #include "tests/support/upstream.h"
 
 #include <rill/future.h>
@@ -58,6 +59,7 @@ static struct gathering {
     int rc, status;
     char reply_head[1024];
     char body[body_most];
+    char parts_logged[512]; /* "name:result " for each part of the access record */
     unsigned part_tasks, open, connections, requests;
     char request[4096]; /* the last one of the upstream */
     rill_time took;
@@ -151,6 +153,17 @@ static void keep_reply(const struct reply *reply)
         g.status = -1; /* one send should do */
 }
 
+static void keep_record(const struct request *request)
+{
+    rill_text text = { g.parts_logged, sizeof g.parts_logged, 0, false };
+    for (size_t i = 0; i < request->part_count; i++) {
+        const struct log_part *part = &request->parts[i];
+        rill_text_fmt(&text, "%.*s:%s%s ", (int)part->name.size, part->name.at, part->result,
+                      part->us >= 0 && part->us <= g.took / RILL_US(1) ? "" : "!");
+    }
+    rill_text_end(&text);
+}
+
 static int serve(void *state)
 {
     rill_http_field fields[16];
@@ -169,6 +182,7 @@ static int serve(void *state)
     rill_time start = rill_now();
     int r = handler_gather.serve(state, &request, &reply);
     g.took = rill_now() - start;
+    keep_record(&request);
     if (r == 0) {
         keep_reply(&reply);
         reply_release(&reply);
@@ -534,6 +548,7 @@ static void first_failure_of_a_required_part_cancels_the_others(void **state)
     add_both("also", "/also", NULL, UPSTREAM_HOLD)->optional = true;
     expect(502, "{\"held\":null,\"good\":1,\"bad\":null,\"also\":null,\"_errors\":{"
                 "\"held\":\"cancelled\",\"bad\":\"status 500\",\"also\":\"cancelled\"}}");
+    assert_string_equal(g.parts_logged, "held:cancelled good:done bad:status also:cancelled ");
 }
 
 static void failure_of_an_optional_part_cancels_nobody(void **state)
@@ -803,6 +818,8 @@ static void cancel_in_each_turn_ends_the_request_and_leaves_nothing(void **state
             run();
             assert_int_equal(g.rc, -ECANCELED);
             assert_true(g.took < RILL_SEC(5));
+            if (turns > 1)
+                assert_non_null(strstr(g.parts_logged, "held:cancelled "));
         }
     begin_mixed(0);
     expect(200, MIXED);
