@@ -34,7 +34,7 @@ struct serve {
 struct accepting {
     struct accepting *next;
     int fd;
-    const struct conf_listen *listen;
+    struct conn_listener *name;
     rill_listener *listener;
     bool gone; /* serve what waits in the socket's queue, too */
 };
@@ -123,11 +123,11 @@ void serve_abandon(struct serve *serve)
 
 /* --- Accepting. --- */
 
-static void admit(int fd, const struct conf_listen *listen)
+static void admit(int fd, struct conn_listener *listener)
 {
     static struct log_limit limit;
     bool full = conn_count() >= serve_of(tables_current)->connections_most;
-    int r = full && conn_shed(1) == 0 ? -EBUSY : conn_open(fd, listen);
+    int r = full && conn_shed(1) == 0 ? -EBUSY : conn_open(fd, listener);
     if (r == 0)
         return;
     (void)rill_file_close(fd);
@@ -143,6 +143,7 @@ static void forget(struct accepting *accepting)
             break;
         }
     rill_listener_close(accepting->listener);
+    conn_listener_unref(accepting->name);
     rill_free(accepting);
 }
 
@@ -153,7 +154,7 @@ static int accept_main(void *arg)
     int fd, r;
     while ((r = rill_listener_accept(accepting->listener, &fd)) != -ESHUTDOWN && r != -ECANCELED) {
         if (r == 0) {
-            admit(fd, accepting->listen);
+            admit(fd, accepting->name);
             continue;
         }
         log_client(&limit, LOG_WARNING, "serve", "cannot accept: %s; accepting pauses",
@@ -161,7 +162,7 @@ static int accept_main(void *arg)
         (void)conn_shed(shed_at_once);
     }
     while (accepting->gone && rill_listener_take(accepting->listener, &fd) == 0)
-        admit(fd, accepting->listen);
+        admit(fd, accepting->name);
     forget(accepting);
     return 0;
 }
@@ -174,33 +175,39 @@ static struct accepting *find_accepting(int fd)
     return NULL;
 }
 
+static int start_accepting(struct accepting *accepting, const rill_addr *address)
+{
+    accepting->name = rill_alloc(sizeof *accepting->name);
+    if (accepting->name == NULL)
+        return -ENOMEM;
+    *accepting->name = (struct conn_listener){ 1, *address };
+    int r = rill_listener_open(accepting->fd, &accepting->listener);
+    if (r < 0)
+        rill_free(accepting->name);
+    return r;
+}
+
 int serve_listen(int fd, const struct conf_listen *listen)
 {
-    struct accepting *accepting = find_accepting(fd);
-    if (accepting != NULL) {
-        accepting->listen = listen;
+    if (find_accepting(fd) != NULL)
         return 0;
-    }
-    accepting = rill_alloc_zero(1, sizeof *accepting);
+    struct accepting *accepting = rill_alloc_zero(1, sizeof *accepting);
     if (accepting == NULL)
         return -ENOMEM;
     accepting->fd = fd;
-    accepting->listen = listen;
-    int r = rill_listener_open(fd, &accepting->listener);
+    int r = start_accepting(accepting, &listen->address);
     if (r < 0) {
         rill_free(accepting);
         return r;
     }
-    rill_task *task = rill_create_task(RILL_CORO(accept_main, accepting));
-    r = rill_done(task) ? rill_result(task) : 0;
-    rill_unref(task);
-    if (r < 0) {
-        rill_listener_close(accepting->listener);
-        rill_free(accepting);
-        return 0; /* the descriptor is gone: it was taken */
-    }
     accepting->next = all_accepting;
     all_accepting = accepting;
+    rill_task *task = rill_create_task(RILL_CORO(accept_main, accepting));
+    if (rill_done(task)) {
+        log_line(LOG_ERROR, "serve", "cannot accept: %s", rill_strerror(rill_result(task)));
+        forget(accepting); /* the descriptor was taken, and goes with it */
+    }
+    rill_unref(task);
     return 0;
 }
 

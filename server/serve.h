@@ -23,9 +23,8 @@ void serve_commit(struct serve *serve);
 /* Forget tables that were prepared and never committed.   Owns: takes the tables. */
 void serve_abandon(struct serve *serve);
 
-/* Accept on `fd`, a listening socket, until serve_unlisten or serve_drain. For a socket that is
- * served already the settings are replaced by those of `listen`, which belongs to the current
- * generation and is valid as long as that is current.
+/* Accept on `fd`, a listening socket, until serve_unlisten or serve_drain. Nothing happens for a
+ * socket that is served already.   Borrows `listen`.
  * Returns: 0; -ENOMEM.   Owns: takes the descriptor on success. */
 int serve_listen(int fd, const struct conf_listen *listen);
 

@@ -64,7 +64,7 @@ void access_record(const struct access *access, const struct conn *conn, int sta
     rill_text listener_text = { listener, sizeof listener, 0, false };
     if (route != NULL && !route->access_log && conn->rule == 0)
         return;
-    rill_addr_format(&conn->listen->address, &listener_text);
+    rill_addr_format(&conn->listener->address, &listener_text);
     log_access(&(struct log_access){
         .time = access->wall,
         .id = { id_prefix(), ++ids },

@@ -92,11 +92,18 @@ void conn_stop(struct conn *conn, enum conn_why why)
 
 /* --- Beginning and end. --- */
 
+void conn_listener_unref(struct conn_listener *listener)
+{
+    if (--listener->refs == 0)
+        rill_free(listener);
+}
+
 static void end(struct conn *conn)
 {
     link_out(conn);
     rill_handle_cancel(conn->timer);
     rill_arena_fini(&conn->arena);
+    conn_listener_unref(conn->listener);
     rill_unref(conn->task);
     rill_free(conn);
     if (count == 0 && all_ended != NULL)
@@ -118,7 +125,7 @@ static int conn_main(void *arg)
     return 0;
 }
 
-int conn_open(int fd, const struct conf_listen *listen)
+int conn_open(int fd, struct conn_listener *listener)
 {
     struct conn *conn = rill_alloc_zero(1, sizeof *conn);
     if (conn == NULL)
@@ -126,7 +133,7 @@ int conn_open(int fd, const struct conf_listen *listen)
     int r = rill_stream_new(fd, NULL, &conn->stream);
     if (r < 0)
         goto fail;
-    conn->listen = listen;
+    conn->listener = listener;
     conn->number = ++numbers;
     conn->last = draining;
     conn->deadline = conn->timer_at = RILL_FOREVER;
@@ -138,6 +145,7 @@ int conn_open(int fd, const struct conf_listen *listen)
         rill_free(conn);
         return r == -ENOMEM ? 0 : r; /* the socket is gone: nothing is left to close */
     }
+    listener->refs++;
     link_in(conn);
     return 0;
 

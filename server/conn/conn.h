@@ -8,12 +8,18 @@
 #include "server/conn/request.h"
 
 #include <rill/loop.h>
+#include <rill/net.h>
 #include <rill/stream.h>
 #include <rill/task.h>
 #include <rill/time.h>
 
-struct conf_listen;
 struct tables;
+
+/* Where connections come in; outlives the configuration that named it, as its connections may. */
+struct conn_listener {
+    unsigned refs; /* its accepting task's, and one for each connection */
+    rill_addr address;
+};
 
 enum conn_phase {
     CONN_IDLE,   /* between requests: nothing of the next one is there */
@@ -31,7 +37,7 @@ struct conn {
     struct conn *prev, *next; /* all of the worker, the oldest first */
     rill_stream *stream;
     rill_task *task;
-    const struct conf_listen *listen;
+    struct conn_listener *listener;
     uint64_t number;
     struct tables *tables; /* that the request at work is pinned to; NULL: none */
     rill_time deadline;    /* of the phase; RILL_FOREVER: none */
@@ -48,7 +54,10 @@ struct conn {
 };
 
 /* Serve the connected socket `fd` from now on.   Returns: 0; -ENOMEM.   Owns: takes `fd` on success. */
-int conn_open(int fd, const struct conf_listen *listen);
+int conn_open(int fd, struct conn_listener *listener);
+
+/* Drop a reference. */
+void conn_listener_unref(struct conn_listener *listener);
 
 /* Begin a phase that may last `limit`. Costs two stores, unless the limit is shorter than before. */
 void conn_phase(struct conn *conn, enum conn_phase phase, rill_time limit);
