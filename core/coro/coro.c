@@ -192,7 +192,8 @@ struct rill__coro *rill__coro_running(void)
 enum { signal_stack_size = 64 << 10, frames_max = 32 };
 
 static _Thread_local void *signal_stack;
-static struct sigaction previous; /* what SIGSEGV did before */
+static _Thread_local unsigned watchers; /* loops of this thread that rely on it */
+static struct sigaction previous;       /* what SIGSEGV did before */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* Follow the frame pointers, never leaving the coroutine's stack. */
@@ -270,19 +271,27 @@ int rill__coro_watch_overflow(void)
 {
     stack_t now;
     pthread_once(&once, install_handler);
-    if (sigaltstack(NULL, &now) == 0 && !(now.ss_flags & SS_DISABLE))
-        return 0; /* the program, or a sanitizer, brought its own */
+    if (sigaltstack(NULL, &now) == 0 && !(now.ss_flags & SS_DISABLE)) {
+        watchers++;
+        return 0; /* it is there, or the program, or a sanitizer, brought its own */
+    }
     signal_stack = rill_alloc(signal_stack_size);
     if (signal_stack == NULL)
         return -ENOMEM;
     stack_t mine = { .ss_sp = signal_stack, .ss_size = signal_stack_size };
-    return sigaltstack(&mine, NULL) < 0 ? -errno : 0;
+    if (sigaltstack(&mine, NULL) < 0) {
+        rill_free(signal_stack);
+        signal_stack = NULL;
+        return -errno;
+    }
+    watchers++;
+    return 0;
 }
 
 void rill__coro_unwatch_overflow(void)
 {
     stack_t off = { .ss_flags = SS_DISABLE };
-    if (signal_stack == NULL)
+    if (--watchers > 0 || signal_stack == NULL)
         return;
     sigaltstack(&off, NULL);
     rill_free(signal_stack);

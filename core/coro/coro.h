@@ -44,5 +44,5 @@ struct rill__coro *rill__coro_running(void);
 /* Report overflows of coroutine stacks of this thread: name, place and a backtrace on standard
  * error, then the death that was due. 0, or -ENOMEM: no memory for a signal stack. */
 int rill__coro_watch_overflow(void);
-/* Give this thread's signal stack back. */
+/* Undo one successful call of it; with the last one the thread's signal stack is given back. */
 void rill__coro_unwatch_overflow(void);

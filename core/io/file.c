@@ -47,8 +47,8 @@ int rill_file_openat2(int dirfd, const char *path, const struct open_how *how)
 int rill_file_open(const char *path, int flags, unsigned mode)
 {
     struct open_how how = { .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC) };
-    if (flags & (O_CREAT | O_TMPFILE))
-        how.mode = mode;
+    if ((flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE) /* it contains O_DIRECTORY */
+        how.mode = mode & 07777;
     return open_through_ring(AT_FDCWD, path, &how);
 }
 

@@ -9,6 +9,7 @@
 #include <rill/net.h>
 
 #include <errno.h>
+#include <string.h>
 
 enum { first_room = 64, pause_ms = 100 };
 
@@ -39,10 +40,15 @@ static void drop(rill_listener *listener, int fd)
 
 static int make_room(rill_listener *listener)
 {
-    if (listener->at > 0 && listener->at == listener->count)
-        listener->at = listener->count = 0;
     if (listener->count < listener->room)
         return 0;
+    if (listener->at > listener->room / 2) { /* half of it was taken: move up */
+        listener->count -= listener->at;
+        memmove(listener->fds, listener->fds + listener->at,
+                listener->count * sizeof *listener->fds);
+        listener->at = 0;
+        return 0;
+    }
     size_t room = listener->room == 0 ? first_room : listener->room * 2;
     int *moved = rill_resize(listener->fds, room * sizeof *moved);
     if (moved == NULL)
@@ -75,7 +81,9 @@ static void on_accept(struct rill__op *op, int result, unsigned flags)
 {
     rill_listener *listener = container_of(op, rill_listener, accept);
     if (result >= 0) {
-        if (listener->closing || make_room(listener) < 0)
+        if (!listener->closing && make_room(listener) < 0)
+            listener->error = -ENOMEM;
+        if (listener->closing || listener->count == listener->room)
             drop(listener, result);
         else
             listener->fds[listener->count++] = result;

@@ -89,10 +89,23 @@ static int append(rill_stream *stream, const char *octets, size_t size)
 
 static void pause_above_limit(rill_stream *stream)
 {
-    if (stream->size < stream->limit || !stream->recv.in_flight)
+    if (stream->size < stream->limit)
         return;
     stream->paused = true;
     ops_of(stream)->cancel(stream->loop->backend, &stream->recv);
+}
+
+/* Receive again once the reader has caught up, or waits for more than there is. */
+static void go_on_below_limit(rill_stream *stream)
+{
+    const struct rill__stream_reader *reader = stream->reader;
+    bool wanted =
+        stream->size <= stream->limit / 2 || (reader != NULL && stream->size < reader->least);
+    if (!stream->paused || !wanted || stream->recv.in_flight || rill_stream_peer_ended(stream))
+        return;
+    stream->paused = false;
+    stream->rearm = true;
+    rill__loop_prepare(stream->loop, &stream->prepare);
 }
 
 static void take_octets(rill_stream *stream, const struct rill__op *op, size_t size)
@@ -135,12 +148,11 @@ static void on_recv(struct rill__op *op, int result, unsigned flags)
         stream->recv_error = -ESHUTDOWN; /* the loop ends: nobody may begin anew */
     }
     if (!(flags & RILL__OP_MORE)) {
-        if (stream->size <= stream->limit / 2)
-            stream->paused = false; /* the reader has caught up while receiving was being stopped */
         stream->rearm = !stream->ended && stream->recv_error == 0 && !stream->paused;
         if (stream->rearm)
             rill__loop_prepare(stream->loop, &stream->prepare);
-        else if (!stream->paused)
+        go_on_below_limit(stream);
+        if (rill_stream_peer_ended(stream))
             peer_ended(stream);
     }
     wake_reader(stream);
@@ -197,6 +209,7 @@ static int wait_for_octets(rill_stream *stream, struct rill__task *task, size_t 
     if (stream->reader != NULL)
         return -EBUSY;
     stream->reader = &reader;
+    go_on_below_limit(stream);
     rill__task_park(task, &reader.wait);
     stream->reader = NULL;
     /* I4 of cancel.c: the octets stay in the stream, so a cancel wins. */
@@ -239,11 +252,7 @@ void rill_stream_consume(rill_stream *stream, size_t size)
         stream->memory = NULL;
         stream->room = 0;
     }
-    if (stream->paused && stream->size <= stream->limit / 2 && !stream->recv.in_flight) {
-        stream->paused = false;
-        stream->rearm = true;
-        rill__loop_prepare(stream->loop, &stream->prepare);
-    }
+    go_on_below_limit(stream);
 }
 
 int rill_stream_read(rill_stream *stream, void *buf, size_t size)

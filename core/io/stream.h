@@ -15,7 +15,7 @@ struct rill__stream_direct {
     struct iovec pieces[RILL__STREAM_PIECES];
     size_t count, at; /* pieces; the first that is not yet sent */
     size_t sent;
-    bool ended; /* sent, or the stream has failed */
+    bool ended; /* sent, stopped, or the stream has failed */
     bool stop;  /* its task was cancelled: send no more of it */
     struct rill__task *task;
 };
@@ -48,6 +48,7 @@ struct rill_stream {
     struct msghdr message;
     struct iovec vector[RILL__STREAM_PIECES + 1];
     struct rill__stream_direct *direct;
+    bool filing;         /* a file is being sent */
     struct list writers; /* tasks that wait for their turn, in order */
 
     struct rill__prepare prepare; /* before the kernel is entered: spill, arm, flush */

@@ -102,6 +102,11 @@ static void advance(rill_stream *stream, size_t sent)
     }
 }
 
+static bool nobody_waits(const rill_stream *stream)
+{
+    return stream->direct == NULL && list_is_empty(&stream->writers);
+}
+
 static void submit_send(rill_stream *stream, uint8_t kind, void *addr, size_t size)
 {
     enum { most = 1 << 30 };
@@ -110,7 +115,7 @@ static void submit_send(rill_stream *stream, uint8_t kind, void *addr, size_t si
     stream->send.fd = stream->fd;
     stream->send.addr = addr;
     stream->send.size = (uint32_t)(size < most ? size : most);
-    stream->send.flags = 0;
+    stream->send.flags = kind != RILL__OP_SEND && nobody_waits(stream) ? RILL__OP_SILENT : 0;
     stream->send.done = on_sent;
     int r = stream->loop->backend->ops->submit(stream->loop->backend, &stream->send);
     if (r < 0)
@@ -159,12 +164,18 @@ static bool has_unsent(const rill_stream *stream)
     return chunk_size(stream) > 0 || stream->direct != NULL;
 }
 
+/* Whether a new write has to wait for what is before it. */
+static bool is_busy(const rill_stream *stream)
+{
+    return has_unsent(stream) || stream->filing;
+}
+
 static void on_sent(struct rill__op *op, int result, unsigned flags)
 {
     rill_stream *stream = container_of(op, rill_stream, send);
     (void)flags;
-    if (result == -EAGAIN || (result == -ECANCELED && op->stopping))
-        result = 0;
+    if (result == -EAGAIN || (result == -ECANCELED && op->stopping && !stream->loop->closing))
+        result = 0; /* full, or stopped by cancel_direct: nothing is lost */
     if (stream->closing) {
         rill__stream_op_ended(stream);
         return;
@@ -211,7 +222,7 @@ void rill__stream_fini_write(rill_stream *stream)
 
 char *rill_stream_room(rill_stream *stream, size_t size)
 {
-    if (stream->send_error != 0 || stream->direct != NULL || !list_is_empty(&stream->writers))
+    if (stream->send_error != 0 || stream->filing || !nobody_waits(stream))
         return NULL;
     if (stream->chunk == NULL) {
         stream->chunk = rill__chunk_take(stream->loop);
@@ -246,7 +257,7 @@ static bool cancel_write(struct rill__wait *wait, const char *msg)
 /* Queue up until nothing is unsent. 0; -ECANCELED; the send error. */
 static int wait_until_sent(rill_stream *stream, struct rill__task *task)
 {
-    while (has_unsent(stream) || !list_is_empty(&stream->writers)) {
+    while (is_busy(stream) || !list_is_empty(&stream->writers)) {
         struct writer writer = { .wait = { cancel_write }, .task = task };
         if (stream->send_error != 0)
             break;
@@ -258,7 +269,7 @@ static int wait_until_sent(rill_stream *stream, struct rill__task *task)
                 wake_writer(stream);
             return rill__task_deliver(task);
         }
-        if (!has_unsent(stream))
+        if (!is_busy(stream))
             break; /* it is our turn, whoever waits behind us */
     }
     return stream->send_error;
@@ -267,7 +278,7 @@ static int wait_until_sent(rill_stream *stream, struct rill__task *task)
 /* The next writer may go on once we have put what we have. */
 static void pass_on(rill_stream *stream)
 {
-    if (!has_unsent(stream))
+    if (!is_busy(stream))
         wake_writer(stream);
 }
 
@@ -277,7 +288,7 @@ int rill_stream_drain(rill_stream *stream)
     int r = rill__await_begin(&task);
     if (r < 0)
         return r;
-    if (!has_unsent(stream))
+    if (!is_busy(stream))
         return rill__await_ready(task, stream->send_error);
     r = wait_until_sent(stream, task);
     pass_on(stream);
@@ -289,7 +300,7 @@ int rill_stream_drain(rill_stream *stream)
 struct direct_wait {
     struct rill__wait wait;
     rill_stream *stream;
-    bool cancelled;
+    struct rill__stream_direct *direct;
 };
 
 /* The kernel may have our memory: the send is asked to stop and its final completion awaited. */
@@ -298,20 +309,20 @@ static bool cancel_direct(struct rill__wait *record, const char *msg)
     struct direct_wait *wait = container_of(record, struct direct_wait, wait);
     rill_stream *stream = wait->stream;
     (void)msg;
-    wait->cancelled = true;
-    if (stream->direct != NULL)
-        stream->direct->stop = true;
+    wait->direct->stop = true;
+    if (wait->direct->ended)
+        return false;
     if (stream->send.in_flight)
         stream->loop->backend->ops->cancel(stream->loop->backend, &stream->send);
-    else if (stream->direct != NULL)
+    else
         end_direct(stream);
-    return false;
+    return false; /* whether this is the delivery, what was sent decides */
 }
 
 static int write_direct(rill_stream *stream, struct rill__task *task,
                         struct rill__stream_direct *direct)
 {
-    struct direct_wait wait = { .wait = { cancel_direct }, .stream = stream };
+    struct direct_wait wait = { { cancel_direct }, stream, direct };
     direct->task = task;
     stream->direct = direct;
     rill__loop_prepare(stream->loop, &stream->prepare);
@@ -321,7 +332,7 @@ static int write_direct(rill_stream *stream, struct rill__task *task,
     pass_on(stream);
     if (whole)
         return 0; /* a pending cancel is delivered by the next await */
-    return wait.cancelled ? rill__task_deliver(task) : stream->send_error;
+    return direct->stop ? rill__task_deliver(task) : stream->send_error;
 }
 
 static int write_pieces(rill_stream *stream, struct rill__stream_direct *direct, size_t size,
@@ -333,12 +344,14 @@ static int write_pieces(rill_stream *stream, struct rill__stream_direct *direct,
         return r;
     if (stream->send_error != 0)
         return stream->send_error;
-    if (stream->direct != NULL || !list_is_empty(&stream->writers) ||
+    if (stream->filing || !nobody_waits(stream) ||
         (size <= copy_most && chunk_size(stream) > 0 &&
          size > RILL__CHUNK_SIZE - stream->chunk_end)) {
         r = wait_until_sent(stream, task);
-        if (r < 0)
+        if (r < 0 || size == 0) {
+            pass_on(stream);
             return r;
+        }
     }
     char *room = size <= copy_most ? rill_stream_room(stream, size) : NULL;
     if (room != NULL || size == 0) {
@@ -395,7 +408,8 @@ int rill_stream_write_eof(rill_stream *stream)
 /* What the block holds goes ahead of a file at once, and tells the kernel that more follows. */
 static int send_head(rill_stream *stream, struct rill__task *task)
 {
-    if (chunk_size(stream) > 0 && !stream->send.in_flight && stream->direct == NULL) {
+    if (chunk_size(stream) > 0 && !stream->send.in_flight && !stream->filing &&
+        nobody_waits(stream)) {
         struct rill__op op = { .kind = RILL__OP_SEND_MORE,
                                .fd = stream->fd,
                                .addr = stream->chunk + stream->chunk_at,
@@ -404,7 +418,9 @@ static int send_head(rill_stream *stream, struct rill__task *task)
         if (sent > 0)
             advance(stream, (size_t)sent);
     }
-    return has_unsent(stream) ? wait_until_sent(stream, task) : stream->send_error;
+    if (is_busy(stream) || !list_is_empty(&stream->writers))
+        return wait_until_sent(stream, task);
+    return stream->send_error;
 }
 
 static int wait_writable(rill_stream *stream)
@@ -451,8 +467,12 @@ int rill_stream_sendfile(rill_stream *stream, int fd, uint64_t offset, uint64_t 
     int r = rill__await_begin(&task);
     if (r == 0)
         r = send_head(stream, task);
-    if (r == 0)
+    if (r == 0) {
+        stream->filing = true; /* writes of others queue up behind it */
         r = send_slices(stream, fd, offset, size, &sent);
+        stream->filing = false;
+    }
+    pass_on(stream);
     if (ret_sent != NULL)
         *ret_sent = sent;
     return r;

@@ -258,9 +258,10 @@ static void ignore_sigpipe(void)
 
 static int first_run(struct rill_loop *loop)
 {
-    int r = rill__coro_watch_overflow();
+    int r = loop->watched ? 0 : rill__coro_watch_overflow();
     if (r < 0)
         return r;
+    loop->watched = true;
     ignore_sigpipe();
     r = rill__backend_new(&loop->opts, &loop->backend);
     return r < 0 ? r : rill__wake_start(loop);
@@ -343,7 +344,8 @@ void rill__loop_free(struct rill_loop *loop)
     rill__chunks_fini(loop);
     heap_fini(&loop->timers);
     rill__stack_pool_fini(&loop->stacks);
-    rill__coro_unwatch_overflow();
+    if (loop->watched)
+        rill__coro_unwatch_overflow();
     if (own == loop)
         own = NULL;
     remove_live(loop);

@@ -54,6 +54,7 @@ struct rill_loop {
     rill_time now, wall;  /* the two clocks as read in this turn; 0: not read */
     unsigned budget_left; /* awaits that need not wait, left to the running task */
     bool running, stopping, closing;
+    bool watched;     /* overflows of its stacks are reported */
     struct list live; /* in the list of all loops */
 
     /* The tasks that have not ended, and how many were ever made. Written by task.c. */

@@ -17,7 +17,8 @@ enum rill__op_kind {
     RILL__OP_RECV,        /* fd, addr, size, flags */
     RILL__OP_RECV_MANY,   /* fd; many completions, each with a buffer of the backend's */
     RILL__OP_SEND,        /* fd, addr, size, flags; waits for room */
-    RILL__OP_SEND_NOW,    /* fd, addr, size: whole, or the result says how much; never waits */
+    RILL__OP_SEND_NOW,    /* fd, addr, size: whole, or the result says how much; never waits;
+                             flags: RILL__OP_SILENT */
     RILL__OP_SENDMSG_NOW, /* fd, addr = msghdr, size = all octets of it; as SEND_NOW */
     RILL__OP_POLL,        /* fd, flags = poll events; result: the events */
     RILL__OP_READ,        /* fd, addr, size, offset */
@@ -44,6 +45,10 @@ enum {
     RILL__OP_MORE = 1,   /* further completions follow */
     RILL__OP_BUFFER = 2, /* `addr` and `buffer` name a receive buffer that must be given back */
 };
+
+/* A flag of the NOW sends: nobody waits for this one. Its end may be told late, with the next
+ * completion of any kind, and does not wake a loop that sleeps. */
+enum { RILL__OP_SILENT = 1 };
 
 struct rill__op {
     /* Called on the loop's stack for each completion; it may only note the result and make things

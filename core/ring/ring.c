@@ -7,9 +7,11 @@
  *
  * I1 At most one enter per turn, besides submit-only enters when the submission queue is full.
  * I2 Order of submission is kept: while ops wait in `backlog` for room, new ones join its end.
- * I3 A send of the NOW kind posts a CQE only when it did not take everything (CQE_SKIP_SUCCESS with
- *    WAITALL and DONTWAIT; tried out at start). It is settled once the kernel has consumed its SQE
- *    and every CQE that the same enter posted has been reaped: until then its memory is in use.
+ * I3 A silent send of the NOW kind posts a CQE only when it did not take everything
+ *    (CQE_SKIP_SUCCESS with WAITALL and DONTWAIT; tried out at start). It is settled once the kernel
+ *    has consumed its SQE and every CQE that the same enter posted has been reaped: until then its
+ *    memory is in use. Nobody waits for a silent send, so the enter that submits it may sleep; one
+ *    that is still not settled after its enter keeps the next one from sleeping.
  * I4 A receive that ran out of buffers ends with ENOBUFS. It stays in flight for its owner: the op
  *    waits in `starved` and is armed again once buffers are free, never in a spin.
  *
@@ -52,6 +54,7 @@ struct ring {
     struct list starved;   /* receives without buffers (I4) */
     unsigned enter_flags;
     unsigned skip_success; /* IOSQE_CQE_SKIP_SUCCESS, or 0 where the kernel does it otherwise */
+    bool late;             /* silent sends were not settled by the last wait */
     rill_time entered;     /* when enter was last called */
     uint64_t entered_ticks, ticks_between; /* the same in ticks; ticks in enter_every, 0: unknown */
 };
@@ -140,6 +143,12 @@ static struct io_uring_sqe *get_sqe(struct ring *ring)
     return io_uring_get_sqe(&ring->uring);
 }
 
+/* What keeps a NOW send that was whole from posting a CQE; 0 if somebody waits for that. */
+static uint8_t silent_flag(const struct ring *ring, const struct rill__op *op)
+{
+    return op->flags & RILL__OP_SILENT ? (uint8_t)ring->skip_success : 0;
+}
+
 static void prepare(struct ring *ring, struct io_uring_sqe *sqe, struct rill__op *op)
 {
     enum { now = MSG_WAITALL | MSG_DONTWAIT | MSG_NOSIGNAL };
@@ -161,11 +170,11 @@ static void prepare(struct ring *ring, struct io_uring_sqe *sqe, struct rill__op
         break;
     case RILL__OP_SEND_NOW:
         io_uring_prep_send(sqe, op->fd, op->addr, op->size, now);
-        sqe->flags |= (uint8_t)ring->skip_success;
+        sqe->flags |= silent_flag(ring, op);
         break;
     case RILL__OP_SENDMSG_NOW:
         io_uring_prep_sendmsg(sqe, op->fd, op->addr, now);
-        sqe->flags |= (uint8_t)ring->skip_success;
+        sqe->flags |= silent_flag(ring, op);
         break;
     case RILL__OP_POLL: io_uring_prep_poll_add(sqe, op->fd, op->flags); break;
     case RILL__OP_READ: io_uring_prep_read(sqe, op->fd, op->addr, op->size, op->offset); break;
@@ -192,7 +201,7 @@ static bool start(struct ring *ring, struct rill__op *op)
     if (sqe == NULL)
         return false;
     prepare(ring, sqe, op);
-    if (is_now(op)) {
+    if (is_now(op) && silent_flag(ring, op) != 0) {
         op->sq_at = ring->uring.sq.sqe_tail - 1;
         list_push_back(&ring->unsettled, &op->link);
     }
@@ -319,11 +328,14 @@ static void complete(struct ring *ring, const struct io_uring_cqe *cqe)
         op->addr = rill__bufs_at(&ring->bufs, op->buffer);
         ring->bufs.out++;
         flags |= RILL__OP_BUFFER;
-    } else if (cqe->res == -ENOBUFS && op->kind == RILL__OP_RECV_MANY && flags == 0 &&
-               !op->stopping) {
+    }
+    if (cqe->res == -ENOBUFS && op->kind == RILL__OP_RECV_MANY && flags == 0) {
         ring->backend.counters.enobufs++; /* I4 */
         rill__bufs_grow(&ring->bufs);
-        list_push_back(&ring->starved, &op->link);
+        if (op->stopping)
+            finish(ring, op, -ECANCELED, 0);
+        else
+            list_push_back(&ring->starved, &op->link);
         return;
     }
     finish(ring, op, cqe->res, flags);
@@ -425,7 +437,8 @@ static int enter_and_sleep(struct ring *ring, rill_time deadline)
     unsigned submit = publish(ring);
     struct __kernel_timespec span = { 0 };
     struct io_uring_getevents_arg arg = { .ts = 0 };
-    bool sleep = deadline != 0 && !has_completions(ring) && list_is_empty(&ring->backlog);
+    bool sleep = deadline != 0 && !has_completions(ring) && list_is_empty(&ring->backlog) &&
+                 list_is_empty(&ring->cancels) && !ring->late;
     note_entered(ring);
     if (sleep && deadline != RILL_FOREVER) {
         rill_time left = deadline > ring->entered ? deadline - ring->entered : 0;
@@ -454,6 +467,7 @@ static int ring_wait(struct rill__backend *backend, rill_time deadline)
     unsigned consumed = *ring->uring.sq.khead; /* now: reaping may submit, and so enter again */
     if (reap(ring) && !(cq_flags(ring) & IORING_SQ_CQ_OVERFLOW))
         settle(ring, consumed);
+    ring->late = !list_is_empty(&ring->unsettled);
     if (r == -EBADF || r == -EEXIST || r == -ENXIO || r == -EOPNOTSUPP)
         return r; /* this ring is not ours to use */
     return 0;
@@ -470,6 +484,7 @@ static void ring_cancel_all(struct rill__backend *backend)
     for (uint32_t slot = 0; slot < ring->ops.size; slot++)
         if (ring->ops.slots[slot].op != NULL)
             ring_cancel(backend, ring->ops.slots[slot].op);
+    ring->late = true; /* who asks waits for the silent ones, too */
 }
 
 static size_t ring_in_flight(const struct rill__backend *backend)
