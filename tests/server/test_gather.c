@@ -563,17 +563,16 @@ static void failure_of_an_optional_part_cancels_nobody(void **state)
                 "\"_errors\":{\"bad\":\"connect\",\"none\":\"not found\"}}");
 }
 
-/* Missing files are told without a wait, so both parts fail in the turn in which they begin. */
+/* These files are told to be bad without a wait, so both parts fail in the turn in which they begin. */
 static void required_parts_that_fail_in_one_turn_all_keep_their_reasons(void **state)
 {
     (void)state;
     begin();
     add_both("held", "/held", NULL, UPSTREAM_HOLD);
-    add_file("one", "none.txt");
-    add_file("two", "data.bin");
-    run();
-    assert_int_equal(g.status, 502);
-    assert_non_null(strstr(g.body, "{\"held\":\"cancelled\",\"one\":\"not found\",\"two\":"));
+    add_file("one", "data.bin");
+    add_file("two", "large.txt")->part_max = 100;
+    expect(502, "{\"held\":null,\"one\":null,\"two\":null,\"_errors\":{"
+                "\"held\":\"cancelled\",\"one\":\"type\",\"two\":\"too large\"}}");
 }
 
 /* --- Files --- */
