@@ -150,13 +150,13 @@ def summarise(target, samples, floor, memory, stepped):
     if row["user"] is None:
         row["user"] = stepped
     flaws = []
-    if (row["high"] - row["low"]) / row["ratio"] > SPREAD_MAX:
+    if not all(s["requests"] for s in samples + (floor or [])):
+        flaws.append("a round without an answer")
+    elif (row["high"] - row["low"]) / row["ratio"] > SPREAD_MAX:
         flaws.append(f"spread {100 * (row['high'] - row['low']) / row['ratio']:.0f} %")
     for key, what in (("errors", "socket errors"), ("bad", "answers other than 2xx")):
         count = sum(s[key] for s in samples)
         flaws += [f"{count} {what}"] if count else []
-    if not all(s["requests"] for s in samples):
-        flaws.append("a round without an answer")
     if target.tree() != target.born:
         flaws.append("restarted")
     row["void"] = ", ".join(flaws)
