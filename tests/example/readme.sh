@@ -1,6 +1,6 @@
 #!/bin/sh
 # readme.sh - README.md keeps its word: the program is readme.c and prints what is said, the
-# configuration passes --check.
+# configuration passes --check; and each file that ARCHITECTURE.md names is there.
 #   readme.sh SOURCE-FOLDER PROGRAM RILLD
 set -eu
 readme=$1/README.md program=$2 rilld=$3
@@ -35,3 +35,11 @@ grep -q '^routes:' "$work/rilld.yaml" || fail "there is no configuration"
     cat "$work/check" >&2
     fail "its configuration is refused"
 }
+
+cd "$1"
+for name in $(grep -o '`[a-z0-9_/]*\.[chS]`' ARCHITECTURE.md | tr -d '`' | sort -u); do
+    [ -n "$(find core include server tests -path "*/$name" -print -quit)" ] || [ -f "$name" ] || {
+        echo "ARCHITECTURE.md: there is no $name" >&2
+        exit 1
+    }
+done
