@@ -18,6 +18,8 @@ struct rill__stream_direct {
     bool ended; /* sent, stopped, or the stream has failed */
     bool stop;  /* its task was cancelled: send no more of it */
     struct rill__task *task;
+    struct msghdr message; /* the block and the pieces, while they are with the kernel */
+    struct iovec vector[RILL__STREAM_PIECES + 1];
 };
 
 struct rill_stream {
@@ -45,8 +47,6 @@ struct rill_stream {
     uint32_t chunk_at, chunk_end;
     int send_error;
     struct rill__op send; /* at most one */
-    struct msghdr message;
-    struct iovec vector[RILL__STREAM_PIECES + 1];
     struct rill__stream_direct *direct;
     bool filing;         /* a file is being sent */
     struct list writers; /* tasks that wait for their turn, in order */

@@ -128,12 +128,12 @@ static void submit_message(rill_stream *stream)
     struct rill__stream_direct *direct = stream->direct;
     size_t count = 0, size = direct_left(direct) + chunk_size(stream);
     if (chunk_size(stream) > 0)
-        stream->vector[count++] =
+        direct->vector[count++] =
             (struct iovec){ stream->chunk + stream->chunk_at, chunk_size(stream) };
     for (size_t i = direct->at; i < direct->count; i++)
-        stream->vector[count++] = direct->pieces[i];
-    stream->message = (struct msghdr){ .msg_iov = stream->vector, .msg_iovlen = count };
-    submit_send(stream, RILL__OP_SENDMSG_NOW, &stream->message, size);
+        direct->vector[count++] = direct->pieces[i];
+    direct->message = (struct msghdr){ .msg_iov = direct->vector, .msg_iovlen = count };
+    submit_send(stream, RILL__OP_SENDMSG_NOW, &direct->message, size);
 }
 
 static void send_now(rill_stream *stream)
