@@ -17,6 +17,7 @@ enum channel_type {
     CHANNEL_FAILED,    /* it cannot start: `value` exit status, `text` why */
     CHANNEL_PREPARED,  /* generation `number` can be committed */
     CHANNEL_REFUSED,   /* it cannot: `text` why */
+    CHANNEL_COMMITTED, /* generation `number` is served now */
     CHANNEL_FREED,     /* generation `number` has had its last request there */
     CHANNEL_LEAVING,   /* it was told to drain by a signal; takes no more connections */
     CHANNEL_DRAINED,   /* done: `value` requests were cut */

@@ -228,7 +228,7 @@ static void put_buffered(struct sink *sink, const struct line *line)
 
 static void put(struct sink *sink, const struct line *line)
 {
-    if (sink->fd < 0)
+    if ((sink->change ? sink->next_fd : sink->fd) < 0)
         return;
     if (sink->writer != NULL) {
         put_buffered(sink, line);
@@ -331,14 +331,26 @@ static int wait_for_lines(struct sink *sink)
     return rill_sleep(RILL_MS(10));
 }
 
+static bool has_lines(const struct sink *sink)
+{
+    return logbuf_peek(&sink->buf, 1).size > 0;
+}
+
+/* Lines of a log that is being turned off still belong to its file, unless that is broken. */
+static bool may_change(const struct sink *sink)
+{
+    return sink->next_fd >= 0 || sink->problem < 0 || !has_lines(sink);
+}
+
 static int run_writer(void *arg)
 {
     struct sink *sink = arg;
     int rc = 0;
     while (rc >= 0) {
-        change_now(sink);
+        if (may_change(sink))
+            change_now(sink);
         warn_of_loss(sink);
-        if (logbuf_peek(&sink->buf, 1).size > 0 && sink->fd >= 0)
+        if (has_lines(sink) && sink->fd >= 0)
             rc = write_batch(sink);
         else if (setting.stopping)
             return 0;

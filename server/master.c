@@ -195,13 +195,19 @@ static void begin_reload(struct master *master)
     reload_begin(master); /* if it fails, the turn sees that it was refused */
 }
 
-static void end_reload(struct master *master)
+/* Do what was asked for meanwhile. */
+static void reload_if_asked(struct master *master)
 {
-    tell_status(master);
     if (!master->reload_again)
         return;
     master->reload_again = false;
     master_event(master, EVENT_HUP);
+}
+
+static void end_reload(struct master *master)
+{
+    tell_status(master);
+    reload_if_asked(master);
 }
 
 void master_event(struct master *master, enum phase_event event)
@@ -209,19 +215,16 @@ void master_event(struct master *master, enum phase_event event)
     switch (phase_step(master->phase, event, &master->phase)) {
     case ACTION_ANNOUNCE:
         announce(master);
-        end_reload(master);
+        reload_if_asked(master);
         break;
     case ACTION_RELOAD: begin_reload(master); break;
     case ACTION_REMEMBER: master->reload_again = true; break;
     case ACTION_COMMIT:
         reload_commit(master);
         fit_slots(master);
-        end_reload(master);
         break;
-    case ACTION_ABANDON:
-        reload_abandon(master);
-        end_reload(master);
-        break;
+    case ACTION_ABANDON: reload_abandon(master); __attribute__((fallthrough));
+    case ACTION_SETTLE: end_reload(master); break;
     case ACTION_REOPEN: reload_reopen_logs(master); break;
     case ACTION_ABANDON_DRAIN: reload_abandon(master); __attribute__((fallthrough));
     case ACTION_DRAIN: start_drain(master); break;
@@ -300,6 +303,11 @@ static bool is_empty(const struct master *master)
     return true;
 }
 
+static bool serves(const struct master *master)
+{
+    return master->phase > PHASE_STARTING && master->phase < PHASE_DRAINING;
+}
+
 /* Put the world in order after what this turn brought. */
 static void settle(struct master *master)
 {
@@ -307,11 +315,13 @@ static void settle(struct master *master)
     check_watchdog(master);
     if (master->phase == PHASE_STARTING)
         check_start(master);
-    else if (master->phase == PHASE_SERVING || master->phase == PHASE_RELOADING)
+    else if (serves(master))
         check_life(master);
     if (master->phase == PHASE_RELOADING && (master->reload_refused || reload_is_decided(master)))
         master_event(master, master->reload_refused ? EVENT_REFUSED : EVENT_PREPARED);
-    if (master->deal_again && (master->phase == PHASE_SERVING || master->phase == PHASE_RELOADING))
+    if (master->phase == PHASE_COMMITTING && reload_is_over(master))
+        master_event(master, EVENT_COMMITTED);
+    if (master->deal_again && serves(master))
         deal_sockets(master);
     if (master->phase >= PHASE_DRAINING && is_empty(master))
         master_event(master, EVENT_EMPTY);
@@ -343,7 +353,8 @@ static int wait_ms(const struct master *master)
     for (unsigned i = 0; i < CONF_WORKERS_MAX; i++)
         if (master->slots[i].deadline < until)
             until = master->slots[i].deadline;
-    if (master->phase == PHASE_RELOADING && master->reload_deadline < until)
+    if ((master->phase == PHASE_RELOADING || master->phase == PHASE_COMMITTING) &&
+        master->reload_deadline < until)
         until = master->reload_deadline;
     if (master->ping_at < until)
         until = master->ping_at;

@@ -51,7 +51,7 @@ struct master {
     int next_access, next_error; /* log files of the next generation */
 
     struct slot slots[CONF_WORKERS_MAX];
-    bool answer_due[CONF_WORKERS_MAX]; /* the slot's worker was sent the next generation */
+    bool answer_due[CONF_WORKERS_MAX]; /* the slot's worker is to say prepared, or committed */
 };
 
 /* Run the daemon until it is told to end.

@@ -6,7 +6,8 @@
 enum phase {
     PHASE_STARTING, /* until every worker is ready */
     PHASE_SERVING,
-    PHASE_RELOADING, /* workers prepare the next generation */
+    PHASE_RELOADING,  /* workers prepare the next generation */
+    PHASE_COMMITTING, /* workers go over to it */
     PHASE_DRAINING,
     PHASE_STOPPING,
     PHASE_OVER,
@@ -19,10 +20,11 @@ enum phase_event {
     EVENT_HUP,
     EVENT_USR1,
     EVENT_TERM,
-    EVENT_QUIT,     /* SIGINT, SIGQUIT */
-    EVENT_PREPARED, /* every worker has the next generation ready */
-    EVENT_REFUSED,  /* the next generation is bad, a worker refused it, or took too long */
-    EVENT_EMPTY,    /* the last worker process has gone */
+    EVENT_QUIT,      /* SIGINT, SIGQUIT */
+    EVENT_PREPARED,  /* every worker has the next generation ready */
+    EVENT_REFUSED,   /* the next generation is bad, a worker refused it, or took too long */
+    EVENT_COMMITTED, /* every worker serves the new generation */
+    EVENT_EMPTY,     /* the last worker process has gone */
     EVENTS
 };
 
@@ -33,6 +35,7 @@ enum phase_action {
     ACTION_REMEMBER, /* reload once more when this is over */
     ACTION_COMMIT,   /* the next generation becomes the current one */
     ACTION_ABANDON,  /* the next generation is forgotten */
+    ACTION_SETTLE,   /* the reload is over: tell, and do what was asked meanwhile */
     ACTION_REOPEN,   /* open the log files again */
     ACTION_DRAIN,    /* let the workers finish */
     ACTION_ABANDON_DRAIN,

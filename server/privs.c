@@ -87,9 +87,21 @@ static int change_ids(const struct privs *privs, rill_text *why)
     return 0;
 }
 
-/* Empty all sets of this process. A set that is empty already is no reason to fail. */
+static bool has_capabilities(void)
+{
+    struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct sets[2];
+    if (syscall(SYS_capget, &head, sets) < 0)
+        return true;
+    return (sets[0].permitted | sets[1].permitted | sets[0].inheritable | sets[1].inheritable) != 0;
+}
+
+/* Empty all sets of this process. Empty already is fine, also under a system call filter that does
+ * not let anybody change them, as the one of the service unit. */
 static int drop_capabilities(rill_text *why)
 {
+    if (!has_capabilities())
+        return 0;
     struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
     struct __user_cap_data_struct none[2] = { { 0 } };
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)

@@ -223,7 +223,7 @@ static void send_decision(struct master *master, enum channel_type type)
     const struct channel_message message = { .type = type, .number = master->next->number };
     for (unsigned i = 0; i < CONF_WORKERS_MAX; i++) {
         struct slot *slot = &master->slots[i];
-        master->answer_due[i] = false;
+        master->answer_due[i] = type == CHANNEL_COMMIT && holds(slot, master->next);
         if (holds(slot, master->next) && channel_send(slot->channel, &message) < 0) {
             log_line(LOG_ERROR, "reload", "worker %u does not take messages", i);
             master->effects.kill(slot, SIGKILL, master->effects.arg);
@@ -289,10 +289,11 @@ fail_generation:
 
 void reload_answer(struct master *master, struct slot *slot, const struct channel_message *message)
 {
-    if (master->next == NULL || message->number != master->next->number ||
-        !master->answer_due[slot->number])
+    bool committed = message->type == CHANNEL_COMMITTED;
+    const struct generation *asked = committed ? master->current : master->next;
+    if (asked == NULL || message->number != asked->number || !master->answer_due[slot->number])
         return; /* an answer to a question that is settled */
-    if (message->type == CHANNEL_PREPARED) {
+    if (message->type != CHANNEL_REFUSED) {
         master->answer_due[slot->number] = false;
         return;
     }
@@ -301,12 +302,23 @@ void reload_answer(struct master *master, struct slot *slot, const struct channe
     refuse(master, why);
 }
 
+/* A slot whose answer is due.   Returns: its number; CONF_WORKERS_MAX if there is none. */
+static unsigned find_due(const struct master *master)
+{
+    unsigned slot = 0;
+    while (slot < CONF_WORKERS_MAX && !master->answer_due[slot])
+        slot++;
+    return slot;
+}
+
+bool reload_is_over(struct master *master)
+{
+    return find_due(master) == CONF_WORKERS_MAX || master->now >= master->reload_deadline;
+}
+
 bool reload_is_decided(struct master *master)
 {
-    unsigned due = CONF_WORKERS_MAX;
-    for (unsigned i = 0; i < CONF_WORKERS_MAX; i++)
-        if (master->answer_due[i])
-            due = i;
+    unsigned due = find_due(master);
     if (due == CONF_WORKERS_MAX)
         return true;
     if (!master->reload_refused && master->now >= master->reload_deadline) {
@@ -335,6 +347,7 @@ static void remove_sockets(struct master *master)
 void reload_commit(struct master *master)
 {
     struct generation *former = master->current;
+    master->reload_deadline = rill_time_add(master->now, ANSWER_LIMIT);
     send_decision(master, CHANNEL_COMMIT);
     master->current = master->next;
     master->next = NULL;

@@ -17,10 +17,14 @@ void reload_include(struct master *master, struct slot *slot);
 /* What the worker of a slot answered. */
 void reload_answer(struct master *master, struct slot *slot, const struct channel_message *message);
 
-/* Whether all answers are there. A refusal or the deadline sets reload_refused. */
+/* Whether all have answered that they are prepared. A refusal or the deadline sets reload_refused. */
 bool reload_is_decided(struct master *master);
 
-/* Make the next generation the current one everywhere. */
+/* Whether all workers serve the new generation. One that does not say so in time is left to its
+ * heartbeat. */
+bool reload_is_over(struct master *master);
+
+/* Make the next generation the current one, and tell the workers to go over to it. */
 void reload_commit(struct master *master);
 
 /* Forget the next generation everywhere. */

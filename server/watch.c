@@ -24,6 +24,8 @@ static void worker_failed(struct master *master, struct slot *slot,
                           const struct channel_message *message)
 {
     bool hopeless = message->value == DOCTOR_EXIT;
+    if (master->phase == PHASE_STOPPING)
+        return; /* most likely what another one said */
     if (master->phase != PHASE_STARTING) {
         log_line(LOG_ERROR, "master", "worker %u cannot start: %s", slot->number, message->text);
         return;
@@ -49,7 +51,8 @@ static void handle_message(struct master *master, struct slot *slot,
     case CHANNEL_READY: master_slot_event(master, slot, SLOT_READY); break;
     case CHANNEL_FAILED: worker_failed(master, slot, message); break;
     case CHANNEL_PREPARED:
-    case CHANNEL_REFUSED: reload_answer(master, slot, message); break;
+    case CHANNEL_REFUSED:
+    case CHANNEL_COMMITTED: reload_answer(master, slot, message); break;
     case CHANNEL_FREED: worker_freed(master, slot, message->number); break;
     case CHANNEL_LEAVING: master_slot_event(master, slot, SLOT_LEAVE); break;
     case CHANNEL_DRAINED:

@@ -226,6 +226,7 @@ static void commit(uint32_t number)
     log_use(&me.current->conf->log, me.next_access, me.next_error);
     match_sockets(me.current->conf);
     generation_unref(former);
+    say(CHANNEL_COMMITTED, number, 0, "");
 }
 
 /* --- drain --- */

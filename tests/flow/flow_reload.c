@@ -138,7 +138,7 @@ static void refused_reload_names_the_place_and_changes_nothing(void **state)
     assert_int_equal(daemon_workers(&rilld, before), 0);
     struct daemon_options bad = { .routes = "  /hello:\n    respnd: {}\n" };
     refuse(load, &bad, "rilld.yaml:8:5: error: unknown name \"respnd\"");
-    bad.routes = "  /hello:\n    files:\n      root: /nonexistent/rilld\n";
+    bad.routes = "  /hello/:\n    files:\n      root: /nonexistent/rilld\n";
     refuse(load, &bad, "/nonexistent/rilld");
     bad.routes = "  /hello:\n    [\n";
     refuse(load, &bad, "rilld.yaml:9:");

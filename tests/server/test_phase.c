@@ -29,6 +29,7 @@ static const struct cell cells[] = {
     { "starting_quit_stops", PHASE_STARTING, EVENT_QUIT, ACTION_STOP, PHASE_STOPPING },
     { "starting_prepared_is_ignored", PHASE_STARTING, EVENT_PREPARED, STAYS(PHASE_STARTING) },
     { "starting_refused_is_ignored", PHASE_STARTING, EVENT_REFUSED, STAYS(PHASE_STARTING) },
+    { "starting_committed_is_ignored", PHASE_STARTING, EVENT_COMMITTED, STAYS(PHASE_STARTING) },
     { "starting_empty_is_ignored", PHASE_STARTING, EVENT_EMPTY, STAYS(PHASE_STARTING) },
 
     { "serving_ready_is_ignored", PHASE_SERVING, EVENT_READY, STAYS(PHASE_SERVING) },
@@ -39,6 +40,7 @@ static const struct cell cells[] = {
     { "serving_quit_stops", PHASE_SERVING, EVENT_QUIT, ACTION_STOP, PHASE_STOPPING },
     { "serving_prepared_is_ignored", PHASE_SERVING, EVENT_PREPARED, STAYS(PHASE_SERVING) },
     { "serving_refused_is_ignored", PHASE_SERVING, EVENT_REFUSED, STAYS(PHASE_SERVING) },
+    { "serving_committed_is_ignored", PHASE_SERVING, EVENT_COMMITTED, STAYS(PHASE_SERVING) },
     { "serving_empty_is_ignored", PHASE_SERVING, EVENT_EMPTY, STAYS(PHASE_SERVING) },
 
     { "reloading_ready_is_ignored", PHASE_RELOADING, EVENT_READY, STAYS(PHASE_RELOADING) },
@@ -49,9 +51,24 @@ static const struct cell cells[] = {
       PHASE_DRAINING },
     { "reloading_quit_abandons_and_stops", PHASE_RELOADING, EVENT_QUIT, ACTION_ABANDON_STOP,
       PHASE_STOPPING },
-    { "reloading_prepared_commits", PHASE_RELOADING, EVENT_PREPARED, ACTION_COMMIT, PHASE_SERVING },
+    { "reloading_prepared_commits", PHASE_RELOADING, EVENT_PREPARED, ACTION_COMMIT,
+      PHASE_COMMITTING },
     { "reloading_refused_abandons", PHASE_RELOADING, EVENT_REFUSED, ACTION_ABANDON, PHASE_SERVING },
+    { "reloading_committed_is_ignored", PHASE_RELOADING, EVENT_COMMITTED, STAYS(PHASE_RELOADING) },
     { "reloading_empty_is_ignored", PHASE_RELOADING, EVENT_EMPTY, STAYS(PHASE_RELOADING) },
+
+    { "committing_ready_is_ignored", PHASE_COMMITTING, EVENT_READY, STAYS(PHASE_COMMITTING) },
+    { "committing_failed_ends", PHASE_COMMITTING, EVENT_FAILED, ACTION_FAIL, PHASE_STOPPING },
+    { "committing_hup_is_remembered", PHASE_COMMITTING, EVENT_HUP, ACTION_REMEMBER,
+      PHASE_COMMITTING },
+    { "committing_usr1_reopens", PHASE_COMMITTING, EVENT_USR1, ACTION_REOPEN, PHASE_COMMITTING },
+    { "committing_term_drains", PHASE_COMMITTING, EVENT_TERM, ACTION_DRAIN, PHASE_DRAINING },
+    { "committing_quit_stops", PHASE_COMMITTING, EVENT_QUIT, ACTION_STOP, PHASE_STOPPING },
+    { "committing_prepared_is_ignored", PHASE_COMMITTING, EVENT_PREPARED, STAYS(PHASE_COMMITTING) },
+    { "committing_refused_is_ignored", PHASE_COMMITTING, EVENT_REFUSED, STAYS(PHASE_COMMITTING) },
+    { "committing_committed_is_over", PHASE_COMMITTING, EVENT_COMMITTED, ACTION_SETTLE,
+      PHASE_SERVING },
+    { "committing_empty_is_ignored", PHASE_COMMITTING, EVENT_EMPTY, STAYS(PHASE_COMMITTING) },
 
     { "draining_ready_is_ignored", PHASE_DRAINING, EVENT_READY, STAYS(PHASE_DRAINING) },
     { "draining_failed_is_ignored", PHASE_DRAINING, EVENT_FAILED, STAYS(PHASE_DRAINING) },
@@ -61,6 +78,7 @@ static const struct cell cells[] = {
     { "draining_quit_stops", PHASE_DRAINING, EVENT_QUIT, ACTION_STOP, PHASE_STOPPING },
     { "draining_prepared_is_ignored", PHASE_DRAINING, EVENT_PREPARED, STAYS(PHASE_DRAINING) },
     { "draining_refused_is_ignored", PHASE_DRAINING, EVENT_REFUSED, STAYS(PHASE_DRAINING) },
+    { "draining_committed_is_ignored", PHASE_DRAINING, EVENT_COMMITTED, STAYS(PHASE_DRAINING) },
     { "draining_empty_ends", PHASE_DRAINING, EVENT_EMPTY, ACTION_END, PHASE_OVER },
 
     { "stopping_ready_is_ignored", PHASE_STOPPING, EVENT_READY, STAYS(PHASE_STOPPING) },
@@ -71,6 +89,7 @@ static const struct cell cells[] = {
     { "stopping_quit_is_ignored", PHASE_STOPPING, EVENT_QUIT, STAYS(PHASE_STOPPING) },
     { "stopping_prepared_is_ignored", PHASE_STOPPING, EVENT_PREPARED, STAYS(PHASE_STOPPING) },
     { "stopping_refused_is_ignored", PHASE_STOPPING, EVENT_REFUSED, STAYS(PHASE_STOPPING) },
+    { "stopping_committed_is_ignored", PHASE_STOPPING, EVENT_COMMITTED, STAYS(PHASE_STOPPING) },
     { "stopping_empty_ends", PHASE_STOPPING, EVENT_EMPTY, ACTION_END, PHASE_OVER },
 };
 
