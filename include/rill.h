@@ -39,6 +39,7 @@
 #include <rill/file.h>
 #include <rill/future.h>
 #include <rill/group.h>
+#include <rill/http.h>
 #include <rill/loop.h>
 #include <rill/mem.h>
 #include <rill/net.h>
