@@ -79,6 +79,12 @@ static bool is_journal(int fd)
     return rill_span_equal(rill_span_of(name), rill_span_of(own));
 }
 
+/* Where the next line goes; -1: nowhere. */
+static int goes_to(const struct sink *sink)
+{
+    return sink->change ? sink->next_fd : sink->fd;
+}
+
 static void close_former(int fd)
 {
     if (fd > STDERR_FILENO)
@@ -148,8 +154,8 @@ void log_use(const struct conf_log *conf, int access, int error)
 
 void log_descriptors(int *ret_access, int *ret_error)
 {
-    *ret_access = access_sink.change ? access_sink.next_fd : access_sink.fd;
-    *ret_error = error_sink.change ? error_sink.next_fd : error_sink.fd;
+    *ret_access = goes_to(&access_sink);
+    *ret_error = goes_to(&error_sink);
 }
 
 /* --- lines --- */
@@ -228,7 +234,7 @@ static void put_buffered(struct sink *sink, const struct line *line)
 
 static void put(struct sink *sink, const struct line *line)
 {
-    if ((sink->change ? sink->next_fd : sink->fd) < 0)
+    if (goes_to(sink) < 0)
         return;
     if (sink->writer != NULL) {
         put_buffered(sink, line);
@@ -293,7 +299,7 @@ void log_client(struct log_limit *limit, enum log_level level, const char *modul
 
 bool log_access_wanted(void)
 {
-    return access_sink.fd >= 0;
+    return goes_to(&access_sink) >= 0;
 }
 
 void log_access(const struct log_access *access)

@@ -62,6 +62,8 @@ void access_record(const struct access *access, const struct conn *conn, int sta
     const struct conf_route *route = request->route != NULL ? request->route->conf : NULL;
     char client[RILL_ADDR_TEXT_MAX], listener[RILL_ADDR_TEXT_MAX];
     rill_text listener_text = { listener, sizeof listener, 0, false };
+    if (access->wall == 0) /* the log was turned on while this request ran */
+        return;
     if (route != NULL && !route->access_log && conn->rule == 0)
         return;
     rill_addr_format(&conn->listener->address, &listener_text);
