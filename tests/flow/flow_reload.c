@@ -90,7 +90,7 @@ static void ten_reloads_under_load_fail_nothing_and_keep_the_workers(void **stat
         assert_int_equal(proc_signal(&rilld.proc, SIGHUP), 0);
         assert_int_equal(daemon_await_notice(&rilld, "RELOADING=1", 5000), 0);
         assert_int_equal(daemon_await_notice(&rilld, "READY=1", 5000), 0);
-        assert_int_equal(served_number(), number); /* ready means in use, in every worker */
+        await_number(number);
         assert_int_equal(load_await(load, 100, 10000), 0);
     }
     assert_int_equal(daemon_workers(&rilld, after), 0);
@@ -165,17 +165,14 @@ static size_t count_lines(const char *name)
     return lines;
 }
 
-/* The folder is known only after the start, so a reload turns the log on; the load comes after. */
 static void rotated_log_has_every_request_once(void **state)
 {
     (void)state;
     char top[160], from[128], to[128];
     rilld = (struct daemon){ 0 };
-    assert_int_equal(daemon_start_ready(&rilld, &(struct daemon_options){ 0 }), 0);
+    assert_int_equal(daemon_make(&rilld), 0);
     snprintf(top, sizeof top, "log:\n  access: %s/access.log\n", rilld.folder);
-    assert_int_equal(daemon_configure(&rilld, &(struct daemon_options){ .top = top }), 0);
-    assert_int_equal(proc_signal(&rilld.proc, SIGHUP), 0);
-    assert_int_equal(daemon_await_notice(&rilld, "READY=1", DAEMON_READY_MS), 0);
+    assert_int_equal(daemon_start_ready(&rilld, &(struct daemon_options){ .top = top }), 0);
     struct load_options options = {
         .port = rilld.port, .target = "/hello", .connections = CONNECTIONS, .think_ms = 1
     };

@@ -195,7 +195,7 @@ static void stop_finishes_the_download_in_flight(void **state)
     char text[4096];
     static char block[1 << 16];
     start_service(hello_one);
-    int fd = fetch_connect(80, 20000), window = 4096;
+    int fd = fetch_connect(80, 20000), window = 64 << 10;
     assert_true(fd >= 0);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &window, sizeof window), 0);
     assert_int_equal(fetch_send(fd, "GET /big.bin HTTP/1.1\r\nHost: localhost\r\n\r\n"), 0);

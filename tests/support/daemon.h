@@ -29,7 +29,11 @@ struct daemon_options {
 /* Whether there is a program to run and a kernel that lets it; else says why not, for exit status 77. */
 bool daemon_can_run(void);
 
-/* Make the folder and pick a port (unless `port` is set), write the configuration and start.
+/* Make the folder and pick a port (unless `port` is set); for tests that need to know them first.
+ * Returns: 0; -errno.   Owns: the caller calls daemon_fini. */
+int daemon_make(struct daemon *daemon);
+
+/* Make what daemon_make makes unless it was called, write the configuration and start.
  * Returns: 0; -errno.   Owns: the caller calls daemon_fini. */
 int daemon_start(struct daemon *daemon, const struct daemon_options *options);
 
