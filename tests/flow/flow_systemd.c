@@ -102,7 +102,7 @@ static void assert_command(const char *command)
     int status = inside(text, "%s", command);
     if (status != 0) {
         print_error("%s: %s\n", command, text);
-        inside(text, "journalctl --no-pager -n 20 -u rilld");
+        inside(text, "journalctl --no-pager -o cat -n 14 -u rilld");
         print_error("%s\n", text);
     }
     assert_int_equal(status, 0);
