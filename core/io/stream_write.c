@@ -448,7 +448,9 @@ static int send_slices(rill_stream *stream, int fd, uint64_t offset, uint64_t si
             *sent += (uint64_t)r;
             in_turn += (uint64_t)r;
         }
-        if (r == -EAGAIN) {
+        /* Less than asked means that the socket is full, or the file has ended: the next call tells. */
+        bool full = r == -EAGAIN || (r > 0 && (uint32_t)r < op.size);
+        if (full && *sent < size) {
             r = wait_writable(stream);
             in_turn = 0;
         } else if (in_turn >= file_turn) {
