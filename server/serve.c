@@ -220,10 +220,8 @@ static void stop_accepting(struct accepting *accepting, bool gone)
 void serve_unlisten(int fd, bool gone)
 {
     struct accepting *accepting = find_accepting(fd);
-    if (accepting == NULL) {
-        (void)rill_file_close(fd);
+    if (accepting == NULL) /* closed already: the number may be a client's by now */
         return;
-    }
     accepting->fd = -1; /* the number may come again before the task has ended */
     stop_accepting(accepting, gone);
 }

@@ -30,7 +30,7 @@ int serve_listen(int fd, const struct conf_listen *listen);
 
 /* Stop accepting on `fd`, and close our descriptor of it once that has ended: every connection that
  * was accepted meanwhile is served. With `gone` the address is gone for good: what waits in the
- * socket's queue is served, too. A descriptor that is not served is just closed. */
+ * socket's queue is served, too. Nothing happens for a descriptor that is not served. */
 void serve_unlisten(int fd, bool gone);
 
 /* Stop accepting on all sockets, as serve_unlisten with `gone` does. Running requests go on. Idle

@@ -254,6 +254,7 @@ static void start_drain(void)
     if (me.drain_task != NULL)
         return;
     forget_next();
+    me.socket_count = 0; /* the drain closes them all: their numbers mean something else soon */
     me.drain_task = rill_create_task(RILL_CORO(drain, NULL));
     if (rill_done(me.drain_task)) /* no memory for a task: what is left is to go */
         rill_cancel(me.main_task, "cannot drain");
