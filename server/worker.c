@@ -120,6 +120,7 @@ static void prepare(struct channel_message *message)
     message->fds[0] = -1;
     if (rc < 0) {
         refuse(message->number, "map the configuration", rc);
+        tell_freed(message->number); /* the master counts it as held since it was sent */
         return;
     }
     generation->freed = tell_freed;
