@@ -54,7 +54,10 @@ static void handle_message(struct master *master, struct slot *slot,
     case CHANNEL_REFUSED:
     case CHANNEL_COMMITTED: reload_answer(master, slot, message); break;
     case CHANNEL_FREED: worker_freed(master, slot, message->number); break;
-    case CHANNEL_LEAVING: master_slot_event(master, slot, SLOT_LEAVE); break;
+    case CHANNEL_LEAVING:
+        master->answer_due[slot->number] = false; /* it has forgotten what it was asked */
+        master_slot_event(master, slot, SLOT_LEAVE);
+        break;
     case CHANNEL_DRAINED:
         log_line(LOG_INFO, "master", "worker %u has drained, %u requests were cut", slot->number,
                  message->value);
