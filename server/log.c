@@ -134,8 +134,9 @@ int log_open(const struct conf_log_target *target)
     else if (target->to == CONF_LOG_OFF)
         fd = openat(AT_FDCWD, "/dev/null", O_WRONLY | O_CLOEXEC);
     else
-        fd = openat(AT_FDCWD, target->path.at, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY,
-                    0640);
+        /* Not blocking: a FIFO without a reader is an error and no wait. Files do not care. */
+        fd = openat(AT_FDCWD, target->path.at,
+                    O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0640);
     return fd < 0 ? -errno : fd;
 }
 
