@@ -129,12 +129,14 @@ static int plan_sockets(struct master *master, const struct conf *conf, rill_tim
     return rc;
 }
 
-static void commit_sockets(struct master *master)
+static int commit_sockets(struct master *master)
 {
     char cause[256];
     rill_text why = { cause, sizeof cause, 0, false };
-    if (listen_commit(&master->sockets, &why) < 0)
-        log_line(LOG_ERROR, "listen", "%s", rill_text_end(&why));
+    int rc = listen_commit(&master->sockets, &why);
+    if (rc < 0)
+        tell(master, true, rill_text_end(&why));
+    return rc;
 }
 
 static void drop_generation(struct master *master, struct generation *generation)
@@ -155,8 +157,10 @@ int reload_first(struct master *master)
     rc = plan_sockets(master, generation->conf, START_PATIENCE);
     if (rc < 0)
         goto fail_logs;
+    rc = commit_sockets(master);
+    if (rc < 0)
+        goto fail_logs; /* who is not listening is not ready */
     log_use(&generation->conf->log, access, error);
-    commit_sockets(master);
     master->current = generation;
     return 0;
 fail_logs:
@@ -352,7 +356,7 @@ void reload_commit(struct master *master)
     master->current = master->next;
     master->next = NULL;
     log_use(&master->current->conf->log, master->next_access, master->next_error);
-    commit_sockets(master);
+    (void)commit_sockets(master); /* the log says which; the others do listen */
     remove_sockets(master);
     log_line(LOG_INFO, "reload", "generation %u is in use, after %u", master->current->number,
              former->number);
