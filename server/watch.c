@@ -117,6 +117,8 @@ void watch_death(struct master *master, struct slot *slot)
     log_death(slot, &info, in_flight);
     if (slot->killed && master->phase == PHASE_DRAINING)
         master->cut += in_flight > 0 ? in_flight : 1; /* whatever kept it */
+    if (slot->killed && master->phase == PHASE_STOPPING && master->exit_status == EXIT_SUCCESS)
+        master->exit_status = EXIT_FAILURE; /* a stop that did not keep its limit */
     shm_clear_gauges(page);
     close(slot->pidfd);
     if (slot->channel >= 0)
