@@ -39,7 +39,7 @@ struct accepting {
     bool gone; /* serve what waits in the socket's queue, too */
 };
 
-enum { reserve = 64, shed_at_once = 16 };
+enum { reserve = 64, shed_at_once = 16, queue_most = 64 << 10 };
 
 struct tables *tables_current;
 static struct filecache *files;
@@ -147,6 +147,18 @@ static void forget(struct accepting *accepting)
     rill_free(accepting);
 }
 
+/* Serve what waits in the queue of a socket that goes. One that broke there does not cost those behind
+ * it; clients that come faster than this is done find an end, too. */
+static void empty_queue(const struct accepting *accepting)
+{
+    int fd, r = 0;
+    for (unsigned i = 0; i < queue_most && (r == 0 || r == -ECONNABORTED); i++) {
+        r = rill_listener_take(accepting->listener, &fd);
+        if (r == 0)
+            admit(fd, accepting->name);
+    }
+}
+
 static int accept_main(void *arg)
 {
     static struct log_limit limit;
@@ -161,8 +173,8 @@ static int accept_main(void *arg)
                    rill_strerror(r));
         (void)conn_shed(shed_at_once);
     }
-    while (accepting->gone && rill_listener_take(accepting->listener, &fd) == 0)
-        admit(fd, accepting->name);
+    if (accepting->gone)
+        empty_queue(accepting);
     forget(accepting);
     return 0;
 }
@@ -235,7 +247,8 @@ void serve_drain(rill_time grace)
     conn_drain(grace);
 }
 
-unsigned serve_in_flight(void)
+/* Requests begun and not answered to their end. */
+static unsigned in_flight(void)
 {
     unsigned count = 0;
     for (struct conn *conn = conn_oldest(); conn != NULL; conn = conn->next)
@@ -256,7 +269,7 @@ int serve_drained(rill_time timeout, unsigned *ret_cut)
     int r = rill_wait_for(ended, timeout);
     rill_unref(ended);
     if (r == -ETIME) {
-        cut = serve_in_flight();
+        cut = in_flight();
         stop_all();
         ended = conn_all_ended();
         r = rill_wait_for(ended, RILL_SEC(1));

@@ -37,9 +37,6 @@ void serve_unlisten(int fd, bool gone);
  * connections stay open for `grace` and get one more answer, with `Connection: close`. */
 void serve_drain(rill_time grace);
 
-/* Requests begun and not answered to their end. */
-unsigned serve_in_flight(void);
-
 /* Wait, after serve_drain, until the last connection has ended. When `timeout` has passed, what is
  * left is cancelled, and closed hard within a second.
  * Returns: 0 and the number of requests that were cut; -ECANCELED.   Suspends: yes. */
