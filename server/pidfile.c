@@ -2,6 +2,7 @@
 #include "server/pidfile.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -10,13 +11,12 @@ int pidfile_write(const char *path)
     static char temporary[4096]; /* not on the stack: frames are bounded in releases */
     if ((size_t)snprintf(temporary, sizeof temporary, "%s~", path) >= sizeof temporary)
         return -ENAMETOOLONG;
-    FILE *file = fopen(temporary, "we");
-    if (file == NULL)
+    unlink(temporary); /* what is made is a new file, whatever a link there leads to */
+    int fd = openat(AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd < 0)
         return -errno;
-    fprintf(file, "%d\n", (int)getpid());
-    int rc = ferror(file) ? -EIO : 0;
-    if (fclose(file) != 0 && rc == 0)
-        rc = -errno;
+    int rc = dprintf(fd, "%d\n", (int)getpid()) < 0 ? -errno : 0;
+    close(fd);
     if (rc == 0 && rename(temporary, path) < 0)
         rc = -errno;
     if (rc < 0)
