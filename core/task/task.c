@@ -358,6 +358,7 @@ int rill_await(rill_future *future)
             return rill__task_deliver(task);
         task->undelivered = 0;
         task->deliveries++;
+        pending = future->state == RILL_PENDING; /* some end at once: nobody would wake us */
     }
     if (!pending)
         return rill__await_ready(task, take_result(task, future));

@@ -233,6 +233,27 @@ static int uncancel_lowers_the_count_and_a_later_cancel_is_delivered_again(void 
     return 0;
 }
 
+static int cancel_oneself_and_await_shared(void *arg)
+{
+    (void)arg;
+    rill_cancel(rill_current_task(), "by itself");
+    return rill_await(shared);
+}
+
+/* Row 10, for what ends at once when it is cancelled. */
+static int task_that_cancels_itself_and_awaits_a_plain_future_goes_on(void *arg)
+{
+    (void)arg;
+    rill_future *future = shared = kept(rill_future_new());
+    OWNED_FUTURE rill_task *task =
+        rill_create_task(RILL_CORO(cancel_oneself_and_await_shared, NULL));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT(rill_done(task));
+    EXPECT(rill_cancelled(future) && rill_cancelled(task));
+    return 0;
+}
+
 static int withdraw_and_return_9(void *arg)
 {
     (void)arg;
@@ -493,6 +514,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(task_that_takes_the_cancel_may_await_something_else),
     SCENARIO(task_that_cancels_itself_and_returns_is_cancelled),
     SCENARIO(task_that_cancels_itself_and_awaits_another_cancels_that_as_well),
+    SCENARIO(task_that_cancels_itself_and_awaits_a_plain_future_goes_on),
     SCENARIO(cancel_reaches_a_task_that_only_gives_up_turns),
     SCENARIO(uncancel_lowers_the_count_and_a_later_cancel_is_delivered_again),
     SCENARIO(uncancel_to_zero_before_the_delivery_withdraws_the_request),
