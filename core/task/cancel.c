@@ -23,8 +23,9 @@
 
 static void keep_message(struct rill__task *task, const char *msg)
 {
-    rill__detail_unref(task->cancel_detail);
+    struct rill__detail *before = task->cancel_detail; /* `msg` may lie in it */
     task->cancel_detail = msg != NULL ? rill__detail_new(-ECANCELED, NULL, msg) : NULL;
+    rill__detail_unref(before);
 }
 
 bool rill__task_cancel(struct rill__task *task, const char *msg)

@@ -55,12 +55,13 @@ static void on_member(struct rill__ready *ready)
 static bool gather_cancel(rill_future *future, const char *msg)
 {
     struct gather *gather = gather_of(future);
+    struct rill__detail *before = gather->cancel_detail; /* `msg` may lie in it */
     bool any = false;
+    gather->cancel_detail = msg != NULL ? rill__detail_new(-ECANCELED, NULL, msg) : NULL;
     for (size_t i = 0; i < gather->count; i++)
         any |= rill_cancel(gather->members[i].future, msg);
     gather->cancel_asked |= any;
-    rill__detail_unref(gather->cancel_detail);
-    gather->cancel_detail = msg != NULL ? rill__detail_new(-ECANCELED, NULL, msg) : NULL;
+    rill__detail_unref(before);
     return any;
 }
 
