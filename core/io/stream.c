@@ -231,12 +231,11 @@ int rill_stream_peek(rill_stream *stream, size_t least, rill_span *ret_octets)
             return r;
         waited = true;
     }
-    *ret_octets = (rill_span){ stream->at, stream->size };
-    if (stream->size >= least)
-        r = 1;
-    else
-        r = stream->recv_error;
-    return waited ? r : rill__await_ready(task, r);
+    r = stream->size >= least ? 1 : stream->recv_error;
+    if (!waited)
+        r = rill__await_ready(task, r);
+    *ret_octets = (rill_span){ stream->at, stream->size }; /* they move when a turn ends */
+    return r;
 }
 
 void rill_stream_consume(rill_stream *stream, size_t size)

@@ -46,6 +46,7 @@ struct rill_stream {
     char *chunk; /* NULL: nothing is buffered */
     uint32_t chunk_at, chunk_end;
     int send_error;
+    uint64_t sent; /* octets that the kernel took, in all */
     struct rill__op send; /* at most one */
     struct rill__stream_direct *direct;
     bool filing;         /* a file is being sent */

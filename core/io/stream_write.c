@@ -83,6 +83,7 @@ static size_t direct_left(const struct rill__stream_direct *direct)
 static void advance(rill_stream *stream, size_t sent)
 {
     struct rill__stream_direct *direct = stream->direct;
+    stream->sent += sent;
     size_t of_chunk = sent < chunk_size(stream) ? sent : chunk_size(stream);
     stream->chunk_at += (uint32_t)of_chunk;
     sent -= of_chunk;
@@ -394,6 +395,15 @@ int rill_stream_write(rill_stream *stream, const void *buf, size_t size, size_t 
     return rill_stream_writev(stream, &piece, 1, ret_taken);
 }
 
+uint64_t rill_stream_delivered(const rill_stream *stream)
+{
+    struct rill__op op = { .kind = RILL__OP_UNACKED, .fd = stream->fd };
+    int unacked = rill__io_now(&op);
+    if (unacked < 0)
+        return stream->sent;
+    return stream->sent > (uint64_t)unacked ? stream->sent - (uint64_t)unacked : 0;
+}
+
 int rill_stream_write_eof(rill_stream *stream)
 {
     int r = rill_stream_drain(stream);
@@ -446,6 +456,7 @@ static int send_slices(rill_stream *stream, int fd, uint64_t offset, uint64_t si
             return -ENODATA;
         if (r > 0) {
             *sent += (uint64_t)r;
+            stream->sent += (uint64_t)r;
             in_turn += (uint64_t)r;
         }
         /* Less than asked means that the socket is full, or the file has ended: the next call tells. */

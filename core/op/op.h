@@ -39,6 +39,7 @@ enum rill__op_kind {
     RILL__OP_SETSOCKOPT,     /* fd, flags = level, offset = name, addr, size */
     RILL__OP_GETSOCKNAME,    /* fd, addr = rill_addr */
     RILL__OP_GETPEERNAME,    /* fd, addr = rill_addr */
+    RILL__OP_UNACKED,        /* fd; result: octets sent and not acknowledged by the other side */
 };
 
 enum {

@@ -33,7 +33,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -266,6 +268,7 @@ static ssize_t plain_call(struct rill__op *op)
 {
     off_t at = (off_t)op->offset;
     rill_addr *name = op->addr;
+    int unacked;
     switch ((enum rill__op_kind)op->kind) {
     case RILL__OP_SEND_MORE:
         return send(op->fd, op->addr, op->size, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE);
@@ -286,6 +289,7 @@ static ssize_t plain_call(struct rill__op *op)
     case RILL__OP_GETPEERNAME:
         name->length = sizeof name->un;
         return getpeername(op->fd, &name->any, &name->length);
+    case RILL__OP_UNACKED: return ioctl(op->fd, SIOCOUTQ, &unacked) < 0 ? -1 : unacked;
     default: CHECK(false && "an op that is submitted"); return -1;
     }
 }

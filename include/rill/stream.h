@@ -114,6 +114,11 @@ RILL_API int rill_stream_sendfile(rill_stream *stream, int fd, uint64_t offset, 
  *  Like: StreamWriter.drain with a low-water mark of 0.   Since: 0.1 */
 RILL_API int rill_stream_drain(rill_stream *stream) RILL_SUSPENDS;
 
+/** How many octets of all that was written the other side has acknowledged: what tells a slow reader from
+ *  one that has stopped, however large the socket's buffer is.
+ *  Returns: the number; it only grows.   Like: SIOCOUTQ, the other way round.   Since: 0.1 */
+RILL_API uint64_t rill_stream_delivered(const rill_stream *stream);
+
 /** Send what is left and then the end of the stream; reading goes on.
  *  Returns: 0; -ECANCELED; the send error.   Suspends: as rill_stream_drain.
  *  Like: StreamWriter.write_eof.   Since: 0.1 */
