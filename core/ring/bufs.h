@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "core/ring/uapi.h"
 
@@ -33,6 +34,9 @@ static inline char *rill__bufs_at(const struct rill__bufs *bufs, uint16_t id)
 
 static inline void rill__bufs_give_back(struct rill__bufs *bufs, uint16_t id)
 {
+#if defined(RILL_CHECK_SLOW) && RILL_CHECK_SLOW
+    memset(rill__bufs_at(bufs, id), 0xdb, RILL__BUF_SIZE); /* who still looks at it shall see */
+#endif
     io_uring_buf_ring_add(bufs->ring, rill__bufs_at(bufs, id), RILL__BUF_SIZE, id,
                           RILL__BUFS_MAX - 1, bufs->returned++);
     bufs->out--;
