@@ -2,23 +2,27 @@
 #include "server/conn/access.h"
 
 #include "server/conf/conf.h"
-#include "server/conn/conn.h"
 #include "server/conn/tables.h"
 #include "server/log.h"
 #include "server/route.h"
 
 #include <rill/loop.h>
+#include <rill/mem.h>
 #include <rill/net.h>
 
+#include <errno.h>
+#include <string.h>
+
+/* The word for how a request ended whose end nobody noted. */
 static const char *end_word(const struct conn *conn, int result)
 {
     if (result == 0)
-        return conn->rule != 0 ? "refused" : "done";
-    switch (conn->why) {
-    case CONN_TIMEOUT: return "cut";
-    case CONN_STOP: return "drain";
-    default: return "client-gone";
-    }
+        return "done";
+    if (result == -ECANCELED)
+        return conn->why == CONN_TIMEOUT       ? "cut"
+               : conn->why == CONN_CLIENT_GONE ? "client-gone"
+                                               : "drain";
+    return result == -ENOMEM || result == -EIO ? "error" : "client-gone";
 }
 
 static uint64_t ids;
@@ -32,50 +36,64 @@ static uint64_t id_prefix(void)
     return prefix;
 }
 
-/* The client's address without its port. */
-static rill_span client_of(const struct conn *conn, char *memory, size_t size)
+/* The client's address without its port, asked for once: a connection that broke has none any more. */
+static void note_client(struct conn *conn)
 {
     rill_addr addr;
-    rill_text text = { memory, size, 0, false };
+    char memory[RILL_ADDR_TEXT_MAX];
+    rill_text text = { memory, sizeof memory, 0, false };
     if (rill_socket_peer(rill_stream_fd(conn->stream), &addr) < 0)
-        return (rill_span){ NULL, 0 };
+        return;
     rill_addr_format(&addr, &text);
     if (addr.any.sa_family != AF_UNIX)
         while (text.used > 0 && text.at[--text.used] != ':')
             ;
-    return (rill_span){ text.at, text.used };
+    conn->client = rill_copy(memory, text.used);
 }
 
-void access_begin(struct access *access)
+void access_begin(struct conn *conn)
 {
-    *access = (struct access){ 0 };
+    conn->begun = 0;
     if (!log_access_wanted())
         return;
-    access->wall = rill_wall_clock();
-    access->begun = rill_now();
+    conn->begun_wall = rill_wall_clock();
+    conn->begun = rill_now();
+    if (conn->client == NULL)
+        note_client(conn);
 }
 
-void access_record(const struct access *access, const struct conn *conn, int status, int result)
+/* The version, once the request line was understood. */
+static rill_span proto_of(const rill_http_head *head)
+{
+    if (head->resource.size == 0)
+        return (rill_span){ NULL, 0 };
+    return head->minor == 0 ? RILL_SPAN("HTTP/1.0") : RILL_SPAN("HTTP/1.1");
+}
+
+void access_record(const struct conn *conn, int status, int result)
 {
     const struct request *request = &conn->request;
     const rill_http_head *head = request->head;
     const struct conf_route *route = request->route != NULL ? request->route->conf : NULL;
-    char client[RILL_ADDR_TEXT_MAX], listener[RILL_ADDR_TEXT_MAX];
+    const char *end = conn->end != NULL ? conn->end : end_word(conn, result);
+    char listener[RILL_ADDR_TEXT_MAX];
     rill_text listener_text = { listener, sizeof listener, 0, false };
     if (access->wall == 0) /* the log was turned on while this request ran */
         return;
     if (route != NULL && !route->access_log && conn->rule == 0)
         return;
+    if (status == 0 && strcmp(end, "client-gone") == 0)
+        status = 499; /* rule 107 */
     rill_addr_format(&conn->listener->address, &listener_text);
     log_access(&(struct log_access){
-        .time = access->wall,
+        .time = conn->begun_wall,
         .id = { id_prefix(), ++ids },
         .conn = conn->number,
         .worker = (unsigned)log_slot(),
         .generation = conn->tables->generation,
         .listener = { listener, listener_text.used },
-        .client = client_of(conn, client, sizeof client),
-        .proto = head->minor == 0 ? RILL_SPAN("HTTP/1.0") : RILL_SPAN("HTTP/1.1"),
+        .client = rill_span_of(conn->client),
+        .proto = proto_of(head),
         .method = rill_http_span(head, head->method_name),
         .host = rill_http_head_value(head, RILL_HTTP_FIELD_HOST),
         .target = rill_http_span(head, head->target),
@@ -84,12 +102,12 @@ void access_record(const struct access *access, const struct conn *conn, int sta
         .part_count = request->part_count,
         .status = (unsigned)status,
         .rule = conn->rule,
-        .end = end_word(conn, result),
+        .end = end,
         .bytes_in = conn->bytes_in,
         .bytes_out = conn->bytes_out,
         .head_us = -1,
         .first_byte_us = -1,
-        .total_us = (rill_now() - access->begun) / 1000,
+        .total_us = (rill_now() - conn->begun) / 1000,
         .referer = rill_http_head_value(head, RILL_HTTP_FIELD_REFERER),
         .agent = rill_http_head_value(head, RILL_HTTP_FIELD_USER_AGENT),
     });

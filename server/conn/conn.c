@@ -2,7 +2,9 @@
  *
  * TIME LIMITS. Each phase has a deadline, which is stored and not armed: one timer per connection
  * looks at it when it fires and is set anew to what it finds. So a busy keep-alive connection costs
- * no timer operation per request. Only a phase with a shorter limit moves the timer.
+ * no timer operation per request. Only a phase with a shorter limit moves the timer. In CONN_SEND
+ * the timer looks four times within the limit at what the client took, and only one that took next
+ * to nothing is cut, whatever the task waits for.
  *
  * THE END. A normal end closes the stream, which sends what is left. A cut (a silent client, a drain
  * at its limit, an answer that could not be finished) aborts it, so that the client can tell. */
@@ -18,10 +20,18 @@
 
 #include <errno.h>
 
+enum {
+    send_rate = 1 << 10, /* octets a second that a client must take */
+    looks = 4,           /* at its progress within the send limit */
+};
+
+#define not_known UINT64_MAX
+
 static struct conn *first, *last;
 static unsigned count;
 static uint64_t numbers;
 static bool draining;          /* new connections serve one request, too */
+static rill_time drain_grace;  /* and have that long to ask */
 static rill_future *all_ended; /* somebody waits for it, or NULL */
 
 static void link_in(struct conn *conn)
@@ -62,11 +72,28 @@ static void set_timer(struct conn *conn)
     conn->timer_at = conn->timer.entry != NULL ? conn->deadline : RILL_FOREVER;
 }
 
+/* Whether the client took less than send_rate for all of the send limit. What counts is what its
+ * kernel acknowledged: a large socket buffer may take minutes before it has room again. */
+static bool is_stuck(struct conn *conn)
+{
+    uint64_t delivered = rill_stream_delivered(conn->stream);
+    rill_time now = rill_now(), span = now - conn->send_since;
+    uint64_t enough = (uint64_t)span * send_rate / (uint64_t)RILL_SEC(1) + 1;
+    if (conn->delivered == not_known || delivered - conn->delivered >= enough) {
+        conn->send_since = now;
+        conn->delivered = delivered;
+    } else if (span >= conn->send_limit) {
+        return true;
+    }
+    conn->deadline = rill_time_add(now, conn->send_limit / looks);
+    return false;
+}
+
 static void on_timer(void *arg)
 {
     struct conn *conn = arg;
     conn->timer_at = RILL_FOREVER;
-    if (rill_now() < conn->deadline) {
+    if (rill_now() < conn->deadline || (conn->phase == CONN_SEND && !is_stuck(conn))) {
         if (conn->deadline != RILL_FOREVER)
             set_timer(conn);
         return;
@@ -77,10 +104,20 @@ static void on_timer(void *arg)
 
 void conn_phase(struct conn *conn, enum conn_phase phase, rill_time limit)
 {
+    if (conn->why == CONN_TIMEOUT)
+        (void)conn_timed_out(conn);
     conn->phase = (uint8_t)phase;
     conn->deadline = rill_time_add(rill_turn_time(), limit);
     if (conn->deadline < conn->timer_at)
         set_timer(conn);
+}
+
+void conn_sending(struct conn *conn, rill_time limit)
+{
+    conn->send_limit = limit;
+    conn->send_since = rill_turn_time();
+    conn->delivered = not_known;
+    conn_phase(conn, CONN_SEND, limit / looks);
 }
 
 void conn_stop(struct conn *conn, enum conn_why why)
@@ -88,6 +125,14 @@ void conn_stop(struct conn *conn, enum conn_why why)
     if (conn->why == CONN_NOT_ASKED)
         conn->why = (uint8_t)why;
     rill_cancel(conn->task, NULL);
+}
+
+bool conn_timed_out(struct conn *conn)
+{
+    if (conn->why != CONN_TIMEOUT || rill_uncancel(conn->task) > 0)
+        return false;
+    conn->why = CONN_NOT_ASKED;
+    return true;
 }
 
 /* --- Beginning and end. --- */
@@ -103,6 +148,7 @@ static void end(struct conn *conn)
     link_out(conn);
     rill_handle_cancel(conn->timer);
     rill_arena_fini(&conn->arena);
+    rill_free(conn->client);
     conn_listener_unref(conn->listener);
     rill_unref(conn->task);
     rill_free(conn);
@@ -115,7 +161,9 @@ static int conn_main(void *arg)
     struct conn *conn = arg;
     int r = h1_serve(conn);
     if (r == 0) {
-        conn_phase(conn, CONN_SEND, tables_current->conf->limits.send_timeout);
+        conn_sending(conn, tables_current->conf->limits.send_timeout);
+        if (rill_cancelling(conn->task) > 0)
+            rill_cancel(conn->task, NULL); /* it has to end now, whether the client reads or not */
         r = rill_stream_close(conn->stream);
     } else {
         rill_stream_abort(conn->stream);
@@ -125,33 +173,40 @@ static int conn_main(void *arg)
     return 0;
 }
 
+/* A head in pieces is collected in the stream. */
+static rill_stream_opts stream_opts(const struct conf_limits *limits)
+{
+    size_t head_most = limits->head_line + limits->head_size + 16;
+    return (rill_stream_opts){ .read_limit = head_most > 64 << 10 ? head_most : 0 };
+}
+
 int conn_open(int fd, struct conn_listener *listener)
 {
+    const struct conf_limits *limits = &tables_current->conf->limits;
+    const rill_stream_opts opts = stream_opts(limits);
     struct conn *conn = rill_alloc_zero(1, sizeof *conn);
     if (conn == NULL)
         return -ENOMEM;
-    int r = rill_stream_new(fd, NULL, &conn->stream);
-    if (r < 0)
-        goto fail;
+    int r = rill_stream_new(fd, &opts, &conn->stream);
+    if (r < 0) {
+        rill_free(conn);
+        return r;
+    }
     conn->listener = listener;
     conn->number = ++numbers;
     conn->last = draining;
     conn->deadline = conn->timer_at = RILL_FOREVER;
     conn->task = rill_create_task(RILL_CORO(conn_main, conn));
-    if (rill_done(conn->task)) {
-        r = rill_result(conn->task);
+    if (rill_done(conn->task)) { /* there is no memory for it, or the loop is closing */
         rill_unref(conn->task);
         rill_stream_abort(conn->stream);
         rill_free(conn);
-        return r == -ENOMEM ? 0 : r; /* the socket is gone: nothing is left to close */
+        return 0; /* the socket is gone: nothing is left to close */
     }
     listener->refs++;
     link_in(conn);
+    conn_phase(conn, CONN_IDLE, draining ? drain_grace : limits->head_timeout);
     return 0;
-
-fail:
-    rill_free(conn);
-    return r;
 }
 
 /* --- All of them. --- */
@@ -183,6 +238,7 @@ unsigned conn_shed(unsigned most)
 void conn_drain(rill_time grace)
 {
     draining = true;
+    drain_grace = grace;
     for (struct conn *conn = first; conn != NULL; conn = conn->next) {
         conn->last = true;
         if (conn->phase == CONN_IDLE)

@@ -25,7 +25,7 @@ enum conn_phase {
     CONN_IDLE,   /* between requests: nothing of the next one is there */
     CONN_HEAD,   /* an unfinished head */
     CONN_BODY,   /* reading a body away */
-    CONN_SERVE,  /* a handler is at work; no limit here but the route's deadline */
+    CONN_SERVE,  /* a handler is at work, under the route's deadline */
     CONN_SEND,   /* an answer waits for the client to read */
     CONN_LINGER, /* the answer is out, the client's end is awaited */
 };
@@ -39,17 +39,22 @@ struct conn {
     rill_task *task;
     struct conn_listener *listener;
     uint64_t number;
+    char *client;          /* its address, for the log; NULL: nobody asked yet */
     struct tables *tables; /* that the request at work is pinned to; NULL: none */
     rill_time deadline;    /* of the phase; RILL_FOREVER: none */
     rill_time timer_at;    /* when `timer` looks at it; RILL_FOREVER: it is not armed */
     rill_handle timer;
-    uint8_t phase; /* conn_phase */
-    uint8_t why;   /* conn_why */
-    bool last;     /* no request after this one */
-    uint16_t rule; /* of http.md, by which the request at work was refused; 0: none */
+    uint8_t phase;                    /* conn_phase */
+    uint8_t why;                      /* conn_why */
+    bool last;                        /* no request after this one */
+    rill_time send_limit, send_since; /* in CONN_SEND: see is_stuck */
+    uint64_t delivered;
     struct request request;
-    rill_arena arena;             /* of the request */
-    uint32_t unconsumed;          /* octets of its head that are still in the stream */
+    rill_arena arena;    /* of the request */
+    uint32_t unconsumed; /* octets of its head that are still in the stream */
+    uint16_t rule;       /* of http.md, by which it was refused; 0: none */
+    const char *end;     /* how it ended, for the log; NULL: the result of sending says it */
+    rill_time begun, begun_wall;  /* when its head was complete; 0: no access record is wanted */
     uint64_t bytes_in, bytes_out; /* of the request at work */
 };
 
@@ -59,11 +64,19 @@ int conn_open(int fd, struct conn_listener *listener);
 /* Drop a reference. */
 void conn_listener_unref(struct conn_listener *listener);
 
-/* Begin a phase that may last `limit`. Costs two stores, unless the limit is shorter than before. */
+/* Begin a phase that may last `limit`. Costs two stores, unless the limit is shorter than before.
+ * If the limit of the phase before came just as that phase ended, it is forgiven. */
 void conn_phase(struct conn *conn, enum conn_phase phase, rill_time limit);
+
+/* Begin CONN_SEND: a client that takes next to nothing for `limit` is cut. */
+void conn_sending(struct conn *conn, rill_time limit);
 
 /* Ask the connection to end, from outside of its task. */
 void conn_stop(struct conn *conn, enum conn_why why);
+
+/* Whether an await of the connection's task gave -ECANCELED because the limit of the phase passed,
+ * and for no other reason. If so the cancel is taken back: the task goes on. */
+bool conn_timed_out(struct conn *conn);
 
 /* How many there are, and the oldest. */
 unsigned conn_count(void);
@@ -72,7 +85,7 @@ struct conn *conn_oldest(void);
 /* Close up to `most` of the oldest idle connections.   Returns: how many were asked to end. */
 unsigned conn_shed(unsigned most);
 
-/* All connections that are idle get `grace` to ask once more. */
+/* All connections that are idle, and those that come, get `grace` to ask once more. */
 void conn_drain(rill_time grace);
 
 /* The future that ends when the last connection has; one reference is the caller's. */

@@ -25,14 +25,12 @@
 #include "server/conn/send.h"
 #include "server/conn/tables.h"
 #include "server/handler/handler.h"
-#include "server/log.h"
 #include "server/reply.h"
 #include "server/route.h"
 #include "server/shm.h"
 
 #include <rill/http.h>
 #include <rill/stream.h>
-#include <rill/timeout.h>
 
 #include <errno.h>
 #include <string.h>
@@ -41,9 +39,11 @@ enum {
     fields_most = 1000,      /* of the setting limits.head_fields */
     path_most = 64 << 10,    /* of the setting limits.head_line */
     discard_most = 64 << 10, /* of a body that nobody reads (rule 58) */
+    discard_rate = 1 << 10,  /* octets a second that a body must bring */
     linger_most = 1 << 20,   /* rule 68 */
 };
 
+#define DISCARD_FREE   RILL_SEC(10) /* before its rate counts */
 #define LINGER_TOTAL   RILL_SEC(5)
 #define LINGER_SILENCE RILL_SEC(1)
 
@@ -59,137 +59,29 @@ static rill_http_head scratch_head;
 static rill_http_field scratch_fields[fields_most];
 static char scratch_path[path_most];
 
-/* --- Keeping a request over a suspension. --- */
+/* --- Refusals. --- */
 
-static rill_span moved(rill_span span, const rill_http_head *from, const char *to)
+/* Note that the request is refused.   Returns: `status`. */
+static int refused(struct conn *conn, unsigned status, unsigned rule)
 {
-    if (span.at >= from->at && span.at <= from->at + from->size)
-        span.at = to + (span.at - from->at);
-    return span;
+    conn->rule = (uint16_t)rule;
+    conn->end = "refused";
+    return (int)status;
 }
 
-/* A path that was decoded lies in the scratch memory; its tail lies in the path. */
-static int keep_path(struct request *request)
+/* Answer with `status`, and let nothing follow. (I2) A refused method has no route that could tell
+ * what it takes; all routes take the same. (rule 77) */
+static void refuse(struct conn *conn, int status, struct reply *ret_reply)
 {
-    if (request->path.at < scratch_path || request->path.at >= scratch_path + path_most)
-        return 0;
-    char *copy = rill_arena_copy(request->arena, request->path.at, request->path.size);
-    if (copy == NULL)
-        return -ENOMEM;
-    if (request->tail.at != NULL)
-        request->tail.at = copy + (request->tail.at - request->path.at);
-    request->path.at = copy;
-    return 0;
-}
-
-int request_keep(struct request *request)
-{
-    const rill_http_head *from = request->head;
-    if (request->kept)
-        return 0;
-    size_t fields_size = from->field_count * sizeof *from->fields;
-    rill_http_head *head = rill_arena_alloc(request->arena, sizeof *head);
-    rill_http_field *fields = rill_arena_alloc(request->arena, fields_size);
-    char *octets = rill_arena_alloc(request->arena, from->size);
-    if (head == NULL || fields == NULL || octets == NULL || keep_path(request) < 0)
-        return -ENOMEM;
-    memcpy(octets, from->at, from->size);
-    memcpy(fields, from->fields, fields_size);
-    *head = *from;
-    head->at = octets;
-    head->fields = fields;
-    request->path = moved(request->path, from, octets);
-    request->tail = moved(request->tail, from, octets);
-    request->query = moved(request->query, from, octets);
-    request->head = head;
-    request->kept = true;
-    return 0;
-}
-
-/* --- Reading a head. --- */
-
-static rill_http_limits parser_limits(const struct conf_limits *limits)
-{
-    return (rill_http_limits){ .line = (uint32_t)limits->head_line,
-                               .head = (uint32_t)limits->head_size,
-                               .fields = (uint16_t)limits->head_fields };
-}
-
-/* Go on with a head that did not come at once.
- * Returns: above 0 (complete, in *ret_kept); 0 (the client ended first); -EBADMSG (refused); -errno.
- * Owns: gives *ret_kept, unless it is NULL. */
-static int read_rest(struct conn *conn, const struct conf_limits *limits,
-                     struct kept_head **ret_kept)
-{
-    rill_http_limits bounds = parser_limits(limits);
-    uint16_t most = (uint16_t)limits->head_fields;
-    struct kept_head *kept = rill_alloc(sizeof *kept + most * sizeof *kept->fields);
-    rill_span octets;
-    int r = 0, got = rill_stream_peek(conn->stream, 0, &octets);
-    *ret_kept = kept;
-    if (kept == NULL)
-        return -ENOMEM;
-    rill_http_head_init(&kept->head, kept->fields, most);
-    conn_phase(conn, CONN_HEAD, limits->head_timeout);
-    while (got > 0) {
-        r = rill_http_request_parse(&kept->head, octets.at, octets.size, &bounds);
-        if (r != 0)
-            return r;
-        got = rill_stream_peek(conn->stream, octets.size + 1, &octets);
-    }
-    return got;
+    if (status == 405)
+        reply_error_with(&conn->arena, status, RILL_SPAN("Allow"), RILL_SPAN("GET, HEAD, OPTIONS"),
+                         NULL, ret_reply);
+    else
+        reply_error(status, ret_reply);
+    conn->last = true;
 }
 
 /* --- Bodies. --- */
-
-static int discard(struct conn *conn, rill_http_body *body, rill_time silence)
-{
-    rill_http_piece piece;
-    rill_span octets;
-    while (!body->done && body->total < discard_most) {
-        conn_phase(conn, CONN_BODY, silence);
-        int r = rill_stream_peek(conn->stream, 1, &octets);
-        if (r <= 0)
-            return r < 0 ? r : -ENODATA;
-        int64_t used = rill_http_body_take(body, octets.at, octets.size, &piece);
-        if (used < 0)
-            return (int)used;
-        rill_stream_consume(conn->stream, (size_t)used);
-        conn->bytes_in += (uint64_t)used;
-    }
-    return 0;
-}
-
-/* No handler reads a body: read what came of it away, up to discard_most octets. Where more is to
- * come, or the client waits to be told to send it, the connection ends with the answer. (58, 73)
- * Returns: 0; the status of a refusal; -errno. */
-static int discard_body(struct conn *conn, const struct conf_limits *limits)
-{
-    const rill_http_head *head = conn->request.head;
-    rill_http_body body;
-    if (rill_http_body_init(&body, head, limits->body) < 0)
-        return 413;
-    if (body.done)
-        return 0;
-    if (head->expect_continue ||
-        (head->framing == RILL_HTTP_BODY_LENGTH && head->length > discard_most)) {
-        conn->last = true;
-        return 0;
-    }
-    int r = discard(conn, &body, limits->body_timeout);
-    if (r == -EBADMSG || r == -EMSGSIZE)
-        return body.refuse_status;
-    conn->last |= !body.done;
-    return r;
-}
-
-/* --- Answering. --- */
-
-static void refuse(struct conn *conn, int status, struct reply *ret_reply)
-{
-    reply_error(status, ret_reply);
-    conn->last = true;
-}
 
 /* The head is copied: its octets can go from the stream. */
 static void consume_head(struct conn *conn)
@@ -198,27 +90,85 @@ static void consume_head(struct conn *conn)
     conn->unconsumed = 0;
 }
 
+/* How long to wait for more of a body of which `size` octets came in the time since `begun`. */
+static rill_time body_limit(rill_time begun, uint64_t size, rill_time silence)
+{
+    rill_time earned = RILL_SEC((rill_time)size) / discard_rate;
+    rill_time left = begun + DISCARD_FREE + earned - rill_turn_time();
+    return left < silence ? left : silence;
+}
+
+static int discard(struct conn *conn, rill_http_body *body, rill_time silence)
+{
+    rill_time begun = rill_turn_time();
+    uint64_t size = 0;
+    rill_http_piece piece;
+    rill_span octets;
+    while (!body->done && body->total < discard_most) {
+        conn_phase(conn, CONN_BODY, body_limit(begun, size, silence));
+        int r = rill_stream_peek(conn->stream, 1, &octets);
+        if (r <= 0)
+            return r < 0 ? r : -ENODATA;
+        int64_t used = rill_http_body_take(body, octets.at, octets.size, &piece);
+        if (used < 0)
+            return (int)used;
+        rill_stream_consume(conn->stream, (size_t)used);
+        conn->bytes_in += (uint64_t)used;
+        size += (uint64_t)used;
+    }
+    return 0;
+}
+
+/* No handler reads a body: read what came of it away, up to discard_most octets. Where more is to
+ * come, or the client waits to be told to send it, the connection ends with the answer. (58, 73)
+ * Returns: 0; the status of a refusal; -errno. */
+static int discard_body(struct conn *conn)
+{
+    const struct conf_limits *limits = &conn->tables->conf->limits;
+    const rill_http_head *head = conn->request.head;
+    rill_http_body body;
+    if (rill_http_body_init(&body, head, limits->body) < 0)
+        return refused(conn, 413, 0);
+    if (body.done)
+        return 0;
+    if (head->expect_continue ||
+        (head->framing == RILL_HTTP_BODY_LENGTH && head->length > discard_most)) {
+        conn->last = true;
+        return 0;
+    }
+    if (request_keep(&conn->request) < 0) {
+        conn->end = "error";
+        return 503;
+    }
+    consume_head(conn);
+    int r = discard(conn, &body, limits->body_timeout);
+    if (r == -ECANCELED && conn_timed_out(conn))
+        return refused(conn, 408, 0);
+    if (r == -EBADMSG || r == -EMSGSIZE)
+        return refused(conn, body.refuse_status, body.refuse_rule);
+    conn->last |= !body.done;
+    return r;
+}
+
+/* --- Answering. --- */
+
 static void on_client_gone(void *arg)
 {
     conn_stop(arg, CONN_CLIENT_GONE);
 }
 
-/* A handler that may take long: under the route's deadline, and given up when the client leaves. */
+/* A handler that may take long is given up when the client leaves. */
 static int serve_slowly(struct conn *conn, struct request *request, struct reply *ret_reply)
 {
     const struct route *route = request->route;
-    rill_scope scope = { 0 };
     int r = request_keep(request);
     if (r < 0)
         return r;
     consume_head(conn);
-    r = rill_timeout(&scope, route->conf->deadline);
-    if (r < 0)
-        return r;
     rill_stream_on_peer_end(conn->stream, on_client_gone, conn);
     r = route->handler->serve(route->state, request, ret_reply);
     rill_stream_on_peer_end(conn->stream, NULL, NULL);
-    return rill_scope_leave(&scope, r);
+    return r;
 }
 
 static int status_of(int error)
@@ -232,16 +182,38 @@ static int status_of(int error)
     }
 }
 
-/* Path and query of the target.   Returns: 0; the status of a refusal. */
-static int read_target(struct request *request)
+/* Let the handler of the route answer, within the route's deadline.
+ * Returns: 0; -ECANCELED (the connection has to end). */
+static int serve(struct conn *conn, struct request *request, struct reply *ret_reply)
 {
+    const struct route *route = request->route;
+    int r;
+    conn_phase(conn, CONN_SERVE, route->conf->deadline);
+    if (route->handler->suspends)
+        r = serve_slowly(conn, request, ret_reply);
+    else
+        r = route->handler->serve(route->state, request, ret_reply);
+    if (r == -ECANCELED && conn_timed_out(conn)) {
+        conn->end = "deadline";
+        r = -ETIME;
+    }
+    if (r == 0 || (r == -ECANCELED && rill_cancelling(conn->task) > 0))
+        return r;
+    reply_error(status_of(r), ret_reply);
+    return 0;
+}
+
+/* Path and query of the target.   Returns: 0; the status of a refusal. */
+static int read_target(struct conn *conn)
+{
+    struct request *request = &conn->request;
     const rill_http_head *head = request->head;
     rill_http_target target;
     if (head->scheme == RILL_HTTP_SCHEME_HTTPS)
-        return 421; /* rule 21 */
+        return refused(conn, 421, 21);
     if (rill_http_target_parse(rill_http_span(head, head->resource), scratch_path,
                                sizeof scratch_path, &target) < 0)
-        return target.refuse_status;
+        return refused(conn, target.refuse_status, target.refuse_rule);
     request->path = target.path;
     request->query = target.query;
     request->encoded_slash = target.encoded_slash;
@@ -253,35 +225,16 @@ static int read_target(struct request *request)
 static int make_reply(struct conn *conn, struct reply *ret_reply)
 {
     struct request *request = &conn->request;
-    int r = 0;
-    if (request->head->framing != RILL_HTTP_BODY_NONE) {
-        r = request_keep(request);
-        consume_head(conn);
-        if (r == 0)
-            r = discard_body(conn, &conn->tables->conf->limits);
-        if (r < 0)
-            return r;
-    }
-    if (r == 0)
-        r = read_target(request);
-    if (r != 0) {
+    int r = read_target(conn); /* before the body: reading that keeps the request */
+    if (r == 0 && request->head->framing != RILL_HTTP_BODY_NONE)
+        r = discard_body(conn);
+    if (r > 0) {
         refuse(conn, r, ret_reply);
         return 0;
     }
-    if (route_request(conn->tables->routes, request, ret_reply) == 0)
-        return 0;
-    conn->phase = CONN_SERVE;
-    if (request->route->handler->suspends) {
-        conn->deadline = RILL_FOREVER;
-        r = serve_slowly(conn, request, ret_reply);
-    } else {
-        r = request->route->handler->serve(request->route->state, request, ret_reply);
-    }
-    if (r < 0 && r != -ECANCELED) {
-        reply_error(status_of(r), ret_reply);
-        return 0;
-    }
-    return r;
+    if (r < 0 || route_request(conn->tables->routes, request, ret_reply) == 0)
+        return r;
+    return serve(conn, request, ret_reply);
 }
 
 /* --- One request. --- */
@@ -294,14 +247,18 @@ static void begin_request(struct conn *conn, const rill_http_head *head)
     conn->bytes_out = 0;
     conn->last |= !head->keep_alive;
     conn->rule = 0;
+    conn->end = NULL;
     conn->request = (struct request){ .head = head,
                                       .arena = &conn->arena,
                                       .now = rill_wall_clock() / RILL_SEC(1) };
     shm_add(&shm_mine->in_flight, 1);
+    access_begin(conn);
 }
 
-static void end_request(struct conn *conn)
+/* `result` is that of sending the reply. */
+static void end_request(struct conn *conn, const struct reply *reply, int result)
 {
+    access_end(conn, reply->status, result);
     if (conn->unconsumed > 0)
         consume_head(conn);
     if (conn->arena.chunks != NULL)
@@ -317,46 +274,89 @@ static void end_request(struct conn *conn)
 static int serve_request(struct conn *conn, const rill_http_head *head)
 {
     struct reply reply = { .status = 0 };
-    struct access access;
     begin_request(conn, head);
-    access_begin(&access);
     int r = make_reply(conn, &reply);
     if (r == 0)
         r = send_reply(conn, &reply);
-    access_end(&access, conn, reply.status, r);
-    end_request(conn);
+    end_request(conn, &reply, r);
     return r;
 }
 
-/* Answer what could not be read as a request. */
-static int serve_refusal(struct conn *conn, int status, unsigned rule)
+/* Answer what could not be read as a request. As much of the head as was understood, in `octets`,
+ * tells how to answer, and is logged. */
+static int serve_refusal(struct conn *conn, rill_http_head *head, rill_span octets, unsigned status,
+                         unsigned rule)
 {
-    static const rill_http_head none = { .at = "" };
     struct reply reply;
-    struct access access;
-    begin_request(conn, &none);
-    conn->rule = (uint16_t)rule;
-    access_begin(&access);
-    refuse(conn, status, &reply);
+    head->at = octets.at;
+    head->size = (uint32_t)octets.size;
+    head->keep_alive = false;
+    begin_request(conn, head);
+    refuse(conn, refused(conn, status, rule), &reply);
     int r = send_reply(conn, &reply);
-    access_end(&access, conn, status, r);
-    end_request(conn);
+    end_request(conn, &reply, r);
     return r;
+}
+
+/* --- Reading a head. --- */
+
+static rill_http_limits parser_limits(const struct conf_limits *limits)
+{
+    return (rill_http_limits){ .line = (uint32_t)limits->head_line,
+                               .head = (uint32_t)limits->head_size,
+                               .fields = (uint16_t)limits->head_fields };
+}
+
+/* Go on with a head that did not come at once.
+ * Returns: above 0 (complete); 0 (the client ended first); -EBADMSG (refused); -EINVAL (the stream
+ * was made when less than the limits of now were allowed); -errno. */
+static int read_rest(struct conn *conn, rill_http_head *head, const rill_http_limits *bounds)
+{
+    rill_span octets;
+    size_t least = 0;
+    int r = 0;
+    while (r == 0 && (r = rill_stream_peek(conn->stream, least, &octets)) > 0) {
+        r = rill_http_request_parse(head, octets.at, octets.size, bounds);
+        least = octets.size + 1;
+    }
+    return r;
+}
+
+/* A head that could not be read to its end, as `error` of read_rest says. */
+static int serve_unread(struct conn *conn, rill_http_head *head, int error)
+{
+    bool late = error == -ECANCELED && conn_timed_out(conn);
+    rill_span octets;
+    if (!late && error != -EBADMSG && error != -EINVAL)
+        return error;
+    int r = rill_stream_peek(conn->stream, 0, &octets);
+    if (r < 0)
+        return r;
+    if (late)
+        return serve_refusal(conn, head, octets, 408, 69);
+    if (error == -EINVAL)
+        return serve_refusal(conn, head, octets, 431, 10);
+    return serve_refusal(conn, head, octets, head->refuse_status, head->refuse_rule);
 }
 
 /* A head that is not all there yet, and then its request. */
-static int serve_in_pieces(struct conn *conn)
+static int serve_in_pieces(struct conn *conn, rill_span octets)
 {
-    struct kept_head *kept;
-    int r = read_rest(conn, &tables_current->conf->limits, &kept);
+    const struct conf_limits *limits = &tables_current->conf->limits;
+    rill_http_limits bounds = parser_limits(limits);
+    uint16_t most = (uint16_t)limits->head_fields;
+    struct kept_head *kept = rill_alloc(sizeof *kept + most * sizeof *kept->fields);
+    if (kept == NULL)
+        return serve_refusal(conn, &scratch_head, octets, 503, 0);
+    rill_http_head_init(&kept->head, kept->fields, most);
+    conn_phase(conn, CONN_HEAD, limits->head_timeout);
+    int r = read_rest(conn, &kept->head, &bounds);
     if (r > 0)
         r = serve_request(conn, &kept->head);
-    else if (r == -EBADMSG)
-        r = serve_refusal(conn, kept->head.refuse_status, kept->head.refuse_rule);
     else if (r == 0)
         conn->last = true; /* the client ended in the middle: nobody to answer */
-    else if (r == -ECANCELED && conn->why == CONN_TIMEOUT)
-        r = rill_uncancel(conn->task) == 0 ? serve_refusal(conn, 408, 69) : r;
+    else
+        r = serve_unread(conn, &kept->head, r);
     rill_free(kept);
     return r;
 }
@@ -371,8 +371,9 @@ static int serve_next(struct conn *conn, rill_span octets)
     if (size > 0)
         return serve_request(conn, &scratch_head);
     if (size < 0)
-        return serve_refusal(conn, scratch_head.refuse_status, scratch_head.refuse_rule);
-    return serve_in_pieces(conn);
+        return serve_refusal(conn, &scratch_head, octets, scratch_head.refuse_status,
+                             scratch_head.refuse_rule);
+    return serve_in_pieces(conn, octets);
 }
 
 /* --- The connection. --- */
@@ -384,7 +385,7 @@ static int linger(struct conn *conn)
     rill_time until = rill_time_add(rill_turn_time(), LINGER_TOTAL);
     size_t discarded = 0;
     rill_span octets;
-    conn_phase(conn, CONN_SEND, tables_current->conf->limits.send_timeout);
+    conn_sending(conn, tables_current->conf->limits.send_timeout);
     int r = rill_stream_write_eof(conn->stream);
     while (r == 0 && discarded < linger_most && rill_turn_time() < until) {
         conn_phase(conn, CONN_LINGER, LINGER_SILENCE);
@@ -395,25 +396,33 @@ static int linger(struct conn *conn)
         rill_stream_consume(conn->stream, octets.size);
         r = 0;
     }
-    if (r == -ECANCELED && conn->phase == CONN_LINGER) {
-        rill_uncancel(conn->task);
+    if (r == -ECANCELED && conn->phase == CONN_LINGER && conn_timed_out(conn))
         r = 0; /* silent long enough */
-    }
     return r;
+}
+
+/* Wait for the first octets of a request. A connection that has idled too long is closed without a
+ * word, unless a request came at the last moment. (rule 69) */
+static int await_request(struct conn *conn, rill_span *ret_octets)
+{
+    int r = rill_stream_peek(conn->stream, 1, ret_octets);
+    if (r != -ECANCELED || rill_stream_buffered(conn->stream) == 0 || !conn_timed_out(conn))
+        return r;
+    conn->last = true;
+    return rill_stream_peek(conn->stream, 1, ret_octets);
 }
 
 int h1_serve(struct conn *conn)
 {
     rill_span octets;
     int r;
-    conn_phase(conn, CONN_IDLE, tables_current->conf->limits.head_timeout);
-    while ((r = rill_stream_peek(conn->stream, 1, &octets)) > 0) {
+    while ((r = await_request(conn, &octets)) > 0) {
         r = serve_next(conn, octets);
         if (r < 0 || conn->last)
             break;
         conn_phase(conn, CONN_IDLE, tables_current->conf->limits.idle_timeout);
     }
-    if (r == -ECANCELED && conn->phase == CONN_IDLE && rill_uncancel(conn->task) == 0)
-        return 0; /* idle for too long, or no more wanted: closed without a word (rule 69) */
+    if (r == -ECANCELED && conn->phase == CONN_IDLE)
+        return 0;
     return r == 0 && conn->last ? linger(conn) : r;
 }

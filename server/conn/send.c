@@ -4,15 +4,13 @@
  * is cheaper than a message of two parts, and answers to pipelined requests leave in one send. Large
  * bodies go out from where they lie, and files by the kernel.
  *
- * A client that reads nothing is cut after limits.send_timeout: the limit counts silence, so every
- * piece that gets through begins it anew. */
+ * While an answer waits for the client, conn.c looks at what the client takes: see is_stuck there. */
 #include "server/conn/send.h"
 
 #include "server/conf/conf.h"
 #include "server/conn/conn.h"
 #include "server/conn/tables.h"
 #include "server/http/date.h"
-#include "server/log.h"
 #include "server/reply.h"
 
 #include <rill/stream.h>
@@ -21,7 +19,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
-enum { copy_most = 4 << 10, slice = 8 << 20 };
+enum { copy_most = 4 << 10 };
 
 static struct date_cache date;
 
@@ -45,58 +43,14 @@ static void put_head(char *to, const struct reply *reply, rill_span line)
     }
 }
 
-/* The limit on silence has passed: it is only a silence if nothing of this piece got through.
- * Returns: 0 (go on); -ECANCELED. */
-static int forgive_progress(struct conn *conn, bool progress)
-{
-    if (conn->why != CONN_TIMEOUT || !progress || rill_uncancel(conn->task) > 0)
-        return -ECANCELED;
-    conn->why = CONN_NOT_ASKED;
-    return 0;
-}
-
-static void begin_piece(struct conn *conn)
-{
-    conn_phase(conn, CONN_SEND, conn->tables->conf->limits.send_timeout);
-}
-
-static int send_pieces(struct conn *conn, struct iovec *pieces, size_t count)
-{
-    int r = 0;
-    while (count > 0 && r >= 0) {
-        size_t taken = 0;
-        begin_piece(conn);
-        r = rill_stream_writev(conn->stream, pieces, count, &taken);
-        conn->bytes_out += taken;
-        if (r == -ECANCELED)
-            r = forgive_progress(conn, taken > 0);
-        while (count > 0 && taken >= pieces->iov_len) {
-            taken -= pieces->iov_len;
-            pieces++;
-            count--;
-        }
-        if (count > 0) {
-            pieces->iov_base = (char *)pieces->iov_base + taken;
-            pieces->iov_len -= taken;
-        }
-    }
-    return r < 0 ? r : 0;
-}
-
 static int send_file(struct conn *conn, const struct reply *reply)
 {
-    uint64_t done = 0;
-    int r = 0;
-    while (done < reply->file_size && r == 0) {
-        uint64_t left = reply->file_size - done, sent = 0;
-        begin_piece(conn);
-        r = rill_stream_sendfile(conn->stream, reply->file_fd, reply->file_offset + done,
-                                 left < slice ? left : slice, &sent);
-        done += sent;
-        conn->bytes_out += sent;
-        if (r == -ECANCELED)
-            r = forgive_progress(conn, sent > 0);
-    }
+    uint64_t sent;
+    int r = rill_stream_sendfile(conn->stream, reply->file_fd, reply->file_offset, reply->file_size,
+                                 &sent);
+    conn->bytes_out += sent;
+    if (r == -ENODATA)
+        conn->end = "cut"; /* the file got shorter (rule 100) */
     return r;
 }
 
@@ -105,10 +59,7 @@ static int send_slowly(struct conn *conn, struct reply *reply, rill_span line, r
 {
     struct iovec pieces[2] = { { reply->head, reply->head_size },
                                { (void *)(uintptr_t)body.at, body.size } };
-    size_t count = body.size > 0 ? 2 : 1;
-    int r = log_access_wanted() ? request_keep(&conn->request) : 0;
-    if (r < 0)
-        return r;
+    size_t count = body.size > 0 ? 2 : 1, taken;
     memcpy(reply->head + reply->date_at, date_cached(&date, conn->request.now), date_size);
     if (line.size > 0) {
         pieces[0].iov_len += line.size;
@@ -120,7 +71,9 @@ static int send_slowly(struct conn *conn, struct reply *reply, rill_span line, r
         pieces[0].iov_len += body.size; /* they lie in one block: one piece */
         count = 1;
     }
-    return send_pieces(conn, pieces, count);
+    int r = rill_stream_writev(conn->stream, pieces, count, &taken);
+    conn->bytes_out += taken;
+    return r < 0 ? r : 0;
 }
 
 /* Copy a small answer, or the head before a file, into the stream's buffer.   Returns: whether it did. */
@@ -139,22 +92,30 @@ static bool put_small(struct conn *conn, const struct reply *reply, rill_span li
     return true;
 }
 
+/* The part that may wait for the client. */
+static int send_waiting(struct conn *conn, struct reply *reply, rill_span line, rill_span body,
+                        bool is_put, bool has_file)
+{
+    int r = conn->begun != 0 ? request_keep(&conn->request) : 0; /* the record tells of it */
+    conn_sending(conn, conn->tables->conf->limits.send_timeout);
+    if (r == 0 && !is_put)
+        r = send_slowly(conn, reply, line, body);
+    if (r == 0 && has_file)
+        r = send_file(conn, reply);
+    return r;
+}
+
 static int send_all(struct conn *conn, struct reply *reply)
 {
     rill_span line = connection_line(conn), body = reply->body;
-    bool head_only = conn->request.head->method == RILL_HTTP_HEAD;
-    int r = 0;
+    bool head_only = conn->request.head->method == RILL_HTTP_HEAD; /* rule 70 */
+    bool has_file = reply->file_fd >= 0 && reply->file_size > 0 && !head_only;
     if (head_only)
-        body.size = 0; /* rule 70 */
-    if (!put_small(conn, reply, line, body))
-        r = send_slowly(conn, reply, line, body);
-    if (r == 0 && reply->file_fd >= 0 && !head_only) {
-        if (log_access_wanted())
-            r = request_keep(&conn->request);
-        if (r == 0)
-            r = send_file(conn, reply);
-    }
-    return r;
+        body.size = 0;
+    bool is_put = put_small(conn, reply, line, body);
+    if (is_put && !has_file)
+        return 0;
+    return send_waiting(conn, reply, line, body, is_put, has_file);
 }
 
 int send_reply(struct conn *conn, struct reply *reply)
