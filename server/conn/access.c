@@ -78,8 +78,6 @@ void access_record(const struct conn *conn, int status, int result)
     const char *end = conn->end != NULL ? conn->end : end_word(conn, result);
     char listener[RILL_ADDR_TEXT_MAX];
     rill_text listener_text = { listener, sizeof listener, 0, false };
-    if (access->wall == 0) /* the log was turned on while this request ran */
-        return;
     if (route != NULL && !route->access_log && conn->rule == 0)
         return;
     if (status == 0 && strcmp(end, "client-gone") == 0)
