@@ -226,6 +226,8 @@ const char *rill_task_name(const rill_task *future)
 
 int rill_task_set_name(rill_task *future, const char *name)
 {
+    if (future->kind != RILL__TASK)
+        return -EINVAL; /* a task that could not be made is a plain future */
     char *copy = rill_copy(name, strlen(name));
     if (copy == NULL)
         return -ENOMEM;

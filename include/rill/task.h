@@ -82,8 +82,8 @@ RILL_API rill_task *rill_current_task(void);
  *  Like: Task.get_name.   Since: 0.1 */
 RILL_API const char *rill_task_name(const rill_task *task);
 
-/** Give `task` a name; the text is copied.   Returns: 0; -ENOMEM (it keeps the old one).
- *  Like: Task.set_name.   Since: 0.1 */
+/** Give `task` a name; the text is copied.   Returns: 0; -ENOMEM (it keeps the old one); -EINVAL
+ *  (it is no task: none could be made).   Like: Task.set_name.   Since: 0.1 */
 RILL_API int rill_task_set_name(rill_task *task, const char *name);
 
 /** How many requests to cancel `task` are open: cancel calls less uncancel calls.

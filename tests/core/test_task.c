@@ -206,6 +206,8 @@ static int names_belong_to_their_tasks(void *arg)
     EXPECT_IS(rill_task_set_name(one, "first"), 0);
     EXPECT(strcmp(rill_task_name(one), "first") == 0);
     EXPECT(strcmp(rill_task_name(rill_current_task()), "Task-1") == 0);
+    OWNED_FUTURE rill_future *no_task = rill_future_new();
+    EXPECT_IS(rill_task_set_name(no_task, "first"), -EINVAL);
     EXPECT_IS(rill_await(named), 0);
     return 0;
 }
