@@ -138,9 +138,9 @@ int rill_loop_close(rill_loop *loop)
     report_leftovers(loop);
     if (loop->backend != NULL)
         run_leftovers(loop);
-    else
-        drop_unstarted(loop);
     loop->closing = true;
+    if (loop->backend == NULL)
+        drop_unstarted(loop);
     rill__loop_end(loop);
     rill__callbacks_drop(loop);
     rill__loop_free(loop);

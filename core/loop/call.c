@@ -53,6 +53,8 @@ static struct rill__call_entry *take(struct rill_loop *loop)
 static struct rill__call_entry *make(struct rill_loop *loop, rill_call_fn *fn, void *arg)
 {
     static _Thread_local uint64_t ids;
+    if (loop->closing)
+        return NULL; /* a call that calls again must not keep the loop from its end */
     struct rill__call_entry *entry = take(loop);
     if (entry == NULL)
         return NULL;

@@ -95,7 +95,8 @@ RILL_API int rill_loop_close(rill_loop *loop);
 RILL_API bool rill_loop_is_running(const rill_loop *loop);
 
 /** Call `fn(arg)` in the next turn, after what is ready now.
- *  Returns: a handle; its `entry` is NULL without memory.   Like: loop.call_soon.   Since: 0.1 */
+ *  Returns: a handle; its `entry` is NULL without memory, or if the loop is closing.
+ *  Like: loop.call_soon.   Since: 0.1 */
 RILL_API rill_handle rill_call_soon(rill_loop *loop, rill_call_fn *fn, void *arg);
 
 /** Call `fn(arg)` once `span` has passed.   Returns: as rill_call_soon.

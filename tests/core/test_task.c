@@ -355,9 +355,26 @@ static int await_works_at_any_call_depth(void *arg)
     return 0;
 }
 
+static void call_again(void *arg)
+{
+    (void)rill_call_soon(arg, call_again, arg);
+}
+
+static void close_ends_a_loop_whose_calls_call_again(void **state)
+{
+    static int seven = 7;
+    rill_loop *loop;
+    (void)state;
+    assert_int_equal(rill_loop_new(NULL, &loop), 0);
+    assert_non_null(rill_call_soon(loop, call_again, loop).entry);
+    assert_int_equal(rill_run_coro(loop, RILL_CORO(return_int, &seven)), 7);
+    assert_int_equal(rill_loop_close(loop), 0);
+}
+
 static const struct scenario scenarios[] = {
     SCENARIO(current_task_is_right_across_interleaving_and_none_in_callbacks),
     OUTSIDE(current_task_outside_of_a_loop_is_none),
+    OUTSIDE(close_ends_a_loop_whose_calls_call_again),
     SCENARIO(awaiting_oneself_is_an_error),
     SCENARIO(awaiting_a_future_of_another_loop_is_an_error),
     SCENARIO(sleep_of_no_number_of_seconds_is_an_error),
