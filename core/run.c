@@ -1,8 +1,8 @@
 /* run.c - run a program: picks the backend, runs the main task, shuts down in order.
  *
  * The one file that sees every layer. The order of an end: the main task has ended; leftover tasks
- * are cancelled together and awaited; what still runs then is cancelled again until it ends; the
- * loop's operations are cancelled and their last completions taken; memory goes last. */
+ * are cancelled together and awaited, and so is what they start meanwhile; the loop's
+ * operations are cancelled and their last completions taken; memory goes last. */
 #include "core/ring/ring.h"
 #include "core/task/task.h"
 
@@ -104,6 +104,8 @@ static void run_leftovers(struct rill_loop *loop)
     while (!list_is_empty(&loop->tasks)) {
         rill_future *first =
             rill_ref(&container_of(loop->tasks.next, struct rill__task, link)->future);
+        if (rill_cancelling(first) == 0) /* made meanwhile, or took the request back */
+            rill_cancel(first, "the loop ends");
         int r = rill_run_until_done(loop, first);
         bool lost = r < 0 && first->state == RILL_PENDING;
         rill_unref(first);

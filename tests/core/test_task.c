@@ -355,6 +355,21 @@ static int await_works_at_any_call_depth(void *arg)
     return 0;
 }
 
+static int start_another_when_cancelled(void *arg)
+{
+    int r = sleep_for_ever(arg);
+    rill_unref(rill_create_task(RILL_CORO(sleep_for_ever, NULL)));
+    return r;
+}
+
+/* The leftover's own leftover is cancelled, too. */
+static int run_ends_although_a_leftover_starts_another_task(void *arg)
+{
+    (void)arg;
+    rill_unref(rill_create_task(RILL_CORO(start_another_when_cancelled, NULL)));
+    return rill_sleep(0);
+}
+
 static void call_again(void *arg)
 {
     (void)rill_call_soon(arg, call_again, arg);
@@ -374,6 +389,7 @@ static void close_ends_a_loop_whose_calls_call_again(void **state)
 static const struct scenario scenarios[] = {
     SCENARIO(current_task_is_right_across_interleaving_and_none_in_callbacks),
     OUTSIDE(current_task_outside_of_a_loop_is_none),
+    SCENARIO(run_ends_although_a_leftover_starts_another_task),
     OUTSIDE(close_ends_a_loop_whose_calls_call_again),
     SCENARIO(awaiting_oneself_is_an_error),
     SCENARIO(awaiting_a_future_of_another_loop_is_an_error),
