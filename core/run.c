@@ -70,7 +70,7 @@ static void on_sigint(int signo)
 {
     struct rill_loop *loop = interrupted_loop;
     (void)signo;
-    if (loop == NULL || loop->interrupted)
+    if (loop == NULL || loop->interrupted || rill__loop_is_inherited(loop))
         _exit(130);
     loop->interrupted = true;
     rill__wake_signal(loop);
@@ -133,6 +133,8 @@ int rill_loop_close(rill_loop *loop)
 {
     if (loop == NULL || !rill__loop_is_live(loop))
         return 0; /* a second close does nothing */
+    if (rill__loop_is_inherited(loop))
+        return -ESRCH;
     if (loop->running)
         return -EBUSY;
     if (rill__loop_running != NULL && loop->backend != NULL && !list_is_empty(&loop->tasks))

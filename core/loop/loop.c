@@ -76,12 +76,20 @@ rill_loop *rill_get_event_loop(void)
     return own;
 }
 
+static unsigned forks; /* how many lie between the first process and this one */
+
 /* A child shares nothing with its parent's loop: no loop runs there. */
 static void forget_after_fork(void)
 {
+    forks++;
     rill__loop_running = NULL;
     own = NULL;
     pthread_mutex_init(&live_mutex, NULL); /* another thread may have held it */
+}
+
+bool rill__loop_is_inherited(const struct rill_loop *loop)
+{
+    return loop->backend != NULL && loop->forks != forks;
 }
 
 static void watch_forks(void)
@@ -264,12 +272,22 @@ static int first_run(struct rill_loop *loop)
     loop->watched = true;
     ignore_sigpipe();
     r = rill__backend_new(&loop->opts, &loop->backend);
-    return r < 0 ? r : rill__wake_start(loop);
+    if (r < 0)
+        return r;
+    loop->forks = forks;
+    r = rill__wake_start(loop);
+    if (r < 0) { /* the next try begins anew: a loop that cannot be woken is none */
+        loop->backend->ops->free(loop->backend);
+        loop->backend = NULL;
+    }
+    return r;
 }
 
 int rill__loop_run(struct rill_loop *loop)
 {
     int r = 0;
+    if (rill__loop_is_inherited(loop))
+        return -ESRCH;
     if (rill__loop_running != NULL || loop->running)
         return -EBUSY;
     if (loop->backend == NULL)

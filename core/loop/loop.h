@@ -54,6 +54,7 @@ struct rill_loop {
     rill_time now, wall;  /* the two clocks as read in this turn; 0: not read */
     unsigned budget_left; /* awaits that need not wait, left to the running task */
     bool running, stopping, closing;
+    unsigned forks;   /* `forks` of loop.c when the ring was made */
     bool watched;     /* overflows of its stacks are reported */
     struct list live; /* in the list of all loops */
 
@@ -78,10 +79,12 @@ extern _Thread_local struct rill_loop *rill__loop_running;
 /* The ring, or what stands in its place; defined by run.c, the one file that sees the backends. */
 int rill__backend_new(const struct rill_loop_opts *opts, struct rill__backend **ret_backend);
 
-/* Run turns until rill_loop_stop. 0; -EBUSY; -ESHUTDOWN; why there is no ring. */
+/* Run turns until rill_loop_stop. 0; -EBUSY; -ESRCH: a parent's loop; why there is no ring. */
 int rill__loop_run(struct rill_loop *loop);
 /* Run what is ready until nothing is, without the kernel. */
 void rill__loop_run_entries(struct rill_loop *loop);
+/* Whether `loop` and its ring are those of a parent process: not ours to use. */
+bool rill__loop_is_inherited(const struct rill_loop *loop);
 /* Whether `loop` has not been freed. Walks all loops. */
 bool rill__loop_is_live(const struct rill_loop *loop);
 /* Tell the error handler; standard error if the loop is gone. */

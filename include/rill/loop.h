@@ -68,7 +68,8 @@ RILL_API rill_loop *rill_get_running_loop(void);
 
 /** Run `loop` until `future` is done.
  *  Returns: its result code; -EINPROGRESS (the loop was stopped before); -EBUSY (a loop runs in this
- *           thread); -ESHUTDOWN (closed); -EXDEV (a future of another loop); the ring's error.
+ *           thread); -EXDEV (a future of another loop); -ESRCH (the loop of a parent
+ *           process); the ring's error.
  *  Owns: borrows.   Like: loop.run_until_complete.   Since: 0.1 */
 RILL_API int rill_run_until_done(rill_loop *loop, rill_future *future);
 
@@ -79,7 +80,8 @@ RILL_API int rill_run_coro(rill_loop *loop, rill_coro coro);
 #define rill_run_until_complete(loop, x) \
     _Generic((x), rill_coro : rill_run_coro, default : rill_run_until_done)((loop), (x))
 
-/** Run `loop` until rill_loop_stop.   Returns: 0; -EBUSY; -ESHUTDOWN; the ring's error.
+/** Run `loop` until rill_loop_stop.   Returns: as rill_run_until_done without a future: 0; -EBUSY;
+ *  -ESRCH; the ring's error.
  *  Like: loop.run_forever.   Since: 0.1 */
 RILL_API int rill_run_forever(rill_loop *loop);
 
@@ -88,7 +90,8 @@ RILL_API void rill_loop_stop(rill_loop *loop);
 
 /** Cancel what is left of `loop`, run it to its end, give the ring back and free the loop; a second close
  *  of this thread's own loop does nothing.
- *  Returns: 0; -EBUSY (it runs).   Owns: takes it; NULL is fine.   Like: loop.close.   Since: 0.1 */
+ *  Returns: 0; -EBUSY (it runs); -ESRCH (the loop of a parent process, which is left as it is).
+ *  Owns: takes it; NULL is fine.   Like: loop.close.   Since: 0.1 */
 RILL_API int rill_loop_close(rill_loop *loop);
 
 /** Whether `loop` runs.   Returns: true if so.   Like: loop.is_running.   Since: 0.1 */

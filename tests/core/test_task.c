@@ -2,6 +2,8 @@
 #include "tests/support/expect.h"
 
 #include <math.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static rill_future *shared;
 
@@ -370,6 +372,36 @@ static int run_ends_although_a_leftover_starts_another_task(void *arg)
     return rill_sleep(0);
 }
 
+/* In a child: what is wrong with the parent's loop there, 0 for nothing. */
+static int use_of_the_loop_of_a_parent(rill_loop *loop)
+{
+    static int seven = 7;
+    if (rill_run_coro(loop, RILL_CORO(return_int, &seven)) != -ESRCH)
+        return 1;
+    if (rill_loop_close(loop) != -ESRCH)
+        return 2;
+    return rill_run(RILL_CORO(return_int, &seven)) == 7 ? 0 : 3;
+}
+
+static void child_cannot_use_the_loop_of_its_parent_but_one_of_its_own(void **state)
+{
+    static int seven = 7;
+    int status;
+    rill_loop *loop;
+    (void)state;
+    assert_int_equal(rill_loop_new(NULL, &loop), 0);
+    assert_int_equal(rill_run_coro(loop, RILL_CORO(return_int, &seven)), 7);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(20); /* the child must not outlive a failure */
+        _exit(use_of_the_loop_of_a_parent(loop));
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(rill_run_coro(loop, RILL_CORO(return_int, &seven)), 7);
+    assert_int_equal(rill_loop_close(loop), 0);
+}
+
 static void call_again(void *arg)
 {
     (void)rill_call_soon(arg, call_again, arg);
@@ -390,6 +422,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(current_task_is_right_across_interleaving_and_none_in_callbacks),
     OUTSIDE(current_task_outside_of_a_loop_is_none),
     SCENARIO(run_ends_although_a_leftover_starts_another_task),
+    OUTSIDE(child_cannot_use_the_loop_of_its_parent_but_one_of_its_own),
     OUTSIDE(close_ends_a_loop_whose_calls_call_again),
     SCENARIO(awaiting_oneself_is_an_error),
     SCENARIO(awaiting_a_future_of_another_loop_is_an_error),
