@@ -146,6 +146,8 @@ rill_task *rill_group_create_task(rill_group *public, rill_coro coro)
         rill__callback_add(task, &child->callback);
     else
         rill__loop_ready(loop, &child->ready); /* it was eager */
+    if (group->aborting)
+        rill_cancel(task, "its group aborts"); /* an eager one did that before it was on the list */
     return task;
 }
 

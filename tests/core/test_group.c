@@ -436,6 +436,27 @@ static int eager_child_that_fails_inside_the_call_cancels_only_the_block(void *a
     return 0;
 }
 
+static int cancel_group_and_sleep(void *arg)
+{
+    EXPECT_IS(rill_group_cancel(&group, NULL), 0);
+    return sleep_for_ever(arg);
+}
+
+static int eager_canceller(void)
+{
+    return go(cancel_group_and_sleep, NULL);
+}
+
+/* It is not yet on the group's list when the group is cancelled. */
+static int eager_child_that_cancels_its_group_is_cancelled_itself(void *arg)
+{
+    (void)arg;
+    OWNED_GROUP rill_group *g = &group;
+    EXPECT_IS(in_group(g, eager_canceller), 0);
+    EXPECT_IS(rill_cancelling(rill_current_task()), 0);
+    return 0;
+}
+
 static int cancel_own_group(void)
 {
     int r = go(sleep_and_trace_cancel, &a);
@@ -580,6 +601,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(child_error_and_outside_cancel_in_one_turn_give_first_the_error),
     SCENARIO(clean_up_that_replaces_the_cancel_by_an_error_keeps_the_count),
     SCENARIO_WITH(eager_child_that_fails_inside_the_call_cancels_only_the_block, &eager),
+    SCENARIO_WITH(eager_child_that_cancels_its_group_is_cancelled_itself, &eager),
     SCENARIO(group_cancel_ends_block_and_children_and_is_no_error),
     SCENARIO(group_cancel_that_was_never_delivered_is_taken_back),
     SCENARIO(handle_of_a_child_can_be_awaited),
