@@ -41,7 +41,8 @@ static void on_wake(struct rill__op *op, int result, unsigned flags)
         rill_cancel(loop->main, "SIGINT");
         loop->main = NULL;
     }
-    if (result >= 0 && !loop->wake.closed)
+    /* A read that failed once must not make the loop deaf; without its descriptor it would spin. */
+    if (result != -EBADF && !loop->wake.closed)
         (void)loop->backend->ops->submit(loop->backend, op); /* the slot just freed is there */
 }
 
