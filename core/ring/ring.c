@@ -17,7 +17,7 @@
  *
  * FAILURE. enter may return EINTR, EAGAIN, EBUSY, ETIME: what was not consumed stays queued and the
  * next turn tries again. An overflown completion queue is flushed by the next enter and counted. A
- * stale completion's buffer or descriptor is released here.
+ * stale completion's buffer is released here.
  *
  * WHY NOT one timeout op per timer, linked timeouts, SQPOLL: see ARCHITECTURE.md. */
 #include "core/ring/ring.h"
