@@ -12,7 +12,7 @@ const char args_help[] =
     "rilld --root DIR [--listen ADDRESS]... [--daemon] [--pid-file FILE] [--workers N]\n"
     "rilld --version | --help\n"
     "\n"
-    "  --config FILE     serve what the configuration says; see rilld.yaml(5)\n"
+    "  --config FILE     serve what a file says, such as deploy/rilld.yaml\n"
     "  --check           read and check it only\n"
     "  --root DIR        serve the files of a directory, without a configuration\n"
     "  --listen ADDRESS  IPv4:PORT, [IPv6]:PORT or unix:PATH; 127.0.0.1:8080 if left out\n"

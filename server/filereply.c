@@ -1,7 +1,7 @@
 /* filereply.c - the answers that one file can give: whole, not modified, a part.
  *
- * Rules 83 to 100 of http.md come together here; their meaning is in server/http. What does not
- * depend on the request is made once, in the file's own memory. */
+ * Rules 83 to 100 of server/http/RULES.md come together here; server/http works them out. What does
+ * not depend on the request is made once, in the file's own memory. */
 #include "server/filereply.h"
 
 #include "server/http/cond.h"

@@ -1,7 +1,7 @@
 /* filereply.h - the answers that one file can give: whole, not modified, a part.
  *
- * Conditions and ranges are looked at here (http.md, rules 81 to 100); which file a path leads to is the
- * files handler's business, and how long it is kept that of the cache. */
+ * Conditions and ranges are looked at here (server/http/RULES.md, rules 81 to 100); which file a path
+ * leads to is the files handler's business, and how long it is kept that of the cache. */
 #pragma once
 
 #include "server/conn/request.h"

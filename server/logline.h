@@ -1,7 +1,7 @@
 /* logline.h - log lines as text: pure functions from data to octets.
  *
  * One call appends one line, its end included. Whatever a client sent comes out on one line: control
- * octets, quotes, backslashes and octets that are not UTF-8 are escaped (http.md section 11), and a
+ * octets, quotes, backslashes and octets that are not UTF-8 are escaped (server/http/RULES.md), and a
  * text longer than LOG_TEXT_MAX octets is cut. A line that does not fit sets `full` of the builder;
  * the caller takes back what was written. */
 #pragma once
@@ -37,7 +37,7 @@ struct log_access {
     rill_span target;       /* as sent */
     rill_span route;        /* path of the route that was chosen */
     unsigned status;        /* 0: none was sent */
-    unsigned rule;          /* of http.md, if refused */
+    unsigned rule;          /* of server/http/RULES.md, if refused */
     const char *end;        /* done, refused, client-gone, deadline, cut, shed, drain, error */
     uint64_t bytes_in, bytes_out; /* octets on the wire, heads included */
     uint64_t body_out;            /* octets of the answer's body; shown by `combined` */

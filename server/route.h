@@ -2,7 +2,8 @@
  *
  * A path without a final slash matches itself alone; one with it matches itself and all below it.
  * Exact wins over prefix, the longest prefix wins, the order in the file never matters. The path of
- * a prefix without its final slash is redirected, unless an exact route has it. (http.md 3) */
+ * a prefix without its final slash is redirected, unless an exact route has it.
+ * (server/http/RULES.md, Routes) */
 #pragma once
 
 #include "server/conf/conf.h"

@@ -1,4 +1,4 @@
-/* emit.c - the schema table as a JSON Schema for editors, and as the table of rilld.yaml(5).
+/* emit.c - the schema table as a JSON Schema for editors, and as a table for readers.
  *
  * Editors type a scalar by its look, rilld never does: so the schema takes each value in every type
  * that it may look like, and any text with a variable in it. What valid.c checks is not in it, but

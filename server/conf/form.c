@@ -147,7 +147,7 @@ static bool has_percent_triplet(rill_span text)
     return false;
 }
 
-/* Routes are compared with the normalised path of a request (rules 26 to 33 of the design), so
+/* Routes are compared with the normalised path of a request (rules 26 to 33), so
  * one that no request can have is a mistake. */
 const char *conf_form_route(rill_span text)
 {

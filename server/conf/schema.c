@@ -1,6 +1,6 @@
 /* schema.c - every setting of rilld.yaml: name, type, default, limits, meaning, and where it goes.
  *
- * The one table. The reader walks it, and deploy/rilld.schema.json and the table of rilld.yaml(5)
+ * The one table. The reader walks it, and deploy/rilld.schema.json and the table for readers
  * are made from it, so they cannot disagree. Sections stand before those that hold them: read it from
  * the end. What concerns more than one setting is in valid.c. */
 #include "server/conf/schema.h"

@@ -52,7 +52,7 @@ struct conn {
     struct request request;
     rill_arena arena;    /* of the request */
     uint32_t unconsumed; /* octets of its head that are still in the stream */
-    uint16_t rule;       /* of http.md, by which it was refused; 0: none */
+    uint16_t rule;       /* of server/http/RULES.md, by which it was refused; 0: none */
     const char *end;     /* how it ended, for the log; NULL: the result of sending says it */
     rill_time begun, begun_wall;  /* when its head was complete; 0: no access record is wanted */
     uint64_t bytes_in, bytes_out; /* of the request at work */

@@ -1,4 +1,4 @@
-/* files.c - static files below one directory. (http.md 4)
+/* files.c - static files below one directory. (server/http/RULES.md, Files)
  *
  * Opening. A file is opened by openat2 below the descriptor of the root, so the kernel keeps the path
  * inside it, links included; no path is ever joined to another or looked at twice. What is open is

@@ -1,4 +1,6 @@
-/* gather.c - many upstream requests and file reads at once, answered as one JSON object. (http.md 9)
+/* gather.c - many upstream requests and file reads at once, answered as one JSON object.
+ *
+ * What it answers is in server/http/RULES.md, Gather.
  *
  * Every part is a child task of the request in one group, so the request never ends before its parts,
  * and a cancelled request leaves none behind. The group does the rest: a required part that fails

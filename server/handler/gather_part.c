@@ -2,7 +2,8 @@
  *
  * A part runs as a task under its own timeout. It writes only its own struct, so what it had when it
  * was cancelled needs no clean-up: the memory is the arena's, connection and file are closed on the
- * way out. Nothing that an upstream says enters the answer but a body that was checked. (http.md 9)
+ * way out. Nothing that an upstream says enters the answer but a body that was checked
+ * (server/http/RULES.md, Gather).
  *
  * Errors travel as results; where the cause is a reason of its own, `fail` notes it on the way. */
 #include "server/handler/gather_part.h"
@@ -277,7 +278,7 @@ static int run_url(struct gather_part *part)
 
 /* --- Files --- */
 
-/* Open the file by the rules of http.md 4: the kernel keeps the path in its folder, links included. */
+/* Open the file as a files route does: the kernel keeps the path in its folder, links included. */
 static int open_file(const struct gather_place *place) RILL_SUSPENDS;
 
 static int open_file(const struct gather_place *place)

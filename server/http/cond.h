@@ -1,7 +1,7 @@
 /* cond.h - conditional requests: entity tags and the order of the preconditions.
  *
- * Rules 81 to 88 and 97 of http.md as functions of the field values and the validators of what would be
- * sent. The caller asks only if the answer without conditions would be 2xx. (rule 82) */
+ * Rules 81 to 88 and 97 of RULES.md as functions of the field values and the validators of what would
+ * be sent. The caller asks only if the answer without conditions would be 2xx. (rule 82) */
 #pragma once
 
 #include <rill/text.h>

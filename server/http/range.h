@@ -1,6 +1,6 @@
 /* range.h - which octets of a representation a Range field asks for.
  *
- * Rules 89 to 96 of http.md but for the method, which is the caller's. One range is sent as 206;
+ * Rules 89 to 96 of RULES.md but for the method, which is the caller's. One range is sent as 206;
  * where several remain after merging, the whole representation is sent. */
 #pragma once
 

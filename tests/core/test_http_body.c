@@ -1,5 +1,5 @@
 /* test_http_body.c - body readers: each row whole, octet by octet and at every split, from a buffer
- * that ends at an unreadable page. A row names the rule of http.md it shows. */
+ * that ends at an unreadable page. A row names the rule of RULES.md it shows. */
 #include "tests/support/guard.h"
 
 #include <rill/http.h>

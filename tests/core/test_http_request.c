@@ -1,5 +1,5 @@
 /* test_http_request.c - request heads: every row in every split, from a buffer that ends at an
- * unreadable page. A row names the rule of http.md it shows. */
+ * unreadable page. A row names the rule of RULES.md it shows. */
 #include "tests/support/message.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* test_http_response.c - response heads and trailer sections: every row in every split, from a
- * buffer that ends at an unreadable page. A row names the rule of http.md it shows. */
+ * buffer that ends at an unreadable page. A row names the rule of RULES.md it shows. */
 #include "tests/support/message.h"
 
 #include <errno.h>

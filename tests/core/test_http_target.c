@@ -1,5 +1,5 @@
 /* test_http_target.c - paths: each row from a buffer that ends at an unreadable page, written into
- * memory that does so too. A row names the rule of http.md it shows. */
+ * memory that does so too. A row names the rule of RULES.md it shows. */
 #include "tests/support/guard.h"
 
 #include <rill/http.h>

@@ -1,4 +1,4 @@
-/* fuzz_cond.c - the values of conditions, ranges and dates (http.md, rules 75 and 81 to 97).
+/* fuzz_cond.c - the values of conditions, ranges and dates (RULES.md, rules 75 and 81 to 97).
  *
  * Oracle: a range lies inside the representation; a tag that matches stands in the value, and what
  * matches strongly also matches weakly; a date that was read is written and read as the same second. */

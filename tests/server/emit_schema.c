@@ -1,7 +1,7 @@
 /* emit_schema.c - writes what the schema table makes: `emit_schema schema|table`, to standard output.
  *
- * For maintenance: deploy/rilld.schema.json is the output of `emit_schema schema`, and the table of
- * rilld.yaml(5) comes from `emit_schema table`. The tests compare, this program writes. */
+ * For maintenance: deploy/rilld.schema.json is the output of `emit_schema schema`, and a table
+ * for readers comes from `emit_schema table`. The tests compare, this program writes. */
 #include "server/conf/schema.h"
 
 #include <stdio.h>

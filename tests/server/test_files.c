@@ -1,4 +1,4 @@
-/* test_files.c - the promises of the files handler: rules 70 and 81 to 99, and http.md section 4.
+/* test_files.c - the promises of the files handler: rules 70 and 81 to 99, and RULES.md, Files.
  *
  * Requests are real heads, files are real ones in a directory of the test; the seconds of the wall clock
  * are given, so nothing waits. What another task would do during an await is done by a hook. */

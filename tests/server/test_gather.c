@@ -1,4 +1,4 @@
-/* test_gather.c - the promises of the gather handler (http.md 9), against scripted upstreams.
+/* test_gather.c - the promises of the gather handler (RULES.md, Gather), against scripted upstreams.
  *
  * Handler and upstreams run in one loop, so order is made by events: an answer waits for requests to have
  * come, not for time. A task only notes what it got; the test looks at it when the loop has ended. Each run

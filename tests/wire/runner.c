@@ -1,9 +1,9 @@
 /* runner.c - sends every request vector to a real server in each delivery mode and compares answers.
  *
- * Modes (http.md section 2): whole; one octet per segment, with a turn for the server between; in two
- * segments, split at every offset; behind a good request on the same connection; and two copies at
- * once. A split changes nothing, so the answers must be the same each time. When a connection is to
- * be kept, another request is asked on it; when it is to end, nothing may come before the end. */
+ * Modes: whole; one octet per segment, with a turn for the server between; in two segments, split at
+ * every offset; behind a good request on the same connection; and two copies at once. A split changes
+ * nothing, so the answers must be the same each time. When a connection is to be kept, another
+ * request is asked on it; when it is to end, nothing may come before the end. */
 #include "tests/support/serving.h"
 #include "tests/wire/vector.h"
 
