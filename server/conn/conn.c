@@ -112,6 +112,12 @@ void conn_phase(struct conn *conn, enum conn_phase phase, rill_time limit)
         set_timer(conn);
 }
 
+void conn_idle(struct conn *conn)
+{
+    conn->last = draining;
+    conn_phase(conn, CONN_IDLE, draining ? drain_grace : tables_current->conf->limits.idle_timeout);
+}
+
 void conn_sending(struct conn *conn, rill_time limit)
 {
     conn->send_limit = limit;
@@ -240,7 +246,8 @@ void conn_drain(rill_time grace)
     draining = true;
     drain_grace = grace;
     for (struct conn *conn = first; conn != NULL; conn = conn->next) {
-        conn->last = true;
+        if (conn->phase != CONN_SEND) /* its head is out and says otherwise: see conn_idle */
+            conn->last = true;
         if (conn->phase == CONN_IDLE)
             conn_phase(conn, CONN_IDLE, grace);
     }

@@ -68,6 +68,9 @@ void conn_listener_unref(struct conn_listener *listener);
  * If the limit of the phase before came just as that phase ended, it is forgiven. */
 void conn_phase(struct conn *conn, enum conn_phase phase, rill_time limit);
 
+/* Begin CONN_IDLE after an answer that let the client go on: in a drain for the grace, and once more. */
+void conn_idle(struct conn *conn);
+
 /* Begin CONN_SEND: a client that takes next to nothing for `limit` is cut. */
 void conn_sending(struct conn *conn, rill_time limit);
 

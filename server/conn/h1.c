@@ -420,7 +420,7 @@ int h1_serve(struct conn *conn)
         r = serve_next(conn, octets);
         if (r < 0 || conn->last)
             break;
-        conn_phase(conn, CONN_IDLE, tables_current->conf->limits.idle_timeout);
+        conn_idle(conn);
     }
     if (r == -ECANCELED && conn->phase == CONN_IDLE)
         return 0;

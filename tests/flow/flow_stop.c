@@ -164,6 +164,29 @@ static void term_lets_requests_end_and_clients_leave(void **state)
     assert_int_equal(result.closes, 8); /* each got a last answer that said so */
 }
 
+/* The head of its answer is out and does not say that it is the last. */
+static void term_during_an_answer_lets_its_client_ask_once_more(void **state)
+{
+    (void)state;
+    static char block[1 << 16];
+    char end[4] = { 0 };
+    ssize_t more;
+    start_with_download(NULL);
+    int fd = begin_download();
+    assert_int_equal(proc_signal(&rilld.proc, SIGTERM), 0);
+    assert_int_equal(daemon_await_notice(&rilld, "STOPPING=1", 5000), 0);
+    assert_int_equal(fetch_send(fd, "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n"), 0);
+    while ((more = recv(fd, block, sizeof block, 0)) > 0) {
+        size_t keep = more < 4 ? (size_t)more : 4;
+        memmove(end, end + keep, 4 - keep);
+        memcpy(end + 4 - keep, block + more - keep, keep);
+    }
+    assert_int_equal(more, 0);
+    assert_memory_equal(end, "one\n", 4);
+    close(fd);
+    assert_int_equal(proc_wait(&rilld.proc, DAEMON_END_MS), 0);
+}
+
 static void term_past_its_limit_cuts_and_says_so(void **state)
 {
     (void)state;
@@ -278,6 +301,7 @@ int main(void)
         cmocka_unit_test_teardown(notices_come_in_order_ready_reloading_ready_stopping, end_daemon),
         cmocka_unit_test_teardown(watchdog_is_pinged_within_its_interval, end_daemon),
         cmocka_unit_test_teardown(term_lets_requests_end_and_clients_leave, end_daemon),
+        cmocka_unit_test_teardown(term_during_an_answer_lets_its_client_ask_once_more, end_daemon),
         cmocka_unit_test_teardown(term_past_its_limit_cuts_and_says_so, end_daemon),
         cmocka_unit_test_teardown(quick_stop_does_not_wait, end_daemon),
         cmocka_unit_test_teardown(dead_master_takes_its_workers_along_and_frees_the_port,
