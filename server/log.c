@@ -34,10 +34,11 @@ enum { BATCH = 64 << 10, MESSAGE_MAX = 1024, PER_SECOND = 10 };
 
 struct sink {
     const char *name;
-    int fd;      /* -1: no such log */
-    int next_fd; /* to change to before the next write; -1: none */
-    bool change; /* next_fd is valid */
-    int problem; /* of the last write; 0: none */
+    int fd;       /* -1: no such log */
+    int next_fd;  /* to change to before the next write; -1: none */
+    bool change;  /* next_fd is valid */
+    bool writing; /* a write is on its way */
+    int problem;  /* of the last write; 0: none */
     struct logbuf buf;
     uint64_t dropped;  /* since the last warning */
     rill_time warned;  /* when that was; 0: never */
@@ -112,13 +113,25 @@ static void wake(struct sink *sink)
         rill_future_set_result(future, 0, NULL);
 }
 
+static bool has_lines(const struct sink *sink)
+{
+    return logbuf_peek(&sink->buf, 1).size > 0;
+}
+
+/* Not under a write. And lines of a log that is being turned off still belong to its file, unless
+ * that is broken. */
+static bool may_change(const struct sink *sink)
+{
+    return !sink->writing && (sink->next_fd >= 0 || sink->problem < 0 || !has_lines(sink));
+}
+
 static void change_to(struct sink *sink, int fd)
 {
     if (sink->change)
         close_former(sink->next_fd); /* never used */
     sink->next_fd = fd;
     sink->change = true;
-    if (sink->writer == NULL)
+    if (may_change(sink))
         change_now(sink);
     else
         wake(sink);
@@ -314,7 +327,9 @@ void log_access(const struct log_access *access)
 static int write_batch(struct sink *sink)
 {
     rill_span batch = logbuf_peek(&sink->buf, BATCH);
+    sink->writing = true;
     int rc = rill_file_write(sink->fd, batch.at, batch.size, UINT64_MAX);
+    sink->writing = false;
     if (rc == -ECANCELED)
         return rc;
     sink->problem = rc > 0 ? 0 : rc == 0 ? -EIO : rc;
@@ -336,17 +351,6 @@ static int wait_for_lines(struct sink *sink)
     if (rc < 0 && rc != -ENOMEM)
         return rc;
     return rill_sleep(RILL_MS(10));
-}
-
-static bool has_lines(const struct sink *sink)
-{
-    return logbuf_peek(&sink->buf, 1).size > 0;
-}
-
-/* Lines of a log that is being turned off still belong to its file, unless that is broken. */
-static bool may_change(const struct sink *sink)
-{
-    return sink->next_fd >= 0 || sink->problem < 0 || !has_lines(sink);
 }
 
 static int run_writer(void *arg)
@@ -385,6 +389,7 @@ static int start_writer(struct sink *sink, size_t buffer_size)
 
 int log_start(size_t buffer_size)
 {
+    setting.stopping = false;
     int rc = start_writer(&access_sink, buffer_size);
     return rc < 0 ? rc : start_writer(&error_sink, buffer_size);
 }
