@@ -241,12 +241,15 @@ static void send_decision(struct master *master, enum channel_type type)
 static int check_change(struct master *master, const struct conf *conf)
 {
     const struct conf *now = master->current->conf;
-    if (!rill_span_equal(now->user, conf->user) || !rill_span_equal(now->group, conf->group)) {
+    if (master->privs.change &&
+        (!rill_span_equal(now->user, conf->user) || !rill_span_equal(now->group, conf->group))) {
         refuse(master, "`user` changed, which takes a restart");
         return -EINVAL;
     }
     if (now->log.buffer != conf->log.buffer)
         log_line(LOG_WARNING, "reload", "log.buffer changed: workers started from now on have it");
+    if (!rill_span_equal(now->pid_file, conf->pid_file))
+        log_line(LOG_WARNING, "reload", "pid_file changed: the next start will have it");
     return 0;
 }
 
@@ -358,6 +361,7 @@ void reload_commit(struct master *master)
     log_use(&master->current->conf->log, master->next_access, master->next_error);
     (void)commit_sockets(master); /* the log says which; the others do listen */
     remove_sockets(master);
+    master->deal_again = true;
     log_line(LOG_INFO, "reload", "generation %u is in use, after %u", master->current->number,
              former->number);
     reload_collect(master);
