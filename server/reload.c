@@ -221,13 +221,20 @@ void reload_include(struct master *master, struct slot *slot)
     }
 }
 
+/* A draining worker keeps what it has until its end. */
+static bool takes_part(const struct slot *slot)
+{
+    return slot->state == SLOT_STARTING || slot->state == SLOT_SERVING;
+}
+
 /* A worker that does not hear of the decision would serve another generation than the rest. */
 static void send_decision(struct master *master, enum channel_type type)
 {
     const struct channel_message message = { .type = type, .number = master->next->number };
     for (unsigned i = 0; i < CONF_WORKERS_MAX; i++) {
         struct slot *slot = &master->slots[i];
-        master->answer_due[i] = type == CHANNEL_COMMIT && holds(slot, master->next);
+        master->answer_due[i] =
+            type == CHANNEL_COMMIT && holds(slot, master->next) && takes_part(slot);
         if (holds(slot, master->next) && channel_send(slot->channel, &message) < 0) {
             log_line(LOG_ERROR, "reload", "worker %u does not take messages", i);
             master->effects.kill(slot, SIGKILL, master->effects.arg);
@@ -282,7 +289,7 @@ int reload_begin(struct master *master)
     master->reload_deadline = rill_time_add(master->now, ANSWER_LIMIT);
     for (unsigned i = 0; i < CONF_WORKERS_MAX; i++) {
         struct slot *slot = &master->slots[i];
-        if (slot->state == SLOT_STARTING || slot->state == SLOT_SERVING)
+        if (takes_part(slot))
             reload_include(master, slot);
     }
     return 0;
