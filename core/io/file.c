@@ -36,7 +36,7 @@ int rill_file_openat2(int dirfd, const char *path, const struct open_how *how)
     int r = rill__await_begin(&task);
     if (r < 0)
         return r;
-    if (how->flags & (O_CREAT | O_TRUNC | O_TMPFILE))
+    if ((how->flags & (O_CREAT | O_TRUNC)) || (how->flags & O_TMPFILE) == O_TMPFILE)
         return open_through_ring(dirfd, path, &closing); /* never answered from the cache */
     r = rill__io_now(&cached);
     if (r == -EAGAIN)
