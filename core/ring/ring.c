@@ -590,9 +590,9 @@ static int set_up(struct ring *ring, const struct rill__ring_opts *opts)
 int rill__ring_new(const struct rill__ring_opts *opts, struct rill__backend **ret_backend)
 {
     struct ring *ring = rill_alloc_zero(1, sizeof *ring);
+    rill__probe_clear();
     if (ring == NULL)
         return -ENOMEM;
-    rill__probe_clear();
     int r = set_up(ring, opts);
     if (r < 0)
         goto fail_problem;
