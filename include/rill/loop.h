@@ -16,11 +16,10 @@ typedef struct rill_loop_opts {
     unsigned cq_entries;   /* completion queue; 4096 (at least sq_entries) */
     unsigned recv_buffers; /* receive buffers of 2 KiB filled in at the start; 128 (16 to 4096) */
     unsigned budget;       /* awaits that need not wait before a task gives up its turn; 128 */
-    bool strict;           /* misuse aborts with a message instead of returning its code */
     bool eager;            /* new tasks run at once until their first suspension */
 } rill_loop_opts;
 
-/* A call that was asked for: a plain value; stale ones are harmless. */
+/* A call that was asked for: a plain value; stale ones are harmless while the loop lives. */
 typedef struct rill_handle {
     void *entry;
     uint64_t id;

@@ -5,6 +5,7 @@
  * receiving until the reader catches up.
  * Writing: writes up to 4 KiB are gathered in a buffer of 16 KiB and sent once a turn, larger ones are sent
  * from the caller's memory without a copy; a write waits while there is no room, so memory is bounded.
+ * A stream is closed before its loop is: one that is left then keeps its descriptor and its memory for good.
  *
  *     rill_span text;
  *     int rc;
