@@ -22,6 +22,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,7 +31,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { BATCH = 64 << 10, MESSAGE_MAX = 1024, PER_SECOND = 10 };
+enum { BATCH = 64 << 10, MESSAGE_MAX = 960, PER_SECOND = 10 };
 
 struct sink {
     const char *name;
@@ -256,6 +257,7 @@ static void put(struct sink *sink, const struct line *line)
     }
     /* Room for the message with each octet escaped; too much for a coroutine's stack. */
     static char memory[MESSAGE_MAX * 4 + 256];
+    _Static_assert(sizeof memory <= PIPE_BUF, "a pipe that takes anything takes a whole line");
     rill_text text = { memory, sizeof memory, 0, false };
     format_line(line, &text);
     write_direct(sink, (rill_span){ memory, text.used });
