@@ -156,6 +156,7 @@ static int callback_keeps_its_future_until_the_call(void *arg)
     rill_unref(sleep);
     EXPECT_IS(r, 0);
     EXPECT_IS(rill_sleep(RILL_MS(2)), 0);
+    EXPECT_IS(rill_sleep(0), 0); /* on a slow day both end in one turn: the callback has the next */
     EXPECT_TRACE("ab");
     return 0;
 }
