@@ -331,8 +331,10 @@ static int write_direct(rill_stream *stream, struct rill__task *task,
         rill__task_park(task, &wait.wait);
     bool whole = direct->at == direct->count;
     pass_on(stream);
-    if (whole)
-        return 0; /* a pending cancel is delivered by the next await */
+    if (whole) {
+        task->reached_op |= direct->stop; /* the result won */
+        return 0;                         /* a pending cancel is delivered by the next await */
+    }
     return direct->stop ? rill__task_deliver(task) : stream->send_error;
 }
 
