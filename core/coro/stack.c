@@ -53,40 +53,47 @@ size_t rill__stack_size(uint32_t kind)
 
 static int install_guard(struct rill__stack_pool *pool, char *at)
 {
-    if (!pool->probed) {
-        pool->probed = true;
-        pool->guard_pages = madvise(at, guard_size, MADV_GUARD_INSTALL) == 0;
-    }
     if (pool->guard_pages)
         return madvise(at, guard_size, MADV_GUARD_INSTALL) == 0 ? 0 : -ENOMEM;
-    if (pool->mapped_guards >= mapped_guards_max) {
-        memcpy(at + guard_size, &canary, sizeof canary);
-        return 0;
-    }
     if (mprotect(at, guard_size, PROT_NONE) < 0)
         return -ENOMEM;
     pool->mapped_guards++;
     return 0;
 }
 
-static int install_guards(struct rill__stack_pool *pool, char *memory, size_t stride,
-                          uint32_t slots)
+static void probe(struct rill__stack_pool *pool, char *at)
 {
-    for (uint32_t slot = 0; slot < slots; slot++)
-        if (install_guard(pool, memory + slot * stride) < 0)
+    if (!pool->probed)
+        pool->guard_pages = madvise(at, guard_size, MADV_GUARD_INSTALL) == 0;
+    pool->probed = true;
+}
+
+/* Guards for all slots of a slab, or canaries for all of them. */
+static int install_guards(struct rill__stack_pool *pool, char *memory, size_t stride,
+                          uint32_t slots, bool *ret_canaries)
+{
+    probe(pool, memory);
+    *ret_canaries = !pool->guard_pages && pool->mapped_guards + slots > mapped_guards_max;
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        char *at = memory + slot * stride;
+        if (*ret_canaries)
+            memcpy(at + guard_size, &canary, sizeof canary);
+        else if (install_guard(pool, at) < 0)
             return -ENOMEM;
+    }
     return 0;
 }
 
 /* Put the stacks of a new slab at the cold end, the first slot to be taken first. The caller has
  * made room. */
-static void add_free(struct rill__stack_class *class, char *memory, uint32_t kind, uint32_t slots)
+static void add_free(struct rill__stack_class *class, char *memory, uint32_t kind, bool canaries)
 {
     size_t stride = guard_size + class_sizes[kind];
+    uint32_t slots = slab_slots[kind];
     memmove(class->free + slots, class->free, class->free_count * sizeof *class->free);
     for (uint32_t slot = 0; slot < slots; slot++)
-        class->free[slots - 1 - slot] =
-            (struct rill__stack){ memory + slot * stride + guard_size, kind, slot };
+        class->free[slots - 1 - slot] = (struct rill__stack){ memory + slot * stride + guard_size,
+                                                              (uint16_t)kind, canaries, slot };
     class->free_count += slots;
     class->cold += slots;
     class->made += slots;
@@ -124,12 +131,13 @@ static int add_slab(struct rill__stack_pool *pool, uint32_t kind)
     if (slab->memory == MAP_FAILED)
         goto fail_slab;
     madvise(slab->memory, slab->size, MADV_NOHUGEPAGE);
-    if (install_guards(pool, slab->memory, stride, slots) < 0)
+    bool canaries;
+    if (install_guards(pool, slab->memory, stride, slots, &canaries) < 0)
         goto fail_mapping;
 #ifdef WITH_ASAN
     __lsan_register_root_region(slab->memory, slab->size);
 #endif
-    add_free(class, slab->memory, kind, slots);
+    add_free(class, slab->memory, kind, canaries);
     slab->next = pool->slabs;
     pool->slabs = slab;
     return 0;
@@ -160,7 +168,7 @@ int rill__stack_take(struct rill__stack_pool *pool, uint32_t kind, struct rill__
 void rill__stack_give(struct rill__stack_pool *pool, struct rill__stack stack)
 {
     struct rill__stack_class *class = &pool->classes[stack.kind];
-    if (__builtin_expect(pool->mapped_guards >= mapped_guards_max, 0)) {
+    if (__builtin_expect(stack.canary, 0)) {
         uint64_t low;
         memcpy(&low, stack.base, sizeof low);
         CHECK(low == canary || low == 0); /* a task has used its whole stack and more */

@@ -15,7 +15,8 @@ enum { RILL__STACK_CLASSES = 4 };
 
 struct rill__stack {
     char *base;    /* lowest usable octet; NULL: no stack */
-    uint32_t kind; /* size class */
+    uint16_t kind; /* size class */
+    bool canary;   /* no guard below it: its lowest octets are checked instead */
     uint32_t slot; /* within its slab: colours the top */
 };
 
