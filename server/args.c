@@ -3,9 +3,12 @@
 
 #include "server/conf/conf.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 const char args_help[] =
     "rilld --config FILE [--check] [--daemon] [--pid-file FILE] [--workers N]\n"
@@ -120,4 +123,32 @@ int args_parse(int argc, char **argv, struct arguments *ret_arguments)
     if (status == 0)
         *ret_arguments = arguments;
     return status;
+}
+
+/* Returns: the path as an absolute one, NULL for NULL; NULL if it does not fit. */
+static const char *absolute(const char *path, char *memory)
+{
+    if (path == NULL || path[0] == '/')
+        return path;
+    if (getcwd(memory, PATH_MAX) == NULL)
+        return NULL;
+    size_t used = strlen(memory), size = strlen(path);
+    if (used + size + 2 > PATH_MAX)
+        return NULL;
+    memory[used] = '/';
+    memcpy(memory + used + 1, path, size + 1);
+    return memory;
+}
+
+int args_make_absolute(struct arguments *arguments)
+{
+    static char memory[3][PATH_MAX];
+    const char **paths[3] = { &arguments->config, &arguments->root, &arguments->pid_file };
+    for (int i = 0; i < 3; i++) {
+        const char *path = absolute(*paths[i], memory[i]);
+        if (*paths[i] != NULL && path == NULL)
+            return -ENAMETOOLONG;
+        *paths[i] = path;
+    }
+    return 0;
 }

@@ -20,3 +20,7 @@ struct arguments {
 /* Read the command line. What is wrong with it goes to standard error.
  * Returns: 0 and the arguments, which borrow argv; ARGS_EXIT_USAGE. */
 int args_parse(int argc, char **argv, struct arguments *ret_arguments);
+
+/* Make relative paths absolute, for a daemon that changes its folder. Once: the paths lie in static
+ * memory.   Returns: 0; -ENAMETOOLONG. */
+int args_make_absolute(struct arguments *arguments);

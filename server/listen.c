@@ -5,95 +5,18 @@
  * commit, so that there is no moment without a socket at the path. */
 #include "server/listen.h"
 
+#include "server/inherit.h"
+
 #include <rill/mem.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* --- inherited sockets --- */
-
-/* Whether `fd` is a listening stream socket; its address then. */
-static bool look_at(int fd, rill_addr *ret_address)
-{
-    int type = 0, accepting = 0;
-    socklen_t size = sizeof type;
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_STREAM)
-        return false;
-    size = sizeof accepting;
-    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepting, &size) < 0 || !accepting)
-        return false;
-    ret_address->length = sizeof ret_address->un;
-    return getsockname(fd, &ret_address->any, &ret_address->length) == 0;
-}
-
-/* The `index`th of the names, which colons separate. */
-static void copy_name(const char *names, unsigned index, char *to, size_t size)
-{
-    while (names != NULL && index-- > 0) {
-        names = strchr(names, ':');
-        names = names == NULL ? NULL : names + 1;
-    }
-    snprintf(to, size, "%.*s", names == NULL ? 0 : (int)strcspn(names, ":"),
-             names == NULL ? "" : names);
-}
-
-static bool is_ours(const char *pid_text)
-{
-    uint64_t pid;
-    return pid_text != NULL && rill_parse_u64(rill_span_of(pid_text), INT32_MAX, &pid) == 0 &&
-           (pid_t)pid == getpid();
-}
-
-int listen_inherit(struct listen_set *set)
-{
-    const char *names = getenv("LISTEN_FDNAMES"), *count_text = getenv("LISTEN_FDS");
-    uint64_t count = 0;
-    int rc = 0;
-    if (count_text != NULL && is_ours(getenv("LISTEN_PID")) &&
-        rill_parse_u64(rill_span_of(count_text), LISTEN_INHERITED_MAX, &count) < 0)
-        rc = -EINVAL;
-    if (rc == 0 && count > 0) {
-        set->inherited = rill_alloc_zero(count, sizeof *set->inherited);
-        rc = set->inherited == NULL ? -ENOMEM : 0;
-    }
-    for (unsigned i = 0; rc == 0 && i < count; i++) {
-        struct listen_inherited *one = &set->inherited[set->inherited_count];
-        int fd = 3 + (int)i;
-        if (!look_at(fd, &one->address)) {
-            close(fd);
-            continue;
-        }
-        one->fd = fd;
-        fcntl(fd, F_SETFD, FD_CLOEXEC);
-        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-        copy_name(names, i, one->name, sizeof one->name);
-        set->inherited_count++;
-    }
-    unsetenv("LISTEN_PID");
-    unsetenv("LISTEN_FDS");
-    unsetenv("LISTEN_FDNAMES");
-    return rc < 0 ? rc : (int)set->inherited_count;
-}
-
-unsigned listen_close_unused(struct listen_set *set)
-{
-    unsigned closed = 0;
-    for (unsigned i = 0; i < set->inherited_count; i++)
-        if (set->inherited[i].fd >= 0) {
-            close(set->inherited[i].fd);
-            closed++;
-        }
-    rill_free(set->inherited);
-    set->inherited = NULL;
-    set->inherited_count = 0;
-    return closed;
-}
 
 /* --- one listener --- */
 
@@ -255,6 +178,17 @@ static int bind_path(struct listen_set *set, struct listener *listener)
     if (rc < 0)
         close(fd);
     return rc;
+}
+
+unsigned listen_backlog_max(void)
+{
+    unsigned most = UINT_MAX;
+    FILE *file = fopen("/proc/sys/net/core/somaxconn", "re");
+    if (file != NULL && fscanf(file, "%u", &most) != 1)
+        most = UINT_MAX;
+    if (file != NULL)
+        fclose(file);
+    return most;
 }
 
 /* Start to listen.   Returns: 0; -errno. */
@@ -458,7 +392,7 @@ void listen_fini(struct listen_set *set)
 {
     while (set->count > 0)
         listen_remove(set, set->listeners[0]);
-    listen_close_unused(set);
+    inherit_close_unused(set);
 }
 
 /* --- who accepts where --- */

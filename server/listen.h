@@ -64,10 +64,6 @@ struct listen_set {
     unsigned inherited_count;
 };
 
-/* Take over the sockets of LISTEN_FDS if LISTEN_PID is this process, and clear the environment. What
- * is no listening stream socket is closed.   Returns: the sockets taken; -EINVAL; -ENOMEM. */
-int listen_inherit(struct listen_set *set);
-
 /* Prepare the sockets that `conf` wants for `slots` workers, keeping those that are there. A busy
  * address is tried again for `patience`.
  * Returns: 0; -errno, then nothing has changed, `why` says it in one line and *ret_where where in the
@@ -85,8 +81,8 @@ void listen_abandon(struct listen_set *set);
 /* Close the sockets of a listener and forget it; the file of a unix: address goes if it is ours. */
 void listen_remove(struct listen_set *set, struct listener *listener);
 
-/* Close inherited sockets that no address uses.   Returns: how many. */
-unsigned listen_close_unused(struct listen_set *set);
+/* What the kernel caps every backlog to (net.core.somaxconn). */
+unsigned listen_backlog_max(void);
 
 /* Remove all listeners. */
 void listen_fini(struct listen_set *set);

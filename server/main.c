@@ -4,24 +4,35 @@
  * id that they were meant for. */
 #include "server/args.h"
 #include "server/daemon.h"
+#include "server/inherit.h"
 #include "server/master.h"
+
+#include <rill/loop.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+static int do_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* What there is and whether it can work here. */
 static int print_version(void)
 {
     struct utsname kernel;
     printf("rilld %s\n", RILL_VERSION_STRING);
     if (uname(&kernel) == 0)
         printf("kernel %s %s\n", kernel.release, kernel.machine);
+    int rc = rill_run(RILL_CORO(do_nothing, NULL));
+    const char *problem = rill_ring_problem();
+    printf("io_uring %s\n", rc == 0 ? "works" : problem != NULL ? problem : rill_strerror(rc));
     return EXIT_SUCCESS;
 }
 
@@ -55,35 +66,6 @@ static int check(const struct arguments *arguments, const struct conf_overrides 
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* A daemon changes its folder, so a relative path becomes absolute before; NULL stays NULL.
- * Returns: the path; NULL if it does not fit. */
-static const char *absolute(const char *path, char *memory)
-{
-    if (path == NULL || path[0] == '/')
-        return path;
-    if (getcwd(memory, PATH_MAX) == NULL)
-        return NULL;
-    size_t used = strlen(memory), size = strlen(path);
-    if (used + size + 2 > PATH_MAX)
-        return NULL;
-    memory[used] = '/';
-    memcpy(memory + used + 1, path, size + 1);
-    return memory;
-}
-
-static int make_absolute(struct arguments *arguments)
-{
-    static char memory[3][PATH_MAX];
-    const char **paths[3] = { &arguments->config, &arguments->root, &arguments->pid_file };
-    for (int i = 0; i < 3; i++) {
-        const char *path = absolute(*paths[i], memory[i]);
-        if (*paths[i] != NULL && path == NULL)
-            return -ENAMETOOLONG;
-        *paths[i] = path;
-    }
-    return 0;
-}
-
 /* A socket or a log must never get the number of a standard descriptor that was closed. */
 static int open_standard(void)
 {
@@ -106,7 +88,7 @@ static int run(const struct arguments *arguments, const struct conf_overrides *o
                                                    .listen_count = arguments->listen_count,
                                                    .overrides = *overrides },
                                        .ready = daemon_ready };
-    int rc = listen_inherit(&options.sockets);
+    int rc = inherit_sockets(&options.sockets);
     if (rc < 0)
         return fail("cannot use LISTEN_FDS", rc);
     rc = arguments->daemon ? daemon_start() : 0;
@@ -127,7 +109,7 @@ int main(int argc, char **argv)
     int status = args_parse(argc, argv, &arguments);
     if (status != 0)
         return status;
-    if (arguments.daemon && (rc = make_absolute(&arguments)) < 0)
+    if (arguments.daemon && (rc = args_make_absolute(&arguments)) < 0)
         return fail("cannot use a relative path", rc);
     const struct conf_overrides overrides = { .workers = (unsigned)arguments.workers,
                                               .pid_file = arguments.pid_file };

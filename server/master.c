@@ -22,6 +22,7 @@
 #include "server/cpus.h"
 #include "server/deal.h"
 #include "server/doctor.h"
+#include "server/inherit.h"
 #include "server/log.h"
 #include "server/pidfile.h"
 #include "server/reload.h"
@@ -443,6 +444,19 @@ static int prepare(struct master *master)
     return 0;
 }
 
+static void log_listeners(const struct master *master)
+{
+    unsigned most = listen_backlog_max();
+    for (unsigned i = 0; i < master->sockets.count; i++) {
+        const struct listener *listener = master->sockets.listeners[i];
+        log_line(LOG_INFO, "listen", "listening on %s, %u socket%s", listener->name,
+                 listener->socket_count, listener->socket_count == 1 ? "" : "s");
+        if (listener->backlog > most && !listener->inherited)
+            log_line(LOG_WARNING, "listen", "net.core.somaxconn caps its backlog of %u to %u",
+                     listener->backlog, most);
+    }
+}
+
 /* A service manager without the right to raise a limit lowers it silently, so tell what there is. */
 static void log_start_up(struct master *master)
 {
@@ -458,11 +472,8 @@ static void log_start_up(struct master *master)
     log_line(LOG_INFO, "master", "%s", rill_text_end(&text));
     if (!master->privs.change && conf->user.size > 0)
         log_line(LOG_WARNING, "master", "`user` is ignored: not started as root");
-    for (unsigned i = 0; i < master->sockets.count; i++)
-        log_line(LOG_INFO, "listen", "listening on %s, %u socket%s",
-                 master->sockets.listeners[i]->name, master->sockets.listeners[i]->socket_count,
-                 master->sockets.listeners[i]->socket_count == 1 ? "" : "s");
-    unsigned unused = listen_close_unused(&master->sockets);
+    log_listeners(master);
+    unsigned unused = inherit_close_unused(&master->sockets);
     if (unused > 0)
         log_line(LOG_WARNING, "listen", "%u inherited sockets are not configured: closed", unused);
 }

@@ -1,4 +1,5 @@
 /* test_listen.c - the promises of the listening sockets, on real ones of the loopback. */
+#include "server/inherit.h"
 #include "server/listen.h"
 
 #include "core/base/mem.h"
@@ -287,7 +288,7 @@ static int use_inherited(void)
     setenv("LISTEN_FDS", "4", 1);
     setenv("LISTEN_FDNAMES", "x:http:y:z", 1);
     struct listen_set set = { 0 };
-    if (listen_inherit(&set) != 3 || getenv("LISTEN_FDS") != NULL || fcntl(6, F_GETFD) >= 0)
+    if (inherit_sockets(&set) != 3 || getenv("LISTEN_FDS") != NULL || fcntl(6, F_GETFD) >= 0)
         return 1;
     struct conf_listen items[2] = { { .address = by_address, .backlog = 8 },
                                     { .systemd = RILL_SPAN("http"), .backlog = 8 } };
@@ -300,7 +301,7 @@ static int use_inherited(void)
         return 3;
     if (set.listeners[0]->socket_count != 1 || !set.listeners[0]->inherited)
         return 4;
-    if (listen_close_unused(&set) != 1 || connect_to(&unused) != -ECONNREFUSED)
+    if (inherit_close_unused(&set) != 1 || connect_to(&unused) != -ECONNREFUSED)
         return 5;
     if (connect_to(&by_name) != 0 || connect_to(&by_address) != 0)
         return 6;
@@ -330,13 +331,13 @@ static void sockets_meant_for_another_process_are_left_alone(void **state)
     struct listen_set set = { 0 };
     setenv("LISTEN_PID", "1", 1);
     setenv("LISTEN_FDS", "2", 1);
-    assert_int_equal(listen_inherit(&set), 0);
+    assert_int_equal(inherit_sockets(&set), 0);
     assert_null(getenv("LISTEN_PID"));
     setenv("LISTEN_FDS", "999999", 1);
     char number[16];
     snprintf(number, sizeof number, "%d", (int)getpid());
     setenv("LISTEN_PID", number, 1);
-    assert_int_equal(listen_inherit(&set), -EINVAL);
+    assert_int_equal(inherit_sockets(&set), -EINVAL);
     listen_fini(&set);
 }
 
