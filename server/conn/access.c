@@ -14,10 +14,10 @@
 #include <string.h>
 
 /* The word for how a request ended whose end nobody noted. */
-static const char *end_word(const struct conn *conn, int result)
+static const char *end_word(const struct conn *conn, int status, int result)
 {
     if (result == 0)
-        return "done";
+        return status == 504 ? "deadline" : "done";
     if (result == -ECANCELED)
         return conn->why == CONN_TIMEOUT       ? "cut"
                : conn->why == CONN_CLIENT_GONE ? "client-gone"
@@ -75,7 +75,7 @@ void access_record(const struct conn *conn, int status, int result)
     const struct request *request = &conn->request;
     const rill_http_head *head = request->head;
     const struct conf_route *route = request->route != NULL ? request->route->conf : NULL;
-    const char *end = conn->end != NULL ? conn->end : end_word(conn, result);
+    const char *end = conn->end != NULL ? conn->end : end_word(conn, status, result);
     char listener[RILL_ADDR_TEXT_MAX];
     rill_text listener_text = { listener, sizeof listener, 0, false };
     if (route != NULL && !route->access_log && conn->rule == 0)

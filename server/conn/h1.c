@@ -193,10 +193,8 @@ static int serve(struct conn *conn, struct request *request, struct reply *ret_r
         r = serve_slowly(conn, request, ret_reply);
     else
         r = route->handler->serve(route->state, request, ret_reply);
-    if (r == -ECANCELED && conn_timed_out(conn)) {
-        conn->end = "deadline";
+    if (r == -ECANCELED && conn_timed_out(conn))
         r = -ETIME;
-    }
     if (r == 0 || (r == -ECANCELED && rill_cancelling(conn->task) > 0))
         return r;
     reply_error(status_of(r), ret_reply);
