@@ -30,8 +30,6 @@ struct rill__backend_ops {
     /* Submit what is queued, take what has completed and call `done` for it. Sleeps until the first
      * completion or `deadline`; a deadline of 0 does not sleep. 0, or -errno when the ring is lost. */
     int (*wait)(struct rill__backend *backend, rill_time deadline);
-    /* Whether wait would have something to do without sleeping. */
-    bool (*pending)(struct rill__backend *backend);
     /* Give a receive buffer back. */
     void (*give_back)(struct rill__backend *backend, uint16_t buffer);
     rill_time (*now)(struct rill__backend *backend);

@@ -412,13 +412,14 @@ static bool has_completions(const struct ring *ring)
     return *ring->uring.cq.khead != io_uring_smp_load_acquire(ring->uring.cq.ktail);
 }
 
-static bool ring_pending(struct rill__backend *backend)
+/* Nothing is to be submitted, taken or handed out. */
+static bool is_quiet(const struct ring *ring)
 {
-    struct ring *ring = ring_of(backend);
-    return ring->uring.sq.sqe_tail != *ring->uring.sq.khead || has_completions(ring) ||
-           !list_is_empty(&ring->backlog) || !list_is_empty(&ring->cancels) ||
-           !list_is_empty(&ring->cancelled) || !list_is_empty(&ring->unsettled) ||
-           (cq_flags(ring) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+    return ring->uring.sq.sqe_tail == *ring->uring.sq.khead && !has_completions(ring) &&
+           (cq_flags(ring) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) == 0 &&
+           ring->bufs.returned == 0 && list_is_empty(&ring->backlog) &&
+           list_is_empty(&ring->cancels) && list_is_empty(&ring->cancelled) &&
+           list_is_empty(&ring->unsettled);
 }
 
 /* Note when we enter, and learn how many ticks pass in enter_every. */
@@ -461,17 +462,14 @@ static int enter_and_sleep(struct ring *ring, rill_time deadline)
                  sizeof arg);
 }
 
-static int ring_wait(struct rill__backend *backend, rill_time deadline)
+static __attribute__((noinline)) int submit_and_reap(struct ring *ring, rill_time deadline)
 {
-    struct ring *ring = ring_of(backend);
     if (!list_is_empty(&ring->cancelled)) {
         finish_cancelled(ring);
         deadline = 0;
     }
     rill__bufs_flush(&ring->bufs);
     start_waiting(ring);
-    if (deadline == 0 && !ring_pending(backend) && entered_lately(ring))
-        return 0;
     int r = enter_and_sleep(ring, deadline);
     unsigned consumed = *ring->uring.sq.khead; /* now: reaping may submit, and so enter again */
     if (reap(ring) && !(cq_flags(ring) & IORING_SQ_CQ_OVERFLOW))
@@ -480,6 +478,14 @@ static int ring_wait(struct rill__backend *backend, rill_time deadline)
     if (r == -EBADF || r == -EEXIST || r == -ENXIO || r == -EOPNOTSUPP)
         return r; /* this ring is not ours to use */
     return 0;
+}
+
+static int ring_wait(struct rill__backend *backend, rill_time deadline)
+{
+    struct ring *ring = ring_of(backend);
+    if (deadline == 0 && is_quiet(ring) && entered_lately(ring))
+        return 0; /* the turns of a busy loop cost no more than this */
+    return submit_and_reap(ring, deadline);
 }
 
 static void ring_give_back(struct rill__backend *backend, uint16_t buffer)
@@ -515,7 +521,6 @@ static const struct rill__backend_ops ring_ops = {
     .cancel = ring_cancel,
     .call = ring_call,
     .wait = ring_wait,
-    .pending = ring_pending,
     .give_back = ring_give_back,
     .now = ring_now,
     .wall_clock = ring_wall_clock,
