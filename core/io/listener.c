@@ -89,7 +89,7 @@ static void on_accept(struct rill__op *op, int result, unsigned flags)
             listener->fds[listener->count++] = result;
     }
     if (!(flags & RILL__OP_MORE)) {
-        if (listener->closing) {
+        if (listener->closing && listener->waiter == NULL) {
             free_listener(listener);
             return;
         }
@@ -182,8 +182,13 @@ int rill_listener_accept(rill_listener *listener, int *ret_fd)
         rill__task_park(task, &wait.wait);
         listener->waiter = NULL;
         waited = true;
+        bool closed = listener->closing;
+        if (closed && !listener->accept.in_flight)
+            free_listener(listener);
         if (wait.cancelled || task->undelivered > 0)
             return rill__task_deliver(task);
+        if (closed)
+            return -ESHUTDOWN;
     }
     *ret_fd = listener->fds[listener->at++];
     return waited ? 0 : rill__await_ready(task, 0);
@@ -212,9 +217,8 @@ void rill_listener_close(rill_listener *listener)
 {
     if (listener == NULL)
         return;
-    CHECK(listener->waiter == NULL);
     rill_listener_stop(listener);
     listener->closing = true;
-    if (!listener->accept.in_flight)
+    if (!listener->accept.in_flight && listener->waiter == NULL)
         free_listener(listener);
 }

@@ -209,11 +209,13 @@ static int wait_for_octets(rill_stream *stream, struct rill__task *task, size_t 
     if (stream->reader != NULL)
         return -EBUSY;
     stream->reader = &reader;
+    stream->pins++;
     go_on_below_limit(stream);
     rill__task_park(task, &reader.wait);
     stream->reader = NULL;
+    int r = rill__stream_unpin(stream);
     /* I4 of cancel.c: the octets stay in the stream, so a cancel wins. */
-    return reader.cancelled || task->undelivered > 0 ? rill__task_deliver(task) : 0;
+    return reader.cancelled || task->undelivered > 0 ? rill__task_deliver(task) : r;
 }
 
 int rill_stream_peek(rill_stream *stream, size_t least, rill_span *ret_octets)
@@ -360,16 +362,26 @@ static void free_stream(rill_stream *stream)
 
 void rill__stream_op_ended(rill_stream *stream)
 {
-    if (stream->closing && !stream->recv.in_flight && !stream->send.in_flight)
+    if (stream->closing && stream->pins == 0 && !stream->recv.in_flight && !stream->send.in_flight)
         free_stream(stream);
+}
+
+int rill__stream_unpin(rill_stream *stream)
+{
+    bool closed = stream->closing;
+    stream->pins--;
+    rill__stream_op_ended(stream);
+    return closed ? -EBADF : 0;
 }
 
 /* What the kernel still has ends on its own, and the memory with it. */
 void rill__stream_let_go(rill_stream *stream)
 {
     struct rill__backend *backend = stream->loop->backend;
-    CHECK(stream->reader == NULL && stream->direct == NULL && list_is_empty(&stream->writers));
     stream->closing = true;
+    if (stream->reader != NULL)
+        rill__loop_ready(stream->loop, &stream->reader->task->ready);
+    rill__stream_end_writers(stream);
     stream->peer_end_fn = NULL;
     backend->ops->cancel(backend, &stream->recv);
     backend->ops->cancel(backend, &stream->send);
@@ -381,6 +393,8 @@ int rill_stream_close(rill_stream *stream)
     if (stream == NULL)
         return 0;
     int r = rill_stream_drain(stream);
+    if (r == -EBADF)
+        return r; /* somebody else has closed it meanwhile */
     rill__stream_let_go(stream);
     return r;
 }

@@ -25,7 +25,8 @@ struct rill__stream_direct {
 struct rill_stream {
     struct rill_loop *loop;
     int fd;
-    bool closing; /* the owner has let go; freed with its last op */
+    bool closing;  /* the owner has let go; freed with its last op and its last pin */
+    unsigned pins; /* tasks that wait in a call on it */
 
     /* Reading. What is there is contiguous: in one receive buffer, or in memory of our own. */
     char *at;
@@ -69,6 +70,8 @@ void rill__stream_prepare_write(rill_stream *stream);
 /* Send what is unsent, as far as the socket takes it now. */
 void rill__stream_flush_once(rill_stream *stream);
 void rill__stream_fail_write(rill_stream *stream, int error);
+/* The stream is being closed: nobody waits any longer than the kernel needs. */
+void rill__stream_end_writers(rill_stream *stream);
 void rill__stream_fini_write(rill_stream *stream);
 
 /* Close in order without waiting: what is unsent is lost. Nobody may be reading or writing.
@@ -76,3 +79,6 @@ void rill__stream_fini_write(rill_stream *stream);
 void rill__stream_let_go(rill_stream *stream);
 /* An op of the stream has ended: the stream goes if its owner has let go and this was the last. */
 void rill__stream_op_ended(rill_stream *stream);
+/* The end of a wait that raised `pins`: 0, or -EBADF if the stream was closed meanwhile and must not
+ * be touched any more. */
+int rill__stream_unpin(rill_stream *stream);

@@ -48,6 +48,12 @@ static void wake_writer(rill_stream *stream)
     rill__loop_ready(stream->loop, &writer->task->ready);
 }
 
+static void wake_all_writers(rill_stream *stream)
+{
+    list_for_each(node, &stream->writers)
+        rill__loop_ready(stream->loop, &container_of(node, struct writer, link)->task->ready);
+}
+
 static void end_direct(rill_stream *stream)
 {
     struct rill__stream_direct *direct = stream->direct;
@@ -63,8 +69,17 @@ void rill__stream_fail_write(rill_stream *stream, int error)
     stream->send_error = error;
     drop_chunk(stream);
     end_direct(stream);
-    list_for_each(node, &stream->writers)
-        rill__loop_ready(stream->loop, &container_of(node, struct writer, link)->task->ready);
+    wake_all_writers(stream);
+}
+
+void rill__stream_end_writers(rill_stream *stream)
+{
+    struct rill__op wake_poll = { .kind = RILL__OP_SHUTDOWN, .fd = stream->fd, .flags = SHUT_RDWR };
+    if (!stream->send.in_flight)
+        end_direct(stream); /* else its memory is the kernel's until the send has ended */
+    wake_all_writers(stream);
+    if (stream->filing)
+        (void)stream->loop->backend->ops->call(stream->loop->backend, &wake_poll);
 }
 
 /* --- Sending. --- */
@@ -178,6 +193,7 @@ static void on_sent(struct rill__op *op, int result, unsigned flags)
     if (result == -EAGAIN || (result == -ECANCELED && op->stopping && !stream->loop->closing))
         result = 0; /* full, or stopped by cancel_direct: nothing is lost */
     if (stream->closing) {
+        end_direct(stream);
         rill__stream_op_ended(stream);
         return;
     }
@@ -255,8 +271,15 @@ static bool cancel_write(struct rill__wait *wait, const char *msg)
     return true;
 }
 
-/* Queue up until nothing is unsent. 0; -ECANCELED; the send error. */
-static int wait_until_sent(rill_stream *stream, struct rill__task *task)
+/* The next writer may go on once we have put what we have. */
+static void pass_on(rill_stream *stream)
+{
+    if (!is_busy(stream))
+        wake_writer(stream);
+}
+
+/* Wait in the queue for one's turn, or the end of the stream. 0 or -ECANCELED. */
+static int queue_up(rill_stream *stream, struct rill__task *task)
 {
     while (is_busy(stream) || !list_is_empty(&stream->writers)) {
         struct writer writer = { .wait = { cancel_write }, .task = task };
@@ -265,22 +288,25 @@ static int wait_until_sent(rill_stream *stream, struct rill__task *task)
         list_push_back(&stream->writers, &writer.link);
         rill__task_park(task, &writer.wait);
         list_remove(&writer.link);
-        if (writer.cancelled || task->undelivered > 0) {
-            if (writer.woken)
-                wake_writer(stream);
+        if (writer.cancelled || task->undelivered > 0)
             return rill__task_deliver(task);
-        }
-        if (!is_busy(stream))
+        if (!is_busy(stream) || stream->closing)
             break; /* it is our turn, whoever waits behind us */
     }
-    return stream->send_error;
+    return 0;
 }
 
-/* The next writer may go on once we have put what we have. */
-static void pass_on(rill_stream *stream)
+/* Wait until everything before is sent. 0: it is our turn; -ECANCELED; the send error; -EBADF: the
+ * stream was closed. After an error others have their turn, and the stream may be gone. */
+static int wait_until_sent(rill_stream *stream, struct rill__task *task)
 {
-    if (!is_busy(stream))
-        wake_writer(stream);
+    stream->pins++;
+    int r = queue_up(stream, task);
+    if (r == 0)
+        r = stream->send_error;
+    if (r < 0)
+        pass_on(stream);
+    return rill_first_error(r, rill__stream_unpin(stream));
 }
 
 int rill_stream_drain(rill_stream *stream)
@@ -292,7 +318,8 @@ int rill_stream_drain(rill_stream *stream)
     if (!is_busy(stream))
         return rill__await_ready(task, stream->send_error);
     r = wait_until_sent(stream, task);
-    pass_on(stream);
+    if (r == 0)
+        pass_on(stream);
     return r;
 }
 
@@ -327,15 +354,17 @@ static int write_direct(rill_stream *stream, struct rill__task *task,
     direct->task = task;
     stream->direct = direct;
     rill__loop_prepare(stream->loop, &stream->prepare);
+    stream->pins++;
     while (!direct->ended)
         rill__task_park(task, &wait.wait);
-    bool whole = direct->at == direct->count;
+    int r = stream->send_error;
     pass_on(stream);
-    if (whole) {
+    r = rill_first_error(r, rill__stream_unpin(stream));
+    if (direct->at == direct->count) {
         task->reached_op |= direct->stop; /* the result won */
         return 0;                         /* a pending cancel is delivered by the next await */
     }
-    return direct->stop ? rill__task_deliver(task) : stream->send_error;
+    return direct->stop ? rill__task_deliver(task) : r;
 }
 
 static int write_pieces(rill_stream *stream, struct rill__stream_direct *direct, size_t size,
@@ -351,10 +380,10 @@ static int write_pieces(rill_stream *stream, struct rill__stream_direct *direct,
         (size <= copy_most && chunk_size(stream) > 0 &&
          size > RILL__CHUNK_SIZE - stream->chunk_end)) {
         r = wait_until_sent(stream, task);
-        if (r < 0 || size == 0) {
-            pass_on(stream);
+        if (r < 0)
             return r;
-        }
+        if (size == 0)
+            pass_on(stream);
     }
     char *room = size <= copy_most ? rill_stream_room(stream, size) : NULL;
     if (room != NULL || size == 0) {
@@ -470,6 +499,8 @@ static int send_slices(rill_stream *stream, int fd, uint64_t offset, uint64_t si
             r = rill_sleep(0); /* others want to be served too */
             in_turn = 0;
         }
+        if (stream->closing)
+            break;
     }
     return r < 0 ? r : 0;
 }
@@ -484,10 +515,12 @@ int rill_stream_sendfile(rill_stream *stream, int fd, uint64_t offset, uint64_t 
         r = send_head(stream, task);
     if (r == 0) {
         stream->filing = true; /* writes of others queue up behind it */
+        stream->pins++;
         r = send_slices(stream, fd, offset, size, &sent);
         stream->filing = false;
+        pass_on(stream);
+        r = rill_first_error(r, rill__stream_unpin(stream));
     }
-    pass_on(stream);
     if (ret_sent != NULL)
         *ret_sent = sent;
     return r;

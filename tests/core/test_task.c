@@ -317,22 +317,22 @@ static int ensure_future_makes_tasks_and_passes_futures(void *arg)
 static int sleep_then_trace(void *arg)
 {
     const char *letter = arg;
-    int r = rill_sleep(RILL_MS(3 * (*letter - 'a')));
+    int r = rill_sleep(RILL_MS(2 * (*letter - 'a')));
     trace(*letter);
     return r;
 }
 
-/* The shorter sleeps began later, so load can only make the order plainer. */
+/* The longer sleeps begin later as well, so load can only make the order plainer. */
 static int sleepers_wake_in_the_order_of_their_deadlines(void *arg)
 {
     (void)arg;
-    OWNED_FUTURE rill_task *late = rill_create_task(RILL_CORO(sleep_then_trace, &c));
-    OWNED_FUTURE rill_task *mid = rill_create_task(RILL_CORO(sleep_then_trace, &b));
     OWNED_FUTURE rill_task *soon = rill_create_task(RILL_CORO(sleep_then_trace, &a));
+    OWNED_FUTURE rill_task *mid = rill_create_task(RILL_CORO(sleep_then_trace, &b));
+    OWNED_FUTURE rill_task *late = rill_create_task(RILL_CORO(sleep_then_trace, &c));
     EXPECT_IS(rill_await(late), 0);
+    EXPECT_TRACE("abc");
     EXPECT_IS(rill_await(mid), 0);
     EXPECT_IS(rill_await(soon), 0);
-    EXPECT_TRACE("abc");
     return 0;
 }
 
