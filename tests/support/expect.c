@@ -93,8 +93,12 @@ rill_future *kept(rill_future *future)
 
 static void drop_kept(void)
 {
-    while (kept_count > 0)
-        rill_unref(kept_futures[--kept_count]);
+    while (kept_count > 0) {
+        rill_future *future = kept_futures[--kept_count];
+        if (torturing)
+            (void)rill_result(future); /* else it is told on standard error */
+        rill_unref(future);
+    }
 }
 
 /* --- Clean runs. --- */
