@@ -40,6 +40,15 @@ static void deal_socket(struct master *master, struct listen_socket *one, int it
         }
 }
 
+/* Sockets bound for a reload that was refused do not listen; they stand behind those that do. */
+static unsigned listening_sockets(const struct listener *listener)
+{
+    unsigned count = 0;
+    while (count < listener->socket_count && listener->sockets[count].listening)
+        count++;
+    return count;
+}
+
 void deal_sockets(struct master *master)
 {
     struct slot_set serving = { 0 }, wanted;
@@ -48,8 +57,9 @@ void deal_sockets(struct master *master)
         slot_set_put(&serving, i, master->slots[i].state == SLOT_SERVING);
     for (unsigned i = 0; i < master->sockets.count; i++) {
         struct listener *listener = master->sockets.listeners[i];
-        for (unsigned j = 0; listener->item >= 0 && j < listener->socket_count; j++) {
-            listen_deal(j, listener->socket_count, master->workers, &serving, &wanted);
+        unsigned count = listener->item >= 0 ? listening_sockets(listener) : 0;
+        for (unsigned j = 0; j < count; j++) {
+            listen_deal(j, count, master->workers, &serving, &wanted);
             deal_socket(master, &listener->sockets[j], listener->item, &wanted);
         }
     }

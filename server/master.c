@@ -21,8 +21,7 @@
 
 #include "server/cpus.h"
 #include "server/deal.h"
-#include "server/doctor.h"
-#include "server/inherit.h"
+#include "server/launch.h"
 #include "server/log.h"
 #include "server/pidfile.h"
 #include "server/reload.h"
@@ -155,10 +154,20 @@ static void tell_start(struct master *master, int status)
     master->ready_told = true;
 }
 
-static void tell_status(const struct master *master)
+/* Slots in one state. */
+static unsigned count(const struct master *master, enum slot_state state)
 {
-    notify_send(&master->notify, "READY=1\nSTATUS=serving, generation %u, %u workers",
-                master->current->number, master->workers);
+    unsigned found = 0;
+    for (unsigned i = 0; i < CONF_WORKERS_MAX; i++)
+        found += master->slots[i].state == state;
+    return found;
+}
+
+static void tell_status(struct master *master, const char *before)
+{
+    master->status_told = count(master, SLOT_SERVING);
+    notify_send(&master->notify, "%sSTATUS=serving, generation %u, %u of %u workers", before,
+                master->current->number, master->status_told, master->workers);
 }
 
 static void announce(struct master *master)
@@ -172,7 +181,7 @@ static void announce(struct master *master)
                  rill_strerror(rc));
     log_line(LOG_INFO, "master", "ready: %u workers, generation %u", master->workers,
              master->current->number);
-    tell_status(master);
+    tell_status(master, "READY=1\n");
     tell_start(master, EXIT_SUCCESS);
 }
 
@@ -207,7 +216,7 @@ static void reload_if_asked(struct master *master)
 
 static void end_reload(struct master *master)
 {
-    tell_status(master);
+    tell_status(master, "READY=1\n");
     reload_if_asked(master);
 }
 
@@ -264,15 +273,6 @@ static void check_watchdog(struct master *master)
     master->ping_at = master->now + master->notify.watchdog / 3;
 }
 
-/* Count slots in one state. */
-static unsigned count(const struct master *master, enum slot_state state)
-{
-    unsigned found = 0;
-    for (unsigned i = 0; i < CONF_WORKERS_MAX; i++)
-        found += master->slots[i].state == state;
-    return found;
-}
-
 static void check_start(struct master *master)
 {
     unsigned serving = count(master, SLOT_SERVING), degraded = count(master, SLOT_DEGRADED);
@@ -324,6 +324,8 @@ static void settle(struct master *master)
         master_event(master, EVENT_COMMITTED);
     if (master->deal_again && serves(master))
         deal_sockets(master);
+    if (master->phase == PHASE_SERVING && count(master, SLOT_SERVING) != master->status_told)
+        tell_status(master, "");
     if (master->phase >= PHASE_DRAINING && is_empty(master))
         master_event(master, EVENT_EMPTY);
 }
@@ -395,89 +397,6 @@ static void turn(struct master *master)
 
 /* --- start and end --- */
 
-static int open_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    static const int handled[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1 };
-    static const int ignored[] = { SIGPIPE, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH };
-    for (size_t i = 0; i < sizeof handled / sizeof *handled; i++)
-        sigaddset(&set, handled[i]);
-    const struct sigaction ignore = { .sa_handler = SIG_IGN };
-    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
-        sigaction(ignored[i], &ignore, NULL);
-    sigprocmask(SIG_SETMASK, &set, NULL);
-    int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return fd < 0 ? -errno : fd;
-}
-
-static int fail(const char *what, int code)
-{
-    fprintf(stderr, "rilld: %s: %s\n", what, rill_strerror(code));
-    return EXIT_FAILURE;
-}
-
-/* Everything before the first fork.   Returns: 0, or the exit status. */
-static int prepare(struct master *master)
-{
-    char why_memory[256];
-    rill_text why = { why_memory, sizeof why_memory, 0, false };
-    int rc = generation_reserve();
-    if (rc < 0)
-        return fail("cannot reserve memory for the configuration", rc);
-    rc = privs_raise_limits(&master->limits);
-    if (rc < 0)
-        return fail("cannot raise the limits", rc);
-    master->signal_fd = open_signals();
-    if (master->signal_fd < 0)
-        return fail("cannot take signals", master->signal_fd);
-    rc = shm_init(CONF_WORKERS_MAX, &master->pages);
-    if (rc < 0)
-        return fail("cannot share memory", rc);
-    if (reload_first(master) < 0)
-        return EXIT_FAILURE;
-    const struct conf *conf = master->current->conf;
-    if (privs_find(conf->user, conf->group, &master->privs, &why) < 0) {
-        fprintf(stderr, "rilld: %s\n", rill_text_end(&why));
-        return DOCTOR_EXIT;
-    }
-    return 0;
-}
-
-static void log_listeners(const struct master *master)
-{
-    unsigned most = listen_backlog_max();
-    for (unsigned i = 0; i < master->sockets.count; i++) {
-        const struct listener *listener = master->sockets.listeners[i];
-        log_line(LOG_INFO, "listen", "listening on %s, %u socket%s", listener->name,
-                 listener->socket_count, listener->socket_count == 1 ? "" : "s");
-        if (listener->backlog > most && !listener->inherited)
-            log_line(LOG_WARNING, "listen", "net.core.somaxconn caps its backlog of %u to %u",
-                     listener->backlog, most);
-    }
-}
-
-/* A service manager without the right to raise a limit lowers it silently, so tell what there is. */
-static void log_start_up(struct master *master)
-{
-    const struct conf *conf = master->current->conf;
-    char memory[256];
-    rill_text text = { memory, sizeof memory, 0, false };
-    rill_text_fmt(&text, "%u workers, descriptors ", master_workers(conf));
-    doctor_size(&text, master->limits.descriptors);
-    rill_text_add(&text, RILL_SPAN(", memlock "));
-    doctor_size(&text, master->limits.memlock);
-    if (master->privs.change)
-        rill_text_fmt(&text, ", workers run as %s", master->privs.name);
-    log_line(LOG_INFO, "master", "%s", rill_text_end(&text));
-    if (!master->privs.change && conf->user.size > 0)
-        log_line(LOG_WARNING, "master", "`user` is ignored: not started as root");
-    log_listeners(master);
-    unsigned unused = inherit_close_unused(&master->sockets);
-    if (unused > 0)
-        log_line(LOG_WARNING, "listen", "%u inherited sockets are not configured: closed", unused);
-}
-
 static int finish(struct master *master)
 {
     if (master->cut > 0) {
@@ -509,9 +428,9 @@ int master_run(struct master_options *options)
     };
     for (unsigned i = 0; i < CONF_WORKERS_MAX; i++)
         slot_init(&master->slots[i], i);
-    int status = prepare(master);
+    int status = launch_prepare(master);
     if (status == EXIT_SUCCESS) {
-        log_start_up(master);
+        launch_log(master);
         if (master->notify.watchdog > 0)
             master->ping_at = master->now;
         fit_slots(master);

@@ -27,7 +27,9 @@ struct master {
     unsigned workers;     /* slots that should have one */
     rill_time none_since; /* since when nobody serves; RILL_FOREVER: somebody does */
     rill_time ping_at;    /* next watchdog ping; RILL_FOREVER: none */
-    bool ready_told, deal_again;
+    bool ready_told;      /* to who waits for the start */
+    bool deal_again;      /* who serves which socket may have changed */
+    unsigned status_told; /* serving workers that the service manager knows of */
     int signal_fd;
     const struct generation_source *source;
     void (*ready)(int status);
