@@ -57,7 +57,8 @@ static rill_span cut(rill_span *rest)
     size_t size = semicolon != NULL ? (size_t)(semicolon - rest->at) : rest->size;
     rill_span part = { rest->at, size };
     size_t step = semicolon != NULL ? size + 1 : size;
-    *rest = (rill_span){ rest->at + step, rest->size - step };
+    if (step > 0) /* an empty rest may be NULL */
+        *rest = (rill_span){ rest->at + step, rest->size - step };
     return trim(part);
 }
 
