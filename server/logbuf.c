@@ -50,6 +50,8 @@ rill_span logbuf_peek(const struct logbuf *buf, size_t max)
 {
     size_t end = buf->wrapped ? buf->wrap : buf->tail;
     size_t size = end - buf->head;
+    if (size == 0) /* perhaps there is no memory either */
+        return (rill_span){ 0 };
     return (rill_span){ buf->at + buf->head, size < max ? size : max };
 }
 
