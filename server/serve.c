@@ -127,12 +127,17 @@ static void admit(int fd, struct conn_listener *listener)
 {
     static struct log_limit limit;
     bool full = conn_count() >= serve_of(tables_current)->connections_most;
-    int r = full && conn_shed(1) == 0 ? -EBUSY : conn_open(fd, listener);
-    if (r == 0)
+    if (full && conn_shed(1) == 0) {
+        (void)rill_file_close(fd);
+        log_client(
+            &limit, LOG_WARNING, "serve",
+            "a connection was closed at once: limits.connections is reached and none is idle");
         return;
-    (void)rill_file_close(fd);
-    log_client(&limit, LOG_WARNING, "serve", "a connection was closed at once: %s",
-               full ? "limits.connections is reached and none is idle" : rill_strerror(r));
+    }
+    int r = conn_open(fd, listener);
+    if (r < 0)
+        log_client(&limit, LOG_WARNING, "serve", "a connection was closed at once: %s",
+                   rill_strerror(r));
 }
 
 static void forget(struct accepting *accepting)
@@ -201,6 +206,8 @@ static int start_accepting(struct accepting *accepting, const rill_addr *address
 
 int serve_listen(int fd, const struct conf_listen *listen)
 {
+    /* At once, until it waits: a task that is cancelled before its first step would never run. */
+    static const rill_task_opts at_once = { .eager = true };
     if (find_accepting(fd) != NULL)
         return 0;
     struct accepting *accepting = rill_alloc_zero(1, sizeof *accepting);
@@ -214,7 +221,7 @@ int serve_listen(int fd, const struct conf_listen *listen)
     }
     accepting->next = all_accepting;
     all_accepting = accepting;
-    rill_task *task = rill_create_task(RILL_CORO(accept_main, accepting));
+    rill_task *task = rill_create_task_with(RILL_CORO(accept_main, accepting), &at_once);
     if (rill_done(task)) {
         log_line(LOG_ERROR, "serve", "cannot accept: %s", rill_strerror(rill_result(task)));
         forget(accepting); /* the descriptor was taken, and goes with it */

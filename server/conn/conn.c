@@ -15,6 +15,7 @@
 #include "server/conn/tables.h"
 #include "server/shm.h"
 
+#include <rill/file.h>
 #include <rill/future.h>
 #include <rill/mem.h>
 
@@ -188,13 +189,14 @@ static rill_stream_opts stream_opts(const struct conf_limits *limits)
 
 int conn_open(int fd, struct conn_listener *listener)
 {
+    /* At once, until it waits: a task that is cancelled before its first step would never run. */
+    static const rill_task_opts at_once = { .eager = true };
     const struct conf_limits *limits = &tables_current->conf->limits;
     const rill_stream_opts opts = stream_opts(limits);
     struct conn *conn = rill_alloc_zero(1, sizeof *conn);
-    if (conn == NULL)
-        return -ENOMEM;
-    int r = rill_stream_new(fd, &opts, &conn->stream);
+    int r = conn == NULL ? -ENOMEM : rill_stream_new(fd, &opts, &conn->stream);
     if (r < 0) {
+        (void)rill_file_close(fd);
         rill_free(conn);
         return r;
     }
@@ -202,12 +204,13 @@ int conn_open(int fd, struct conn_listener *listener)
     conn->number = ++numbers;
     conn->last = draining;
     conn->deadline = conn->timer_at = RILL_FOREVER;
-    conn->task = rill_create_task(RILL_CORO(conn_main, conn));
+    conn->task = rill_create_task_with(RILL_CORO(conn_main, conn), &at_once);
     if (rill_done(conn->task)) { /* there is no memory for it, or the loop is closing */
+        r = rill_result(conn->task);
         rill_unref(conn->task);
         rill_stream_abort(conn->stream);
         rill_free(conn);
-        return 0; /* the socket is gone: nothing is left to close */
+        return r;
     }
     listener->refs++;
     link_in(conn);

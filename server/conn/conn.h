@@ -58,7 +58,8 @@ struct conn {
     uint64_t bytes_in, bytes_out; /* of the request at work */
 };
 
-/* Serve the connected socket `fd` from now on.   Returns: 0; -ENOMEM.   Owns: takes `fd` on success. */
+/* Serve the connected socket `fd` from now on.
+ * Returns: 0; -ENOMEM; -ESHUTDOWN (the loop is closing).   Owns: takes `fd` in any case. */
 int conn_open(int fd, struct conn_listener *listener);
 
 /* Drop a reference. */

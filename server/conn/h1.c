@@ -43,7 +43,6 @@ enum {
     linger_most = 1 << 20,   /* rule 68 */
 };
 
-#define DISCARD_FREE   RILL_SEC(10) /* before its rate counts */
 #define LINGER_TOTAL   RILL_SEC(5)
 #define LINGER_SILENCE RILL_SEC(1)
 
@@ -90,11 +89,12 @@ static void consume_head(struct conn *conn)
     conn->unconsumed = 0;
 }
 
-/* How long to wait for more of a body of which `size` octets came in the time since `begun`. */
+/* How long to wait for more of a body of which `size` octets came in the time since `begun`. Its rate
+ * counts after a third of the limit of silence: 10 seconds, by default. */
 static rill_time body_limit(rill_time begun, uint64_t size, rill_time silence)
 {
     rill_time earned = RILL_SEC((rill_time)size) / discard_rate;
-    rill_time left = begun + DISCARD_FREE + earned - rill_turn_time();
+    rill_time left = begun + silence / 3 + earned - rill_turn_time();
     return left < silence ? left : silence;
 }
 
