@@ -430,17 +430,43 @@ static void silent_body_gets_408(void **state)
     assert_int_equal(run(fall_silent_in_a_body, quick_limits), 0);
 }
 
+/* Never silent, but a body of a few octets a second would hold the connection for a day. */
+static int let_a_body_trickle(void *arg)
+{
+    OWNED_STREAM rill_stream *stream = NULL;
+    int sent = 0;
+    (void)arg;
+    EXPECT_IS(client_open(&stream), 0);
+    EXPECT_IS(client_say(stream, "GET /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"),
+              0);
+    for (; sent < 100 && rill_stream_buffered(stream) == 0; sent++) {
+        EXPECT_IS(client_say(stream, "x"), 0);
+        EXPECT_IS(rill_sleep(RILL_MS(10)), 0);
+    }
+    EXPECT_IS(client_answer(stream, false, &answer), 0);
+    EXPECT_IS(answer.status, 408);
+    EXPECT(sent < 50);
+    return 0;
+}
+
+static void trickling_body_gets_408(void **state)
+{
+    (void)state;
+    assert_int_equal(run(let_a_body_trickle, quick_limits), 0);
+}
+
 /* A body longer than its silence limit in total, but never silent that long. */
 static int send_a_body_slowly(void *arg)
 {
+    static char part[200];
     OWNED_STREAM rill_stream *stream = NULL;
     (void)arg;
     EXPECT_IS(client_open(&stream), 0);
-    EXPECT_IS(client_say(stream, "GET /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n"),
+    EXPECT_IS(client_say(stream, "GET /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 2400\r\n\r\n"),
               0);
     for (int i = 0; i < 12; i++) {
         EXPECT_IS(rill_sleep(RILL_MS(20)), 0);
-        EXPECT_IS(client_say(stream, "x"), 0);
+        EXPECT_IS(client_send(stream, (rill_span){ part, sizeof part }), 0);
     }
     EXPECT_IS(client_answer(stream, false, &answer), 0);
     EXPECT_IS(answer.status, 200);
@@ -879,6 +905,7 @@ int main(void)
         cmocka_unit_test(idle_connection_is_closed_without_a_word),
         cmocka_unit_test(unfinished_head_gets_408_at_its_deadline),
         cmocka_unit_test(silent_body_gets_408),
+        cmocka_unit_test(trickling_body_gets_408),
         cmocka_unit_test(slow_body_that_goes_on_is_taken),
         cmocka_unit_test(head_above_64_kib_is_taken_if_the_limits_allow),
         cmocka_unit_test(head_larger_than_its_connection_holds_is_431),

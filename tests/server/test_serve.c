@@ -43,6 +43,24 @@ static int open_upstream(unsigned *ret_port)
     return fd;
 }
 
+static void put_file(const char *name, size_t size)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", site, name);
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    for (size_t i = 0; i < size; i++)
+        fputc('7', file);
+    fclose(file);
+}
+
+static void drop_file(const char *name)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", site, name);
+    unlink(path);
+}
+
 static void make_conf(void)
 {
     unsigned port;
@@ -56,9 +74,13 @@ static void make_conf(void)
              "routes:\n"
              "  /hello: {respond: {body: \"hello\\n\"}}\n"
              "  /files/: {files: {root: %s}}\n"
+             "  /json: {gather: {parts: {p: {file: %s/one.json}}}}\n"
              "  /slow: {deadline: 20s, gather: {deadline: 20s, parts: {p: {url: "
              "\"http://127.0.0.1:%u/\"}}}}\n",
-             connections, site, port);
+             connections, site, site, port);
+    put_file("small", 10);
+    put_file("large", 200 << 10);
+    put_file("one.json", 1);
     snprintf(other_conf, sizeof other_conf,
              "listen: [\"127.0.0.1:1\"]\n"
              "log: {access: stdout}\n"
@@ -481,6 +503,32 @@ static void drain_serves_who_waits_in_the_queue(void **state)
     assert_int_equal(run_apart(drain_the_queue), 0);
 }
 
+/* --- Under failures --- */
+
+/* A server from its start to its stop, with a request of each kind: run again with each allocation
+ * failing and with a cancel at each await of every task. */
+static int one_of_each(void *arg)
+{
+    OWNED_STREAM rill_stream *stream = NULL;
+    (void)arg;
+    EXPECT_IS(client_open(&stream), 0);
+    EXPECT_IS(ask(stream, ASK("/hello")), 200);
+    EXPECT_IS(ask(stream, ASK("/files/small")), 200);
+    EXPECT_IS(ask(stream, ASK("/files/none")), 404);
+    EXPECT_IS(ask(stream, "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"), 405);
+    EXPECT_IS(ask(stream, ASK("/files/large")), 200);
+    EXPECT_IS(ask(stream, ASK("/json")), 200);
+    EXPECT_IS(ask(stream, ASK(":")), 400);
+    EXPECT_IS(client_ended(stream), 0);
+    return 0;
+}
+
+static int serve_one_of_each(void *arg)
+{
+    story = one_of_each;
+    return with_server(arg);
+}
+
 /* --- The group --- */
 
 static int warm_up(void *arg)
@@ -502,10 +550,12 @@ static int setup(void **state)
     return r;
 }
 
-static int teardown(void **state)
+static int teardown(void)
 {
-    (void)state;
     close(upstream);
+    drop_file("small");
+    drop_file("large");
+    drop_file("one.json");
     return rmdir(site);
 }
 
@@ -524,5 +574,9 @@ int main(void)
         cmocka_unit_test(drain_past_its_limit_cuts_and_counts),
         cmocka_unit_test(drain_serves_who_waits_in_the_queue),
     };
-    return cmocka_run_group_tests_name("serve", tests, setup, teardown);
+    const struct scenario scenarios[] = { SCENARIO(serve_one_of_each) };
+    int r = cmocka_run_group_tests_name("serve", tests, setup, NULL);
+    r |= RUN_SCENARIOS("serve under failures", scenarios);
+    r |= teardown();
+    return r;
 }

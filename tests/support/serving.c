@@ -141,6 +141,20 @@ int serving_start(const char *conf, void (*tune)(struct conf *conf))
     return r;
 }
 
+/* End all connections, also those that were just being accepted, and wait until they have; whoever
+ * cancels us meanwhile, as what is left would outlive the tables. Needs no memory. */
+static int end_all(void)
+{
+    int r = 0;
+    for (int turns = settle_turns; turns > 0 || conn_count() > 0; turns--) {
+        for (struct conn *conn = conn_oldest(); conn != NULL; conn = conn->next)
+            if (conn->why != CONN_STOP)
+                conn_stop(conn, CONN_STOP);
+        r = rill_first_error(r, rill_sleep(0));
+    }
+    return r;
+}
+
 int serving_stop(void)
 {
     if (tables_current == NULL)
@@ -148,13 +162,8 @@ int serving_stop(void)
     if (serving.fd >= 0)
         serve_unlisten(serving.fd, false);
     serving.fd = -1;
-    int r = settle();
-    for (struct conn *conn = conn_oldest(); conn != NULL; conn = conn->next)
-        conn_stop(conn, CONN_STOP);
-    if (r == 0)
-        r = rill_join(conn_all_ended());
-    if (r == 0)
-        forget_tables();
+    int r = end_all();
+    forget_tables();
     return r;
 }
 

@@ -194,8 +194,11 @@ static int check_log(struct delivery *delivery)
     const char *log = serving_access_log(), *rule = strstr(log, "\"rule\":");
     size_t records = 0;
     char wanted[32];
-    for (const char *p = log; *p != 0; p++)
+    for (const char *p = log; *p != 0; p++) {
         records += *p == '\n';
+        if ((uint8_t)*p < ' ' ? *p != '\n' : *p == 0x7f)
+            return wrong(delivery, "a control octet in the log: %s", log);
+    }
     if (records != vector->answer_count + (vector->keep || vector->cut))
         return wrong(delivery, "%zu access records:\n%s", records, log);
     if (vector->rule == 0)
@@ -290,8 +293,13 @@ static void make_site(void)
     snprintf(path, sizeof path, "%s/dir", site);
     mkdir(path, 0755);
     put_file("dir/index.html", "<p>index\n");
+    snprintf(path, sizeof path, "%s/a dir", site);
+    mkdir(path, 0755);
     snprintf(path, sizeof path, "%s/bare", site);
     mkdir(path, 0755);
+    snprintf(path, sizeof path, "%s/pipe", site);
+    if (mkfifo(path, 0644) < 0)
+        print_error("cannot make %s\n", path);
     snprintf(path, sizeof path, "%s/out", site);
     if (symlink("/etc/hostname", path) < 0)
         print_error("cannot make %s\n", path);
