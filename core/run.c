@@ -163,6 +163,8 @@ static int run_main(rill_loop *loop, rill_coro coro)
     loop->main = NULL;
     if (loop->backend != NULL)
         run_leftovers(loop);
+    else
+        drop_unstarted(loop); /* the code says that there is no ring: nothing more to report */
     if (caught)
         release_sigint(&before);
     rill_unref(task);
