@@ -32,7 +32,8 @@ static void stop_loop(struct rill__ready *ready)
     rill_loop_stop(container_of(ready, struct until, ready)->loop);
 }
 
-int rill_run_until_done(rill_loop *loop, rill_future *future)
+/* 0 once `future` is done, or the loop was stopped before. */
+static int run_until(rill_loop *loop, rill_future *future)
 {
     struct until until = { .ready = { .run = stop_loop }, .loop = loop };
     until.callback.ready = &until.ready;
@@ -47,6 +48,12 @@ int rill_run_until_done(rill_loop *loop, rill_future *future)
     int r = rill__loop_run(loop);
     rill__callback_remove(&until.callback);
     rill__loop_unready(&until.ready);
+    return r;
+}
+
+int rill_run_until_done(rill_loop *loop, rill_future *future)
+{
+    int r = run_until(loop, future);
     return r < 0 ? r : rill_result(future);
 }
 
@@ -106,11 +113,10 @@ static void run_leftovers(struct rill_loop *loop)
             rill_ref(&container_of(loop->tasks.next, struct rill__task, link)->future);
         if (rill_cancelling(first) == 0) /* made meanwhile, or took the request back */
             rill_cancel(first, "the loop ends");
-        int r = rill_run_until_done(loop, first);
-        bool lost = r < 0 && first->state == RILL_PENDING;
-        rill_unref(first);
-        if (lost)
-            break;
+        int r = run_until(loop, first);
+        rill_unref(first); /* nobody else may have taken its error: it is told then */
+        if (r < 0)
+            break; /* the ring is lost */
     }
 }
 
@@ -158,8 +164,8 @@ static int run_main(rill_loop *loop, rill_coro coro)
     bool caught = catch_sigint(loop, &before);
     loop->main = task;
     int r = rill_run_until_done(loop, task);
-    if (r == -ECANCELED && loop->interrupted)
-        r = -EINTR;
+    if (r == -ECANCELED && loop->interrupted && rill_uncancel(task) == 0)
+        r = -EINTR; /* the interrupt was the only request */
     loop->main = NULL;
     if (loop->backend != NULL)
         run_leftovers(loop);

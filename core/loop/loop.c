@@ -351,6 +351,8 @@ void rill__loop_end(struct rill_loop *loop)
     rill__wake_close(loop);
     if (loop->backend != NULL)
         end_ops(loop);
+    else
+        rill__loop_run_entries(loop);
 }
 
 void rill__loop_free(struct rill_loop *loop)

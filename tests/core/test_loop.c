@@ -3,6 +3,9 @@
 #include "tests/support/child.h"
 #include "tests/support/expect.h"
 
+#include <rill/file.h>
+
+#include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -146,6 +149,76 @@ static int due_call_can_be_cancelled_by_the_one_before_it(void *arg)
     EXPECT(second.entry != NULL);
     EXPECT_IS(rill_sleep(RILL_US(1)), 0);
     EXPECT_TRACE("y");
+    return 0;
+}
+
+static int later_calls_wait_for_their_time(void *arg)
+{
+    (void)arg;
+    EXPECT(rill_call_later(here(), RILL_MS(4), trace_call, &b).entry != NULL);
+    EXPECT(rill_call_later(here(), RILL_MS(1), trace_call, &a).entry != NULL);
+    EXPECT(rill_call_later(here(), RILL_FOREVER, trace_call, &c).entry != NULL);
+    EXPECT_IS(rill_sleep(0), 0);
+    rill_time began = rill_now();
+    EXPECT_IS(rill_sleep(RILL_MS(6)), 0);
+    EXPECT(rill_now() - began >= RILL_MS(6)); /* timers never fire early */
+    EXPECT_TRACE("ab");
+    return 0;
+}
+
+/* Row 121. */
+static int cancelled_calls_leave_nothing_in_the_heap_of_timers(void *arg)
+{
+    (void)arg;
+    size_t before = here()->timers.count;
+    for (int i = 0; i < 1000; i++) {
+        rill_handle handle = rill_call_later(here(), RILL_SEC(3600), trace_call, &a);
+        EXPECT(handle.entry != NULL);
+        EXPECT(rill_handle_cancel(handle));
+        EXPECT(!rill_handle_cancel(handle));
+    }
+    EXPECT_IS(here()->timers.count, before);
+    return 0;
+}
+
+static int spin(void *arg)
+{
+    int r = 0;
+    (void)arg;
+    while (r == 0)
+        r = rill_sleep(0);
+    return r;
+}
+
+/* B6: an always-ready task keeps neither timers nor completions from their turn. */
+static int busy_loop_still_serves_timers_and_the_kernel(void *arg)
+{
+    (void)arg;
+    int ends[2];
+    OWNED_FUTURE rill_task *busy = rill_create_task(RILL_CORO(spin, NULL));
+    OWNED_FUTURE rill_task *busy_too = rill_create_task(RILL_CORO(spin, NULL));
+    EXPECT_IS(rill_sleep(RILL_MS(1)), 0);
+    EXPECT_IS(pipe2(ends, O_CLOEXEC), 0);
+    OWNED_FD int from = ends[0];
+    OWNED_FD int to = ends[1];
+    char in;
+    EXPECT_IS(write(to, "x", 1), 1);
+    EXPECT_IS(rill_file_read(from, &in, 1, UINT64_MAX), 1);
+    rill_cancel(busy, NULL);
+    EXPECT_IS(rill_await(busy), -ECANCELED);
+    rill_cancel(busy_too, NULL);
+    EXPECT_IS(rill_await(busy_too), -ECANCELED);
+    return 0;
+}
+
+/* Rule 3.6. */
+static int idle_loop_sleeps_in_one_wait(void *arg)
+{
+    (void)arg;
+    EXPECT_IS(rill_sleep(0), 0);
+    uint64_t before = here()->backend->counters.enters;
+    EXPECT_IS(rill_sleep(RILL_MS(20)), 0);
+    EXPECT(here()->backend->counters.enters - before <= 3);
     return 0;
 }
 
@@ -600,6 +673,10 @@ static const struct scenario scenarios[] = {
     SCENARIO(cancelled_calls_are_not_made),
     SCENARIO(stale_handles_are_harmless),
     SCENARIO(due_call_can_be_cancelled_by_the_one_before_it),
+    SCENARIO(later_calls_wait_for_their_time),
+    SCENARIO(cancelled_calls_leave_nothing_in_the_heap_of_timers),
+    SCENARIO_ONCE(busy_loop_still_serves_timers_and_the_kernel),
+    SCENARIO(idle_loop_sleeps_in_one_wait),
     OUTSIDE(run_until_complete_takes_coroutines_tasks_and_futures),
     OUTSIDE(stop_before_the_result_is_einprogress_and_the_task_goes_on_later),
     OUTSIDE(stop_lets_the_turn_end),
