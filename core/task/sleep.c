@@ -1,0 +1,145 @@
+/* sleep.c - letting time, or a turn, pass: in a task, and as a future.
+ *
+ * A sleeping task's timer lies on its stack, like every wait record; only the heap's array may have
+ * to grow. A span that is over already is a turn given up: the task goes behind what is ready. */
+#include "core/task/task.h"
+
+#include <rill/mem.h>
+
+#include <errno.h>
+#include <math.h>
+
+struct sleep_wait {
+    struct rill__wait wait;
+    struct rill__timer timer;
+    struct rill__task *task;
+    bool cancelled;
+};
+
+static bool cancel_sleep(struct rill__wait *wait, const char *msg)
+{
+    struct sleep_wait *sleep = container_of(wait, struct sleep_wait, wait);
+    (void)msg;
+    if (sleep->cancelled)
+        return false;
+    sleep->cancelled = true;
+    rill__timer_stop(sleep->task->future.loop, &sleep->timer);
+    rill__loop_ready(sleep->task->future.loop, &sleep->task->ready);
+    return true;
+}
+
+struct yield_wait {
+    struct rill__wait wait;
+    bool cancelled;
+};
+
+static bool cancel_yield(struct rill__wait *wait, const char *msg)
+{
+    struct yield_wait *yield = container_of(wait, struct yield_wait, wait);
+    bool first = !yield->cancelled;
+    (void)msg;
+    yield->cancelled = true; /* the task is ready as it is */
+    return first;
+}
+
+static int give_up_turn(struct rill__task *task)
+{
+    struct yield_wait yield = { .wait = { cancel_yield } };
+    rill__loop_ready(task->future.loop, &task->ready);
+    rill__task_park(task, &yield.wait);
+    return yield.cancelled || task->undelivered > 0 ? rill__task_deliver(task) : 0;
+}
+
+int rill_sleep(rill_time span)
+{
+    struct rill__task *task;
+    int r = rill__await_begin(&task);
+    if (r < 0)
+        return r;
+    if (span <= 0)
+        return give_up_turn(task);
+    struct rill_loop *loop = task->future.loop;
+    struct sleep_wait sleep = { .wait = { cancel_sleep },
+                                .timer = { .ready = &task->ready },
+                                .task = task };
+    if (span != RILL_FOREVER)
+        r = rill__timer_start(loop, &sleep.timer, rill_time_add(rill__loop_now(loop), span));
+    if (r < 0)
+        return r;
+    rill__task_park(task, &sleep.wait);
+    return sleep.cancelled || task->undelivered > 0 ? rill__task_deliver(task) : 0;
+}
+
+int rill_sleep_seconds(double seconds)
+{
+    if (isnan(seconds))
+        return -EINVAL;
+    if (seconds >= 9.2e9)
+        return rill_sleep(RILL_FOREVER);
+    return rill_sleep(seconds <= 0 ? 0 : (rill_time)(seconds * 1e9));
+}
+
+struct sleep_future {
+    rill_future future;
+    struct rill__ready ready;
+    struct rill__timer timer;
+    int rc;
+    void *value;
+};
+
+static void end_sleep(struct rill__ready *ready)
+{
+    struct sleep_future *sleep = container_of(ready, struct sleep_future, ready);
+    sleep->future.value = sleep->value;
+    rill__future_end(&sleep->future, RILL_FINISHED, sleep->rc, NULL);
+}
+
+static void stop_sleep(struct sleep_future *sleep)
+{
+    rill__timer_stop(sleep->future.loop, &sleep->timer);
+    rill__loop_unready(&sleep->ready);
+}
+
+static bool sleep_future_cancel(rill_future *future, const char *msg)
+{
+    struct sleep_future *sleep = container_of(future, struct sleep_future, future);
+    stop_sleep(sleep);
+    rill__future_end(future, RILL_CANCELLED, -ECANCELED,
+                     msg != NULL ? rill__detail_new(-ECANCELED, NULL, msg) : NULL);
+    return true;
+}
+
+/* Nobody waits for it any more: the timer holds no reference. */
+static void sleep_future_free(rill_future *future)
+{
+    struct sleep_future *sleep = container_of(future, struct sleep_future, future);
+    if (future->state == RILL_PENDING)
+        stop_sleep(sleep);
+    rill__future_fini(future);
+    rill_free(sleep);
+}
+
+rill_future *rill_sleep_future(rill_time span, int rc, void *value)
+{
+    static const struct rill__future_ops ops = { .cancel = sleep_future_cancel,
+                                                 .free = sleep_future_free };
+    struct rill_loop *loop = rill__loop_running;
+    if (loop == NULL)
+        return rill__future_failed(NULL, -ESRCH);
+    struct sleep_future *sleep = rill_alloc_zero(1, sizeof *sleep);
+    if (sleep == NULL)
+        return rill__future_failed(loop, -ENOMEM);
+    rill__future_init(&sleep->future, RILL__SLEEP, loop, &ops);
+    sleep->ready.run = end_sleep;
+    sleep->timer.ready = &sleep->ready;
+    sleep->rc = rc;
+    sleep->value = value;
+    rill_time at = rill_time_add(rill__loop_now(loop), span > 0 ? span : 0);
+    if (span <= 0) {
+        rill__loop_ready(loop, &sleep->ready);
+    } else if (at != RILL_FOREVER && rill__timer_start(loop, &sleep->timer, at) < 0) {
+        rill_free(sleep);
+        return rill__future_failed(loop, -ENOMEM);
+    }
+    return &sleep->future;
+}
