@@ -115,6 +115,53 @@ static int openat2_stays_beneath_its_directory(void *arg)
     return 0;
 }
 
+static int link_out_of_the_directory_is_exdev(void *arg)
+{
+    static const struct open_how how = { .flags = O_RDONLY, .resolve = RESOLVE_BENEATH };
+    static const struct open_how creating = { .flags = O_RDWR | O_CREAT,
+                                              .mode = 0600,
+                                              .resolve = RESOLVE_BENEATH };
+    (void)arg;
+    unlink(path_of("link"));
+    EXPECT_IS(symlink("/tmp", path_of("link")), 0);
+    OWNED_FD int dir = rill_file_open(folder, O_RDONLY | O_DIRECTORY, 0);
+    EXPECT(dir >= 0);
+    for (int i = 0; i < 2; i++) { /* the second time all names are cached */
+        EXPECT_IS(rill_file_openat2(dir, "link/x", &how), -EXDEV);
+        EXPECT_IS(rill_file_openat2(dir, "link/x", &creating), -EXDEV);
+    }
+    return 0;
+}
+
+enum { large = 1 << 20, piece_out = 60001, piece_in = 44453 };
+
+static char pattern(int at)
+{
+    return (char)(at * 7 + at / 4096);
+}
+
+static int file_of_1_mib_in_uneven_pieces_comes_back_whole(void *arg)
+{
+    static char octets[large];
+    (void)arg;
+    OWNED_FD int fd = rill_file_open(path_of("big"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    EXPECT(fd >= 0);
+    for (int i = 0; i < large; i++)
+        octets[i] = pattern(i);
+    for (int at = 0; at < large; at += piece_out) {
+        int size = large - at < piece_out ? large - at : piece_out;
+        EXPECT_IS(rill_file_write(fd, octets + at, (size_t)size, (uint64_t)at), size);
+    }
+    memset(octets, 0, sizeof octets);
+    for (int at = 0; at < large; at += piece_in) {
+        int size = large - at < piece_in ? large - at : piece_in;
+        EXPECT_IS(rill_file_read(fd, octets + at, (size_t)size, (uint64_t)at), size);
+    }
+    for (int i = 0; i < large; i++)
+        EXPECT(octets[i] == pattern(i));
+    return 0;
+}
+
 static int ends[2];
 static int read_result;
 static char read_memory[8];
@@ -250,6 +297,8 @@ static const struct scenario scenarios[] = {
     SCENARIO(errors_are_those_of_the_system_calls),
     SCENARIO(unnamed_file_gets_its_mode),
     SCENARIO(openat2_stays_beneath_its_directory),
+    SCENARIO(link_out_of_the_directory_is_exdev),
+    SCENARIO_ONCE(file_of_1_mib_in_uneven_pieces_comes_back_whole),
     SCENARIO(cancelled_read_takes_nothing_out_of_a_pipe),
     SCENARIO(octets_that_came_before_the_cancel_are_returned),
     SCENARIO(cancelled_open_gives_its_descriptor_or_none),
@@ -263,7 +312,7 @@ int main(void)
     if (mkdtemp(folder) == NULL)
         return 1;
     int r = RUN_SCENARIOS("file", scenarios);
-    static const char *const made[] = { "new", "log", "inside", "second", "big" };
+    static const char *const made[] = { "new", "log", "inside", "second", "big", "link" };
     for (size_t i = 0; i < sizeof made / sizeof *made; i++)
         unlink(path_of(made[i]));
     rmdir(folder);

@@ -1,6 +1,7 @@
 /* test_listener.c - accepting: in order, none lost to a cancel, a pause when descriptors run out. */
 #include "core/base/mem.h"
 #include "core/loop/loop.h"
+#include "tests/support/child.h"
 #include "tests/support/expect.h"
 
 #include <rill/net.h>
@@ -250,21 +251,36 @@ static int stop_and_close_wake_who_waits(void *arg)
     return 0;
 }
 
-/* The descriptors of those that nobody took are given back: the run ends clean. */
+/* Turns until the client sees its end: 0, or why it does not. */
+static int await_end_of(int client)
+{
+    char in;
+    for (int turns = 0; turns < 1000; turns++) {
+        ssize_t got = recv(client, &in, 1, MSG_DONTWAIT);
+        if (got == 0 || (got < 0 && errno == ECONNRESET))
+            return 0;
+        int r = got > 0 ? -EBADMSG : rill_sleep(0);
+        if (r < 0)
+            return r;
+    }
+    return -ETIME;
+}
+
+/* The descriptors of those that nobody took are given back, too: the run ends clean. */
 static int close_closes_what_was_not_taken(void *arg)
 {
     (void)arg;
     OWNED_LISTENING;
     EXPECT_IS(listen_on_loopback(), 0);
-    EXPECT_IS(rill_sleep(0), 0);
     for (int i = 0; i < 8; i++)
         EXPECT_IS(connect_client(), 0);
-    EXPECT_IS(rill_sleep(RILL_MS(1)), 0);
+    OWNED_FD int first = -1;
+    EXPECT_IS(rill_listener_accept(listener, &first), 0); /* the others came with it */
     rill_listener_close(listener);
     listener = NULL;
-    char in;
-    EXPECT_IS(rill_sleep(RILL_MS(1)), 0);
-    EXPECT(recv(clients[0], &in, 1, MSG_DONTWAIT) <= 0);
+    for (int i = 1; i < client_count; i++)
+        EXPECT_IS(await_end_of(clients[i]), 0);
+    EXPECT_IS(client_of(first), 0);
     return 0;
 }
 
@@ -297,6 +313,58 @@ static int accept_without_descriptors_is_told_and_goes_on_after_a_pause(void *ar
     EXPECT(counters->enters - enters < 10);
     EXPECT_IS(client_of(fd), 0);
     return 0;
+}
+
+/* Let no further descriptor be made until one that is there is closed. */
+static int use_up_descriptors(void)
+{
+    struct rlimit limit;
+    int next = dup(STDERR_FILENO);
+    if (next < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return -errno;
+    close(next);
+    limit.rlim_cur = (rlim_t)next;
+    return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
+}
+
+/* In a child: each descriptor that is closed lets one connection in; in between the loop sleeps. */
+static int accept_at_the_limit(void *arg)
+{
+    (void)arg;
+    OWNED_LISTENING;
+    EXPECT_IS(listen_on_loopback(), 0);
+    EXPECT_IS(connect_client(), 0);
+    EXPECT_IS(connect_client(), 0);
+    int spare = dup(STDERR_FILENO), first = -1;
+    EXPECT(spare >= 0);
+    EXPECT_IS(use_up_descriptors(), 0);
+    EXPECT_IS(rill_listener_accept(listener, &first), -EMFILE);
+    struct rill__counters *counters = &rill_get_running_loop()->backend->counters;
+    uint64_t enters = counters->enters;
+    close(spare);
+    EXPECT_IS(rill_listener_accept(listener, &first), 0);
+    EXPECT_IS(client_of(first), 0);
+    OWNED_FD int second = -1;
+    EXPECT_IS(rill_listener_accept(listener, &second), -EMFILE);
+    close(first);
+    EXPECT_IS(rill_listener_accept(listener, &second), 0);
+    EXPECT_IS(client_of(second), 1);
+    EXPECT(counters->enters - enters < 20);
+    return 0;
+}
+
+static int run_at_the_limit(void *arg)
+{
+    return rill_exit_code(rill_run(RILL_CORO(accept_at_the_limit, arg)));
+}
+
+static void accept_at_the_limit_goes_on_after_each_close(void **state)
+{
+    static struct child child;
+    (void)state;
+    assert_int_equal(child_run(&child, run_at_the_limit, NULL), 0);
+    assert_string_equal(child.text, "");
+    assert_int_equal(child.status, 0);
 }
 
 /* One connection is always waiting; the queue must not remember all that passed through it. */
@@ -336,6 +404,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(stop_and_close_wake_who_waits),
     SCENARIO(close_closes_what_was_not_taken),
     SCENARIO(accept_without_descriptors_is_told_and_goes_on_after_a_pause),
+    OUTSIDE(accept_at_the_limit_goes_on_after_each_close),
     SCENARIO_ONCE(queue_that_is_never_empty_does_not_grow),
 };
 
