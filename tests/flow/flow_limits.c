@@ -1,12 +1,11 @@
-/* flow_limits.c - what runs out: descriptors, log disk, a worker's time. Service goes on, nothing spins,
- * and what comes back is used again. Real processes on the loopback. */
+/* flow_limits.c - what runs out: descriptors, room for logs. Service goes on, nothing spins, and what
+ * comes back is used again. Real processes on the loopback. */
 #include "tests/support/daemon.h"
 #include "tests/support/fetch.h"
 #include "tests/support/load.h"
 
 #include <errno.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,7 +19,6 @@
 enum { CONNECTIONS = 8, DESCRIPTORS = 96, IDLE = 300 };
 
 static struct daemon rilld;
-static struct fetch answer;
 
 static int end_daemon(void **state)
 {
@@ -117,26 +115,6 @@ static void full_log_disk_costs_lines_and_no_requests(void **state)
     assert_non_null(strstr(proc_text(&rilld.proc, PROC_ERR), "No space left"));
 }
 
-/* A stopped worker has no heartbeat, like one that loops. Its own requests are lost, its queue is not. */
-static void stuck_worker_is_replaced_and_its_queue_is_served(void **state)
-{
-    (void)state;
-    pid_t workers[DAEMON_WORKERS];
-    rilld = (struct daemon){ 0 };
-    assert_int_equal(daemon_start_ready(&rilld, &(struct daemon_options){ 0 }), 0);
-    assert_int_equal(daemon_workers(&rilld, workers), 0);
-    long began = proc_now_ms();
-    assert_int_equal(kill(workers[0], SIGSTOP), 0);
-    assert_int_equal(daemon_await_new_worker(&rilld, workers[0], 15000), 0);
-    long took = proc_now_ms() - began;
-    print_message("    replaced after %ld ms\n", took);
-    assert_in_range(took, 4000, 10000);
-    assert_non_null(strstr(proc_text(&rilld.proc, PROC_ERR), "stuck"));
-    for (int i = 0; i < 32; i++) /* whichever queue the kernel picks */
-        assert_int_equal(fetch_get(rilld.port, "/hello", 5000, &answer), 200);
-    assert_untroubled(start_load());
-}
-
 int main(void)
 {
     if (!daemon_can_run())
@@ -144,7 +122,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(descriptors_that_run_out_cost_the_newcomers_a_wait, end_daemon),
         cmocka_unit_test_teardown(full_log_disk_costs_lines_and_no_requests, end_daemon),
-        cmocka_unit_test_teardown(stuck_worker_is_replaced_and_its_queue_is_served, end_daemon),
     };
     return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
 }

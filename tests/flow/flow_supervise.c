@@ -103,7 +103,7 @@ static void worker_without_heartbeat_is_replaced_and_its_queue_served(void **sta
     start();
     assert_int_equal(daemon_workers(&rilld, workers), 0);
     long began = proc_now_ms();
-    assert_int_equal(kill(workers[1], SIGSTOP), 0);
+    assert_int_equal(proc_freeze(workers[1]), 0);
     for (int i = 0; i < 20; i++) {
         waiting[i] = fetch_connect(rilld.port, 15000);
         assert_true(waiting[i] >= 0);

@@ -139,6 +139,24 @@ int proc_signal(struct proc *proc, int signal_number)
     return kill(proc->pid, signal_number) == 0 ? 0 : -errno;
 }
 
+int proc_freeze(pid_t pid)
+{
+    char path[32], stat[128];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    if (kill(pid, SIGSTOP) != 0)
+        return -errno;
+    for (long end = proc_now_ms() + 5000; proc_now_ms() < end; proc_pause()) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t size = fd < 0 ? -1 : read(fd, stat, sizeof stat - 1);
+        close(fd);
+        stat[size < 0 ? 0 : size] = '\0';
+        const char *state = strrchr(stat, ')'); /* the name before it may hold anything */
+        if (state != NULL && strncmp(state, ") T", 3) == 0)
+            return 0;
+    }
+    return -ETIME;
+}
+
 const char *proc_text(struct proc *proc, enum proc_stream stream)
 {
     off_t size = lseek(proc->files[stream], 0, SEEK_END);

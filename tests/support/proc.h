@@ -41,6 +41,10 @@ bool proc_has_ended(const struct proc *proc);
 /* Send a signal to the program alone.   Returns: 0; -ESRCH after its end. */
 int proc_signal(struct proc *proc, int signal_number);
 
+/* Stop any process and wait until it has stopped: the signal alone leaves it some more steps.
+ * Returns: 0; -errno; -ETIME. */
+int proc_freeze(pid_t pid);
+
 /* What the program printed so far.   Returns: the text, valid until the next call for this stream;
  * "" without memory. */
 const char *proc_text(struct proc *proc, enum proc_stream stream);
