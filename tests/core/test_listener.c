@@ -337,9 +337,12 @@ static int accept_at_the_limit(void *arg)
     EXPECT_IS(connect_client(), 0);
     int spare = dup(STDERR_FILENO), first = -1;
     EXPECT(spare >= 0);
+    struct rill_loop *loop = rill_get_running_loop();
+    rill_time before = rill_now();
     EXPECT_IS(use_up_descriptors(), 0);
     EXPECT_IS(rill_listener_accept(listener, &first), -EMFILE);
-    struct rill__counters *counters = &rill_get_running_loop()->backend->counters;
+    EXPECT(heap_first(&loop->timers)->key >= before + RILL_MS(100)); /* not tried before then */
+    struct rill__counters *counters = &loop->backend->counters;
     uint64_t enters = counters->enters;
     close(spare);
     EXPECT_IS(rill_listener_accept(listener, &first), 0);
