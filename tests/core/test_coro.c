@@ -362,6 +362,8 @@ static void tasks_100000_at_once_end_and_leave_no_memory(void **state)
     assert_int_equal(run_main(many_tasks, &count), 0);
 }
 
+/* The overflows come first: a child in whose process a loop ran before would inherit its handler as
+ * already installed, after cmocka has put its own in its place. */
 static const struct scenario scenarios[] = {
     OUTSIDE(overflow_by_recursion_is_named_and_dies_by_sigsegv),
     OUTSIDE(overflow_by_one_frame_of_100_kib_is_named_and_dies_by_sigsegv),
