@@ -16,6 +16,13 @@
 #endif
 #endif
 
+#if defined(RILL_CHECK_SLOW) && !defined(WITH_ASAN) && !defined(WITH_TSAN)
+#if __has_include(<valgrind/valgrind.h>)
+#define WITH_VALGRIND 1
+#include <valgrind/valgrind.h>
+#endif
+#endif
+
 #ifdef WITH_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>

@@ -36,6 +36,9 @@ struct rill__stack_slab {
     struct rill__stack_slab *next;
     char *memory;
     size_t size;
+#ifdef WITH_VALGRIND
+    unsigned slots, valgrind_id; /* of the last slot; those before count up to it */
+#endif
 };
 
 int rill__stack_class(size_t size)
@@ -115,6 +118,19 @@ static int reserve(struct rill__stack_class *class, uint32_t slots)
     return 0;
 }
 
+/* Else valgrind takes a switch for one stack that grows or shrinks, and its contents for undefined. */
+static void tell_valgrind(struct rill__stack_slab *slab, size_t stride, uint32_t slots)
+{
+#ifdef WITH_VALGRIND
+    slab->slots = slots;
+    for (char *at = slab->memory; slots-- > 0; at += stride)
+        slab->valgrind_id = VALGRIND_STACK_REGISTER(at + guard_size, at + stride);
+#endif
+    (void)slab;
+    (void)stride;
+    (void)slots;
+}
+
 static int add_slab(struct rill__stack_pool *pool, uint32_t kind)
 {
     struct rill__stack_class *class = &pool->classes[kind];
@@ -137,6 +153,7 @@ static int add_slab(struct rill__stack_pool *pool, uint32_t kind)
 #ifdef WITH_ASAN
     __lsan_register_root_region(slab->memory, slab->size);
 #endif
+    tell_valgrind(slab, stride, slots);
     add_free(class, slab->memory, kind, canaries);
     slab->next = pool->slabs;
     pool->slabs = slab;
@@ -215,6 +232,10 @@ void rill__stack_pool_fini(struct rill__stack_pool *pool)
 #ifdef WITH_ASAN
         __lsan_unregister_root_region(slab->memory, slab->size);
         __asan_unpoison_memory_region(slab->memory, slab->size);
+#endif
+#ifdef WITH_VALGRIND
+        for (unsigned i = 0; i < slab->slots; i++)
+            VALGRIND_STACK_DEREGISTER(slab->valgrind_id - i);
 #endif
         munmap(slab->memory, slab->size);
         rill_free(slab);

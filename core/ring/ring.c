@@ -28,6 +28,11 @@
 #include "core/ring/probe.h"
 #include "core/ring/uapi.h"
 
+#if defined(RILL_CHECK_SLOW) && __has_include(<valgrind/memcheck.h>)
+#define WITH_VALGRIND 1
+#include <valgrind/memcheck.h>
+#endif
+
 #include <rill/mem.h>
 
 #include <errno.h>
@@ -245,8 +250,20 @@ static void ring_cancel(struct rill__backend *backend, struct rill__op *op)
 
 /* --- Reap. --- */
 
+/* Valgrind does not see what the kernel writes while nobody makes a system call. */
+static void tell_valgrind(const struct rill__op *op, int result)
+{
+#ifdef WITH_VALGRIND
+    if (result > 0 && (op->kind == RILL__OP_READ || op->kind == RILL__OP_RECV))
+        (void)VALGRIND_MAKE_MEM_DEFINED(op->addr, result);
+#endif
+    (void)op;
+    (void)result;
+}
+
 static void finish(struct ring *ring, struct rill__op *op, int result, unsigned flags)
 {
+    tell_valgrind(op, result);
     if (!(flags & RILL__OP_MORE)) {
         list_remove(&op->link);
         rill__op_drop(&ring->ops, op);
