@@ -1,0 +1,43 @@
+/* s28_two_io_tasks.c - two tasks at once: the longer one is the whole time. */
+#include <rill.h>
+
+#include <stdio.h>
+
+static int taskIO_1(void *arg)
+{
+    (void)arg;
+    puts("开始运行IO任务1...");
+    int rc = rill_sleep(RILL_SEC(2));
+    puts("IO任务1已完成，耗时2秒...");
+    return rc < 0 ? rc : rill_return_fmt("taskIO_1");
+}
+
+static int taskIO_2(void *arg)
+{
+    (void)arg;
+    puts("开始运行IO任务2...");
+    int rc = rill_sleep(RILL_SEC(3));
+    puts("IO任务2已完成，耗时3秒...");
+    return rc < 0 ? rc : rill_return_fmt("taskIO_2");
+}
+
+static int start(void *arg)
+{
+    (void)arg;
+    rill_future *done[3], *tasks[] = { rill_create_task(RILL_CORO(taskIO_1, NULL)),
+                                       rill_create_task(RILL_CORO(taskIO_2, NULL)) };
+    int count = rill_wait(2, tasks, RILL_ALL_COMPLETED, RILL_FOREVER, done);
+    for (int i = 0; i < count; i++)
+        printf("协程无序返回值：%s\n", (const char *)rill_value(done[i]));
+    rill_unref(tasks[0]);
+    rill_unref(tasks[1]);
+    return count;
+}
+
+int main(void)
+{
+    rill_time begin = rill_now();
+    int rc = rill_run(RILL_CORO(start, NULL));
+    printf("所有IO任务总耗时%.5f秒\n", (double)(rill_now() - begin) / 1e9);
+    return rill_exit_code(rc);
+}

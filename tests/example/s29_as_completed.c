@@ -1,0 +1,45 @@
+/* s29_as_completed.c - results in the order in which they come. */
+#include <rill.h>
+
+#include <stdio.h>
+
+static int taskIO_1(void *arg)
+{
+    (void)arg;
+    puts("开始运行IO任务1...");
+    int rc = rill_sleep(RILL_SEC(2));
+    puts("IO任务1已完成，耗时2秒...");
+    return rc < 0 ? rc : rill_return_fmt("taskIO_1");
+}
+
+static int taskIO_2(void *arg)
+{
+    (void)arg;
+    puts("开始运行IO任务2...");
+    int rc = rill_sleep(RILL_SEC(3));
+    puts("IO任务2已完成，耗时3秒...");
+    return rc < 0 ? rc : rill_return_fmt("taskIO_2");
+}
+
+static int start(void *arg)
+{
+    (void)arg;
+    rill_as_completed it;
+    rill_future *next, *tasks[] = { rill_create_task(RILL_CORO(taskIO_1, NULL)),
+                                    rill_create_task(RILL_CORO(taskIO_2, NULL)) };
+    int rc = rill_as_completed_init(&it, 2, tasks, RILL_FOREVER);
+    while (rc >= 0 && (rc = rill_as_completed_next(&it, &next)) > 0)
+        puts(rill_value(next));
+    rill_as_completed_fini(&it);
+    rill_unref(tasks[0]);
+    rill_unref(tasks[1]);
+    return rc;
+}
+
+int main(void)
+{
+    rill_time begin = rill_now();
+    int rc = rill_run(RILL_CORO(start, NULL));
+    printf("所有IO任务总耗时%.5f秒\n", (double)(rill_now() - begin) / 1e9);
+    return rill_exit_code(rc);
+}
