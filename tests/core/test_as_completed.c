@@ -1,10 +1,12 @@
 /* test_as_completed.c - members in the order in which they end, for one task or several. */
 #include "tests/support/expect.h"
 
+#include <rill/group.h>
+
 static rill_future *parts[4];
 static rill_as_completed iteration;
 
-/* The iteration is ended when main is left; whoever waits in it then has been cancelled before. */
+/* The iteration is ended when main is left. */
 #define OWNED_ITERATION __attribute__((cleanup(drop_iteration)))
 
 static void drop_iteration(rill_as_completed **it)
@@ -65,53 +67,103 @@ static int duplicates_come_once(void *arg)
     return 0;
 }
 
+/* Tasks that take one member each; the group ends before the iteration does. */
+
 static rill_future *got[4];
+static int ended_with[4];
 
 static int take_one(void *arg)
 {
-    return rill_as_completed_next(&iteration, &got[*(int *)arg]);
+    int index = *(int *)arg;
+    ended_with[index] = rill_as_completed_next(&iteration, &got[index]);
+    trace((char)('a' + index));
+    return ended_with[index] < 0 ? ended_with[index] : 0;
 }
 
-static int indexes[] = { 0, 1, 2, 3 };
+typedef int body_fn(rill_group *takers);
+
+static int with_takers(body_fn *body)
+{
+    static rill_group takers;
+    memset(&takers, 0, sizeof takers);
+    memset(got, 0, sizeof got);
+    int r = rill_group_enter(&takers);
+    if (r == 0)
+        r = rill_group_leave(&takers, body(&takers));
+    rill_group_fini(&takers);
+    return r;
+}
+
+static int start_taker(rill_group *takers, int index)
+{
+    static int indexes[] = { 0, 1, 2, 3 };
+    return rill_group_go(takers, RILL_CORO(take_one, &indexes[index]));
+}
+
+static int end_part(int index)
+{
+    return rill_future_set_result(parts[index], 0, NULL);
+}
+
+static int two_wait_and_a_third_comes(rill_group *takers)
+{
+    EXPECT_IS(start_taker(takers, 0), 0);
+    EXPECT_IS(start_taker(takers, 1), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    /* The third begins in the turn in which the first member's entry runs. */
+    EXPECT_IS(end_part(1), 0);
+    EXPECT_IS(start_taker(takers, 2), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(end_part(2), 0);
+    EXPECT_IS(end_part(0), 0);
+    return 0;
+}
 
 /* Row 71: waiters are served in the order in which they came, whoever comes in between. */
 static int waiters_are_served_in_their_order(void *arg)
 {
-    rill_task *takers[4];
     (void)arg;
     OWNED_ITERATION rill_as_completed *it = &iteration;
     EXPECT_IS(begin(3, RILL_FOREVER), 0);
-    for (int i = 0; i < 2; i++)
-        takers[i] = kept(rill_create_task(RILL_CORO(take_one, &indexes[i])));
-    EXPECT_IS(rill_sleep(0), 0);
-    /* The third begins in the turn in which the first member's entry runs. */
-    EXPECT_IS(rill_future_set_result(parts[1], 0, NULL), 0);
-    takers[2] = kept(rill_create_task(RILL_CORO(take_one, &indexes[2])));
-    EXPECT_IS(rill_sleep(0), 0);
-    EXPECT_IS(rill_future_set_result(parts[2], 0, NULL), 0);
-    EXPECT_IS(rill_future_set_result(parts[0], 0, NULL), 0);
-    for (int i = 0; i < 3; i++)
-        EXPECT_IS(rill_await(takers[i]), 1);
+    EXPECT_IS(with_takers(two_wait_and_a_third_comes), 0);
     EXPECT(got[0] == parts[1] && got[1] == parts[2] && got[2] == parts[0]);
     EXPECT_IS(rill_as_completed_next(it, &got[3]), 0);
+    return 0;
+}
+
+static int three_wait_for_one(rill_group *takers)
+{
+    for (int i = 0; i < 3; i++)
+        EXPECT_IS(start_taker(takers, i), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(end_part(0), 0);
     return 0;
 }
 
 /* Row 71. */
 static int more_waiters_than_members_are_told_that_no_more_comes(void *arg)
 {
-    rill_task *takers[3];
     (void)arg;
     OWNED_ITERATION rill_as_completed *it = &iteration;
     EXPECT_IS(begin(1, RILL_FOREVER), 0);
     (void)it;
-    for (int i = 0; i < 3; i++)
-        takers[i] = kept(rill_create_task(RILL_CORO(take_one, &indexes[i])));
+    EXPECT_IS(with_takers(three_wait_for_one), 0);
+    EXPECT_IS(ended_with[0], 1);
+    EXPECT_IS(ended_with[1], 0);
+    EXPECT_IS(ended_with[2], 0);
+    EXPECT_TRACE("abc");
+    return 0;
+}
+
+static int first_is_cancelled(rill_group *takers)
+{
+    static int zero;
+    OWNED_FUTURE rill_task *first = rill_group_create_task(takers, RILL_CORO(take_one, &zero));
+    EXPECT_IS(start_taker(takers, 1), 0);
     EXPECT_IS(rill_sleep(0), 0);
-    EXPECT_IS(rill_future_set_result(parts[0], 0, NULL), 0);
-    EXPECT_IS(rill_await(takers[0]), 1);
-    EXPECT_IS(rill_await(takers[1]), 0);
-    EXPECT_IS(rill_await(takers[2]), 0);
+    EXPECT_IS(end_part(0), 0);
+    EXPECT_IS(rill_sleep(0), 0); /* its entry has run, the first waiter is on the queue */
+    EXPECT(rill_cancel(first, NULL) || rill_done(first));
     return 0;
 }
 
@@ -121,13 +173,9 @@ static int cancelled_waiter_leaves_its_member_to_the_next(void *arg)
     OWNED_ITERATION rill_as_completed *it = &iteration;
     EXPECT_IS(begin(1, RILL_FOREVER), 0);
     (void)it;
-    OWNED_FUTURE rill_task *first = rill_create_task(RILL_CORO(take_one, &indexes[0]));
-    OWNED_FUTURE rill_task *second = rill_create_task(RILL_CORO(take_one, &indexes[1]));
-    EXPECT_IS(rill_sleep(0), 0);
-    EXPECT_IS(rill_future_set_result(parts[0], 0, NULL), 0);
-    EXPECT(rill_cancel(first, NULL));
-    EXPECT_IS(rill_await(second), 1);
-    EXPECT_IS(rill_await(first), -ECANCELED);
+    EXPECT_IS(with_takers(first_is_cancelled), 0);
+    EXPECT_IS(ended_with[0], -ECANCELED);
+    EXPECT_IS(ended_with[1], 1);
     EXPECT(got[1] == parts[0]);
     return 0;
 }
@@ -151,16 +199,23 @@ static int time_that_has_passed_ends_the_waits_behind_what_was_done(void *arg)
     return 0;
 }
 
+static int fini_too_early(rill_group *takers)
+{
+    EXPECT_IS(start_taker(takers, 0), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    int early = rill_as_completed_fini(&iteration);
+    EXPECT_IS(end_part(0), 0);
+    EXPECT_IS(early, -EBUSY);
+    return 0;
+}
+
 static int fini_while_a_task_waits_is_refused(void *arg)
 {
     (void)arg;
     OWNED_ITERATION rill_as_completed *it = &iteration;
     EXPECT_IS(begin(1, RILL_FOREVER), 0);
-    OWNED_FUTURE rill_task *taker = rill_create_task(RILL_CORO(take_one, &indexes[0]));
-    EXPECT_IS(rill_sleep(0), 0);
-    EXPECT_IS(rill_as_completed_fini(it), -EBUSY);
-    EXPECT_IS(rill_future_set_result(parts[0], 0, NULL), 0);
-    EXPECT_IS(rill_await(taker), 1);
+    EXPECT_IS(with_takers(fini_too_early), 0);
+    EXPECT_IS(ended_with[0], 1);
     EXPECT_IS(rill_as_completed_fini(it), 0);
     EXPECT_IS(rill_as_completed_fini(it), 0);
     EXPECT_IS(rill_as_completed_fini(NULL), 0);
@@ -171,11 +226,11 @@ static const struct scenario scenarios[] = {
     SCENARIO(members_come_in_order_of_completion),
     SCENARIO(iteration_of_nothing_is_over_at_once),
     SCENARIO(duplicates_come_once),
-    SCENARIO_ONCE(waiters_are_served_in_their_order),
-    SCENARIO_ONCE(more_waiters_than_members_are_told_that_no_more_comes),
-    SCENARIO_ONCE(cancelled_waiter_leaves_its_member_to_the_next),
+    SCENARIO(waiters_are_served_in_their_order),
+    SCENARIO(more_waiters_than_members_are_told_that_no_more_comes),
+    SCENARIO(cancelled_waiter_leaves_its_member_to_the_next),
     SCENARIO(time_that_has_passed_ends_the_waits_behind_what_was_done),
-    SCENARIO_ONCE(fini_while_a_task_waits_is_refused),
+    SCENARIO(fini_while_a_task_waits_is_refused),
 };
 
 int main(void)

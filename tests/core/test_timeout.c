@@ -5,6 +5,13 @@
 
 static rill_future *shared;
 
+/* Spend time without giving up the turn. */
+static void be_busy_until(rill_time at)
+{
+    while (rill_now() < at)
+        ;
+}
+
 static int take_cancel_and_return_42(void *arg)
 {
     (void)arg;
@@ -139,15 +146,34 @@ static void set_shared(void *arg)
     (void)rill_future_set_result(shared, 8, NULL);
 }
 
-/* Row 43: both timers are due in one turn, the result's first. */
+/* Row 43. */
 static int result_set_before_the_deadline_is_delivered(void *arg)
 {
     static rill_time hour = RILL_SEC(3600);
     (void)arg;
     shared = kept(rill_future_new());
-    EXPECT(rill_call_later(rill_get_running_loop(), RILL_MS(1), set_shared, NULL).entry != NULL);
     OWNED_FUTURE rill_task *waiter = rill_create_task(RILL_CORO(wait_for_shared, &hour));
+    EXPECT(rill_call_soon(rill_get_running_loop(), set_shared, NULL).entry != NULL);
     EXPECT_IS(rill_await(waiter), 8);
+    return 0;
+}
+
+/* Both are due when the loop looks next, the result first: the cancel wins, the future keeps it. */
+static int deadline_in_the_turn_of_the_result_is_a_timeout_and_the_result_stays(void *arg)
+{
+    rill_scope scope = { 0 };
+    (void)arg;
+    shared = kept(rill_future_new());
+    rill_time base = rill_now();
+    EXPECT(rill_call_at(rill_get_running_loop(), base + RILL_MS(5), set_shared, NULL).entry !=
+           NULL);
+    int r = rill_timeout_at(&scope, base + RILL_MS(6));
+    if (r < 0)
+        return r;
+    be_busy_until(base + RILL_MS(7));
+    r = rill_scope_leave(&scope, rill_await(shared));
+    EXPECT_IS(r, -ETIME);
+    EXPECT_IS(rill_result(shared), 8);
     return 0;
 }
 
@@ -185,13 +211,6 @@ static int wait_for_oneself_is_an_error(void *arg)
 }
 
 /* --- Scopes. --- */
-
-/* Spend time without giving up the turn. */
-static void be_busy_until(rill_time at)
-{
-    while (rill_now() < at)
-        ;
-}
 
 struct nested {
     rill_time inner_in, outer_in; /* deadlines from now; RILL_FOREVER: none */
@@ -496,6 +515,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(cancel_of_wait_for_cancels_the_inner_task),
     SCENARIO(cancel_in_the_turn_of_the_inner_result_leaves_that_result),
     SCENARIO(result_set_before_the_deadline_is_delivered),
+    SCENARIO(deadline_in_the_turn_of_the_result_is_a_timeout_and_the_result_stays),
     SCENARIO(cancel_of_wait_for_waits_for_a_stubborn_inner_task),
     SCENARIO(wait_for_oneself_is_an_error),
     SCENARIO(nested_scopes_of_one_deadline_report_at_the_outermost),
