@@ -339,7 +339,6 @@ int rill_stream_new(int fd, const rill_stream_opts *opts, rill_stream **ret_stre
     stream->limit = opts != NULL && opts->read_limit > 0 ? opts->read_limit : default_limit;
     stream->prepare.run = run_prepare;
     stream->peer_end.run = run_peer_end;
-    rill__stream_init_write(stream);
     int r = rill__stream_arm(stream);
     if (r < 0) {
         rill_free(stream);
@@ -362,7 +361,8 @@ static void free_stream(rill_stream *stream)
 
 void rill__stream_op_ended(rill_stream *stream)
 {
-    if (stream->closing && stream->pins == 0 && !stream->recv.in_flight && !stream->send.in_flight)
+    if (stream->closing && stream->pins == 0 && !stream->recv.in_flight &&
+        !rill__stream_is_sending(stream))
         free_stream(stream);
 }
 
@@ -384,7 +384,6 @@ void rill__stream_let_go(rill_stream *stream)
     rill__stream_end_writers(stream);
     stream->peer_end_fn = NULL;
     backend->ops->cancel(backend, &stream->recv);
-    backend->ops->cancel(backend, &stream->send);
     rill__stream_op_ended(stream);
 }
 

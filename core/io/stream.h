@@ -22,11 +22,29 @@ struct rill__stream_direct {
     struct iovec vector[RILL__STREAM_PIECES + 1];
 };
 
+/* The writing half, while the stream is used for writing. */
+struct rill__stream_out {
+    rill_stream *stream;
+    char *chunk; /* NULL: nothing is buffered */
+    uint32_t chunk_at, chunk_end;
+    struct rill__op send; /* at most one */
+    struct rill__stream_direct *direct;
+    struct list writers; /* tasks that wait for their turn, in order */
+};
+
+/* A connection that waits for its client has this and nothing else: keep it small. */
 struct rill_stream {
     struct rill_loop *loop;
     int fd;
-    bool closing;  /* the owner has let go; freed with its last op and its last pin */
     unsigned pins; /* tasks that wait in a call on it */
+    bool closing;  /* the owner has let go; freed with its last op and its last pin */
+    bool borrowed; /* `at` lies in receive buffer `buffer` */
+    bool ended;    /* the other side has ended its sending */
+    bool paused;   /* receiving was stopped above the limit */
+    bool rearm;    /* receiving ended by itself and goes on with the next turn */
+    bool filing;   /* a file is being sent */
+    uint16_t buffer;
+    int recv_error, send_error;
 
     /* Reading. What is there is contiguous: in one receive buffer, or in memory of our own. */
     char *at;
@@ -34,24 +52,12 @@ struct rill_stream {
     char *memory; /* our own; NULL: `at` lies in a receive buffer, or there is nothing */
     size_t room;
     size_t limit;
-    uint16_t buffer;
-    bool borrowed; /* `at` lies in receive buffer `buffer` */
-    bool ended;    /* the other side has ended its sending */
-    bool paused;   /* receiving was stopped above the limit */
-    bool rearm;    /* receiving ended by itself and goes on with the next turn */
-    int recv_error;
     struct rill__op recv;
     struct rill__stream_reader *reader;
 
     /* Writing. */
-    char *chunk; /* NULL: nothing is buffered */
-    uint32_t chunk_at, chunk_end;
-    int send_error;
-    uint64_t sent; /* octets that the kernel took, in all */
-    struct rill__op send; /* at most one */
-    struct rill__stream_direct *direct;
-    bool filing;         /* a file is being sent */
-    struct list writers; /* tasks that wait for their turn, in order */
+    struct rill__stream_out *out; /* NULL: nothing was written since it last rested */
+    uint64_t sent;                /* octets that the kernel took, in all */
 
     struct rill__prepare prepare; /* before the kernel is entered: spill, arm, flush */
     struct rill__ready peer_end;
@@ -65,11 +71,11 @@ void rill__stream_prepare_read(rill_stream *stream);
 void rill__stream_fini_read(rill_stream *stream);
 
 /* The writing half. */
-void rill__stream_init_write(rill_stream *stream);
 void rill__stream_prepare_write(rill_stream *stream);
-/* Send what is unsent, as far as the socket takes it now. */
-void rill__stream_flush_once(rill_stream *stream);
-void rill__stream_fail_write(rill_stream *stream, int error);
+/* Whether the kernel has a send. */
+bool rill__stream_is_sending(const rill_stream *stream);
+/* Nobody is about to write: give back what only writing needs, unless something is unsent. */
+void rill__stream_rest(rill_stream *stream);
 /* The stream is being closed: nobody waits any longer than the kernel needs. */
 void rill__stream_end_writers(rill_stream *stream);
 void rill__stream_fini_write(rill_stream *stream);

@@ -7,10 +7,15 @@
  * I1 At most one send is in flight: a second one could overtake the rest of a short first one.
  * I2 The first try never waits and posts nothing if it was whole; only a socket that is full
  *    gets a waiting send for the rest.
- * I3 A direct write begins with an empty block or carries the block in front: order is kept. */
+ * I3 A direct write begins with an empty block or carries the block in front: order is kept.
+ *
+ * All of it but the counts lies in a block of its own, `out`, made by the first write and given back
+ * when the stream is parked: a connection that waits needs none. Who is busy has one. */
 #include "core/io/stream.h"
 
 #include "core/loop/chunk.h"
+
+#include <rill/mem.h>
 
 #include <errno.h>
 #include <limits.h>
@@ -26,65 +31,105 @@ struct writer {
     bool woken, cancelled;
 };
 
-static uint32_t chunk_size(const rill_stream *stream)
+static void on_sent(struct rill__op *op, int result, unsigned flags);
+
+/* The writing half; NULL without memory. */
+static struct rill__stream_out *open_out(rill_stream *stream)
 {
-    return stream->chunk_end - stream->chunk_at;
+    if (__builtin_expect(stream->out != NULL, 1))
+        return stream->out;
+    struct rill__stream_out *out = rill_alloc_zero(1, sizeof *out);
+    if (out == NULL)
+        return NULL;
+    out->stream = stream;
+    out->send.fd = stream->fd;
+    out->send.done = on_sent;
+    list_init(&out->writers);
+    stream->out = out;
+    return out;
 }
 
-static void drop_chunk(rill_stream *stream)
+static uint32_t chunk_size(const struct rill__stream_out *out)
 {
-    if (stream->chunk != NULL)
-        rill__chunk_give(stream->loop, stream->chunk);
-    stream->chunk = NULL;
-    stream->chunk_at = stream->chunk_end = 0;
+    return out->chunk_end - out->chunk_at;
 }
 
-static void wake_writer(rill_stream *stream)
+static void drop_chunk(struct rill__stream_out *out)
 {
-    if (list_is_empty(&stream->writers))
+    if (out->chunk != NULL)
+        rill__chunk_give(out->stream->loop, out->chunk);
+    out->chunk = NULL;
+    out->chunk_at = out->chunk_end = 0;
+}
+
+static void wake_writer(struct rill__stream_out *out)
+{
+    if (list_is_empty(&out->writers))
         return;
-    struct writer *writer = container_of(stream->writers.next, struct writer, link);
+    struct writer *writer = container_of(out->writers.next, struct writer, link);
     writer->woken = true;
-    rill__loop_ready(stream->loop, &writer->task->ready);
+    rill__loop_ready(out->stream->loop, &writer->task->ready);
 }
 
-static void wake_all_writers(rill_stream *stream)
+static void wake_all_writers(struct rill__stream_out *out)
 {
-    list_for_each(node, &stream->writers)
-        rill__loop_ready(stream->loop, &container_of(node, struct writer, link)->task->ready);
+    list_for_each(node, &out->writers)
+        rill__loop_ready(out->stream->loop, &container_of(node, struct writer, link)->task->ready);
 }
 
-static void end_direct(rill_stream *stream)
+static void end_direct(struct rill__stream_out *out)
 {
-    struct rill__stream_direct *direct = stream->direct;
+    struct rill__stream_direct *direct = out->direct;
     if (direct == NULL)
         return;
-    stream->direct = NULL;
+    out->direct = NULL;
     direct->ended = true;
-    rill__loop_ready(stream->loop, &direct->task->ready);
+    rill__loop_ready(out->stream->loop, &direct->task->ready);
 }
 
-void rill__stream_fail_write(rill_stream *stream, int error)
+static void fail(struct rill__stream_out *out, int error)
 {
-    stream->send_error = error;
-    drop_chunk(stream);
-    end_direct(stream);
-    wake_all_writers(stream);
+    out->stream->send_error = error;
+    drop_chunk(out);
+    end_direct(out);
+    wake_all_writers(out);
+}
+
+/* Nothing is unsent, with the kernel or waited for. */
+static bool is_at_rest(const struct rill__stream_out *out)
+{
+    return chunk_size(out) == 0 && out->direct == NULL && !out->send.in_flight &&
+           !out->stream->filing && list_is_empty(&out->writers);
+}
+
+void rill__stream_rest(rill_stream *stream)
+{
+    if (stream->out == NULL || !is_at_rest(stream->out))
+        return;
+    rill_free(stream->out);
+    stream->out = NULL;
 }
 
 void rill__stream_end_writers(rill_stream *stream)
 {
+    struct rill__stream_out *out = stream->out;
     struct rill__op wake_poll = { .kind = RILL__OP_SHUTDOWN, .fd = stream->fd, .flags = SHUT_RDWR };
-    if (!stream->send.in_flight)
-        end_direct(stream); /* else its memory is the kernel's until the send has ended */
-    wake_all_writers(stream);
+    if (out == NULL)
+        return;
+    if (!out->send.in_flight)
+        end_direct(out); /* else its memory is the kernel's until the send has ended */
+    wake_all_writers(out);
+    stream->loop->backend->ops->cancel(stream->loop->backend, &out->send);
     if (stream->filing)
         (void)stream->loop->backend->ops->call(stream->loop->backend, &wake_poll);
 }
 
-/* --- Sending. --- */
+bool rill__stream_is_sending(const rill_stream *stream)
+{
+    return stream->out != NULL && stream->out->send.in_flight;
+}
 
-static void on_sent(struct rill__op *op, int result, unsigned flags);
+/* --- Sending. --- */
 
 static size_t direct_left(const struct rill__stream_direct *direct)
 {
@@ -95,15 +140,15 @@ static size_t direct_left(const struct rill__stream_direct *direct)
 }
 
 /* Take `sent` octets off the block and then off the direct write. */
-static void advance(rill_stream *stream, size_t sent)
+static void advance(struct rill__stream_out *out, size_t sent)
 {
-    struct rill__stream_direct *direct = stream->direct;
-    stream->sent += sent;
-    size_t of_chunk = sent < chunk_size(stream) ? sent : chunk_size(stream);
-    stream->chunk_at += (uint32_t)of_chunk;
+    struct rill__stream_direct *direct = out->direct;
+    out->stream->sent += sent;
+    size_t of_chunk = sent < chunk_size(out) ? sent : chunk_size(out);
+    out->chunk_at += (uint32_t)of_chunk;
     sent -= of_chunk;
-    if (chunk_size(stream) == 0)
-        drop_chunk(stream);
+    if (chunk_size(out) == 0)
+        drop_chunk(out);
     if (direct == NULL)
         return;
     direct->sent += sent;
@@ -114,147 +159,140 @@ static void advance(rill_stream *stream, size_t sent)
         piece->iov_base = (char *)piece->iov_base + sent;
         piece->iov_len -= sent;
     } else {
-        end_direct(stream);
+        end_direct(out);
     }
 }
 
-static bool nobody_waits(const rill_stream *stream)
+static bool nobody_waits(const struct rill__stream_out *out)
 {
-    return stream->direct == NULL && list_is_empty(&stream->writers);
+    return out->direct == NULL && list_is_empty(&out->writers);
 }
 
-static void submit_send(rill_stream *stream, uint8_t kind, void *addr, size_t size)
+static void submit_send(struct rill__stream_out *out, uint8_t kind, void *addr, size_t size)
 {
     enum { most = 1 << 30 };
 
-    stream->send.kind = kind;
-    stream->send.fd = stream->fd;
-    stream->send.addr = addr;
-    stream->send.size = (uint32_t)(size < most ? size : most);
-    stream->send.flags = kind != RILL__OP_SEND && nobody_waits(stream) ? RILL__OP_SILENT : 0;
-    stream->send.done = on_sent;
-    int r = stream->loop->backend->ops->submit(stream->loop->backend, &stream->send);
+    struct rill__backend *backend = out->stream->loop->backend;
+    out->send.kind = kind;
+    out->send.addr = addr;
+    out->send.size = (uint32_t)(size < most ? size : most);
+    out->send.flags = kind != RILL__OP_SEND && nobody_waits(out) ? RILL__OP_SILENT : 0;
+    int r = backend->ops->submit(backend, &out->send);
     if (r < 0)
-        rill__stream_fail_write(stream, r);
+        fail(out, r);
 }
 
 /* The block and the direct write in one message. */
-static void submit_message(rill_stream *stream)
+static void submit_message(struct rill__stream_out *out)
 {
-    struct rill__stream_direct *direct = stream->direct;
-    size_t count = 0, size = direct_left(direct) + chunk_size(stream);
-    if (chunk_size(stream) > 0)
-        direct->vector[count++] =
-            (struct iovec){ stream->chunk + stream->chunk_at, chunk_size(stream) };
+    struct rill__stream_direct *direct = out->direct;
+    size_t count = 0, size = direct_left(direct) + chunk_size(out);
+    if (chunk_size(out) > 0)
+        direct->vector[count++] = (struct iovec){ out->chunk + out->chunk_at, chunk_size(out) };
     for (size_t i = direct->at; i < direct->count; i++)
         direct->vector[count++] = direct->pieces[i];
     direct->message = (struct msghdr){ .msg_iov = direct->vector, .msg_iovlen = count };
-    submit_send(stream, RILL__OP_SENDMSG_NOW, &direct->message, size);
+    submit_send(out, RILL__OP_SENDMSG_NOW, &direct->message, size);
 }
 
-static void send_now(rill_stream *stream)
+/* The first piece of what is unsent: the block, or a piece of the direct write. */
+static void submit_piece(struct rill__stream_out *out, uint8_t kind)
 {
-    struct rill__stream_direct *direct = stream->direct;
-    if (direct == NULL)
-        submit_send(stream, RILL__OP_SEND_NOW, stream->chunk + stream->chunk_at,
-                    chunk_size(stream));
-    else if (chunk_size(stream) == 0 && direct->count - direct->at == 1)
-        submit_send(stream, RILL__OP_SEND_NOW, direct->pieces[direct->at].iov_base,
-                    direct->pieces[direct->at].iov_len);
+    if (chunk_size(out) > 0) {
+        submit_send(out, kind, out->chunk + out->chunk_at, chunk_size(out));
+    } else {
+        const struct iovec *piece = &out->direct->pieces[out->direct->at];
+        submit_send(out, kind, piece->iov_base, piece->iov_len);
+    }
+}
+
+static void send_now(struct rill__stream_out *out)
+{
+    const struct rill__stream_direct *direct = out->direct;
+    if (direct == NULL || (chunk_size(out) == 0 && direct->count - direct->at == 1))
+        submit_piece(out, RILL__OP_SEND_NOW);
     else
-        submit_message(stream);
+        submit_message(out);
 }
 
-/* The socket is full: the next piece by a send that waits. */
-static void send_waiting(rill_stream *stream)
+static bool has_unsent(const struct rill__stream_out *out)
 {
-    if (chunk_size(stream) > 0)
-        submit_send(stream, RILL__OP_SEND, stream->chunk + stream->chunk_at, chunk_size(stream));
-    else
-        submit_send(stream, RILL__OP_SEND, stream->direct->pieces[stream->direct->at].iov_base,
-                    stream->direct->pieces[stream->direct->at].iov_len);
-}
-
-static bool has_unsent(const rill_stream *stream)
-{
-    return chunk_size(stream) > 0 || stream->direct != NULL;
+    return chunk_size(out) > 0 || out->direct != NULL;
 }
 
 /* Whether a new write has to wait for what is before it. */
 static bool is_busy(const rill_stream *stream)
 {
-    return has_unsent(stream) || stream->filing;
+    return stream->out != NULL && (has_unsent(stream->out) || stream->filing);
+}
+
+static void go_on_sending(struct rill__stream_out *out, int result)
+{
+    bool short_send = (uint32_t)result < out->send.size;
+    advance(out, (size_t)result);
+    if (out->direct != NULL && out->direct->stop)
+        end_direct(out); /* its task was cancelled; what is left of it is not sent */
+    if (!has_unsent(out))
+        wake_writer(out);
+    else if (short_send || out->send.kind == RILL__OP_SEND)
+        submit_piece(out, RILL__OP_SEND); /* the socket is full: by a send that waits */
+    else
+        rill__loop_prepare(out->stream->loop, &out->stream->prepare);
 }
 
 static void on_sent(struct rill__op *op, int result, unsigned flags)
 {
-    rill_stream *stream = container_of(op, rill_stream, send);
+    struct rill__stream_out *out = container_of(op, struct rill__stream_out, send);
+    rill_stream *stream = out->stream;
     (void)flags;
     if (result == -EAGAIN || (result == -ECANCELED && op->stopping && !stream->loop->closing))
         result = 0; /* full, or stopped by cancel_direct: nothing is lost */
     if (stream->closing) {
-        end_direct(stream);
+        end_direct(out);
         rill__stream_op_ended(stream);
-        return;
+    } else if (result < 0) {
+        fail(out, result == -ECANCELED ? -EIO : result);
+    } else {
+        go_on_sending(out, result);
     }
-    if (result < 0) {
-        rill__stream_fail_write(stream, result == -ECANCELED ? -EIO : result);
-        return;
-    }
-    bool short_send = (uint32_t)result < op->size;
-    advance(stream, (size_t)result);
-    if (stream->direct != NULL && stream->direct->stop)
-        end_direct(stream); /* its task was cancelled; what is left of it is not sent */
-    if (!has_unsent(stream))
-        wake_writer(stream);
-    else if (short_send || op->kind == RILL__OP_SEND)
-        send_waiting(stream);
-    else
-        rill__loop_prepare(stream->loop, &stream->prepare);
-}
-
-void rill__stream_flush_once(rill_stream *stream)
-{
-    if (has_unsent(stream) && !stream->send.in_flight && stream->send_error == 0)
-        send_now(stream);
 }
 
 void rill__stream_prepare_write(rill_stream *stream)
 {
-    if (!stream->closing)
-        rill__stream_flush_once(stream);
-}
-
-void rill__stream_init_write(rill_stream *stream)
-{
-    list_init(&stream->writers);
+    struct rill__stream_out *out = stream->out;
+    bool may_send = out != NULL && !stream->closing && stream->send_error == 0;
+    if (may_send && has_unsent(out) && !out->send.in_flight)
+        send_now(out);
 }
 
 void rill__stream_fini_write(rill_stream *stream)
 {
-    drop_chunk(stream);
+    if (stream->out != NULL)
+        drop_chunk(stream->out);
+    rill_free(stream->out);
 }
 
 /* --- The buffer. --- */
 
 char *rill_stream_room(rill_stream *stream, size_t size)
 {
-    if (stream->send_error != 0 || stream->filing || !nobody_waits(stream))
+    struct rill__stream_out *out = open_out(stream);
+    if (out == NULL || stream->send_error != 0 || stream->filing || !nobody_waits(out))
         return NULL;
-    if (stream->chunk == NULL) {
-        stream->chunk = rill__chunk_take(stream->loop);
-        if (stream->chunk == NULL)
+    if (out->chunk == NULL) {
+        out->chunk = rill__chunk_take(stream->loop);
+        if (out->chunk == NULL)
             return NULL;
     }
-    if (size > RILL__CHUNK_SIZE - stream->chunk_end)
+    if (size > RILL__CHUNK_SIZE - out->chunk_end)
         return NULL;
-    return stream->chunk + stream->chunk_end;
+    return out->chunk + out->chunk_end;
 }
 
 void rill_stream_put(rill_stream *stream, size_t size)
 {
-    CHECK_SLOW(size <= RILL__CHUNK_SIZE - stream->chunk_end);
-    stream->chunk_end += (uint32_t)size;
+    CHECK_SLOW(size <= RILL__CHUNK_SIZE - stream->out->chunk_end);
+    stream->out->chunk_end += (uint32_t)size;
     rill__loop_prepare(stream->loop, &stream->prepare);
 }
 
@@ -274,18 +312,20 @@ static bool cancel_write(struct rill__wait *wait, const char *msg)
 /* The next writer may go on once we have put what we have. */
 static void pass_on(rill_stream *stream)
 {
-    if (!is_busy(stream))
-        wake_writer(stream);
+    if (!is_busy(stream) && stream->out != NULL)
+        wake_writer(stream->out);
 }
 
-/* Wait in the queue for one's turn, or the end of the stream. 0 or -ECANCELED. */
+/* Wait in the queue for one's turn, or the end of the stream. 0 or -ECANCELED. The writing half is
+ * there, and stays while somebody is pinned. */
 static int queue_up(rill_stream *stream, struct rill__task *task)
 {
-    while (is_busy(stream) || !list_is_empty(&stream->writers)) {
+    struct list *writers = &stream->out->writers;
+    while (is_busy(stream) || !list_is_empty(writers)) {
         struct writer writer = { .wait = { cancel_write }, .task = task };
         if (stream->send_error != 0)
             break;
-        list_push_back(&stream->writers, &writer.link);
+        list_push_back(writers, &writer.link);
         rill__task_park(task, &writer.wait);
         list_remove(&writer.link);
         if (writer.cancelled || task->undelivered > 0)
@@ -327,7 +367,7 @@ int rill_stream_drain(rill_stream *stream)
 
 struct direct_wait {
     struct rill__wait wait;
-    rill_stream *stream;
+    struct rill__stream_out *out;
     struct rill__stream_direct *direct;
 };
 
@@ -335,24 +375,24 @@ struct direct_wait {
 static bool cancel_direct(struct rill__wait *record, const char *msg)
 {
     struct direct_wait *wait = container_of(record, struct direct_wait, wait);
-    rill_stream *stream = wait->stream;
+    struct rill__backend *backend = wait->out->stream->loop->backend;
     (void)msg;
     wait->direct->stop = true;
     if (wait->direct->ended)
         return false;
-    if (stream->send.in_flight)
-        stream->loop->backend->ops->cancel(stream->loop->backend, &stream->send);
+    if (wait->out->send.in_flight)
+        backend->ops->cancel(backend, &wait->out->send);
     else
-        end_direct(stream);
+        end_direct(wait->out);
     return false; /* whether this is the delivery, what was sent decides */
 }
 
 static int write_direct(rill_stream *stream, struct rill__task *task,
                         struct rill__stream_direct *direct)
 {
-    struct direct_wait wait = { { cancel_direct }, stream, direct };
+    struct direct_wait wait = { { cancel_direct }, stream->out, direct };
     direct->task = task;
-    stream->direct = direct;
+    stream->out->direct = direct;
     rill__loop_prepare(stream->loop, &stream->prepare);
     stream->pins++;
     while (!direct->ended)
@@ -376,9 +416,12 @@ static int write_pieces(rill_stream *stream, struct rill__stream_direct *direct,
         return r;
     if (stream->send_error != 0)
         return stream->send_error;
-    if (stream->filing || !nobody_waits(stream) ||
-        (size <= copy_most && chunk_size(stream) > 0 &&
-         size > RILL__CHUNK_SIZE - stream->chunk_end)) {
+    const struct rill__stream_out *out = open_out(stream);
+    if (out == NULL)
+        return -ENOMEM;
+    bool no_room =
+        size <= copy_most && chunk_size(out) > 0 && size > RILL__CHUNK_SIZE - out->chunk_end;
+    if (stream->filing || !nobody_waits(out) || no_room) {
         r = wait_until_sent(stream, task);
         if (r < 0)
             return r;
@@ -449,17 +492,19 @@ int rill_stream_write_eof(rill_stream *stream)
 /* What the block holds goes ahead of a file at once, and tells the kernel that more follows. */
 static int send_head(rill_stream *stream, struct rill__task *task)
 {
-    if (chunk_size(stream) > 0 && !stream->send.in_flight && !stream->filing &&
-        nobody_waits(stream)) {
+    struct rill__stream_out *out = open_out(stream);
+    if (out == NULL)
+        return -ENOMEM;
+    if (chunk_size(out) > 0 && !out->send.in_flight && !stream->filing && nobody_waits(out)) {
         struct rill__op op = { .kind = RILL__OP_SEND_MORE,
                                .fd = stream->fd,
-                               .addr = stream->chunk + stream->chunk_at,
-                               .size = chunk_size(stream) };
+                               .addr = out->chunk + out->chunk_at,
+                               .size = chunk_size(out) };
         int sent = rill__io_now(&op);
         if (sent > 0)
-            advance(stream, (size_t)sent);
+            advance(out, (size_t)sent);
     }
-    if (is_busy(stream) || !list_is_empty(&stream->writers))
+    if (is_busy(stream) || !list_is_empty(&out->writers))
         return wait_until_sent(stream, task);
     return stream->send_error;
 }
