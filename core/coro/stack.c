@@ -36,8 +36,9 @@ struct rill__stack_slab {
     struct rill__stack_slab *next;
     char *memory;
     size_t size;
+    uint32_t slots;
 #ifdef WITH_VALGRIND
-    unsigned slots, valgrind_id; /* of the last slot; those before count up to it */
+    unsigned valgrind_id; /* of the last slot; those before count up to it */
 #endif
 };
 
@@ -118,17 +119,34 @@ static int reserve(struct rill__stack_class *class, uint32_t slots)
     return 0;
 }
 
-/* Else valgrind takes a switch for one stack that grows or shrinks, and its contents for undefined. */
-static void tell_valgrind(struct rill__stack_slab *slab, size_t stride, uint32_t slots)
+/* Valgrind would take a switch for one stack that grows or shrinks, and its contents for undefined;
+ * the leak sanitizer would not look for pointers here, and must not look into the guards. */
+static void tell_checkers(struct rill__stack_slab *slab)
 {
+    size_t stride = slab->size / slab->slots;
+    for (char *at = slab->memory; at < slab->memory + slab->size; at += stride) {
 #ifdef WITH_VALGRIND
-    slab->slots = slots;
-    for (char *at = slab->memory; slots-- > 0; at += stride)
         slab->valgrind_id = VALGRIND_STACK_REGISTER(at + guard_size, at + stride);
 #endif
+#ifdef WITH_ASAN
+        __lsan_register_root_region(at + guard_size, stride - guard_size);
+#endif
+    }
+}
+
+static void untell_checkers(struct rill__stack_slab *slab)
+{
+#ifdef WITH_VALGRIND
+    for (unsigned i = 0; i < slab->slots; i++)
+        VALGRIND_STACK_DEREGISTER(slab->valgrind_id - i);
+#endif
+#ifdef WITH_ASAN
+    size_t stride = slab->size / slab->slots;
+    for (char *at = slab->memory; at < slab->memory + slab->size; at += stride)
+        __lsan_unregister_root_region(at + guard_size, stride - guard_size);
+    __asan_unpoison_memory_region(slab->memory, slab->size);
+#endif
     (void)slab;
-    (void)stride;
-    (void)slots;
 }
 
 static int add_slab(struct rill__stack_pool *pool, uint32_t kind)
@@ -150,10 +168,8 @@ static int add_slab(struct rill__stack_pool *pool, uint32_t kind)
     bool canaries;
     if (install_guards(pool, slab->memory, stride, slots, &canaries) < 0)
         goto fail_mapping;
-#ifdef WITH_ASAN
-    __lsan_register_root_region(slab->memory, slab->size);
-#endif
-    tell_valgrind(slab, stride, slots);
+    slab->slots = slots;
+    tell_checkers(slab);
     add_free(class, slab->memory, kind, canaries);
     slab->next = pool->slabs;
     pool->slabs = slab;
@@ -229,14 +245,7 @@ void rill__stack_pool_fini(struct rill__stack_pool *pool)
     while (pool->slabs != NULL) {
         struct rill__stack_slab *slab = pool->slabs;
         pool->slabs = slab->next;
-#ifdef WITH_ASAN
-        __lsan_unregister_root_region(slab->memory, slab->size);
-        __asan_unpoison_memory_region(slab->memory, slab->size);
-#endif
-#ifdef WITH_VALGRIND
-        for (unsigned i = 0; i < slab->slots; i++)
-            VALGRIND_STACK_DEREGISTER(slab->valgrind_id - i);
-#endif
+        untell_checkers(slab);
         munmap(slab->memory, slab->size);
         rill_free(slab);
     }
