@@ -1,9 +1,10 @@
 /* run.c - run a program: picks the backend, runs the main task, shuts down in order.
  *
  * The one file that sees every layer. The order of an end: the main task has ended; leftover tasks
- * are cancelled together and awaited, and so is what they start meanwhile; the loop's
- * operations are cancelled and their last completions taken; memory goes last. */
+ * are cancelled together and awaited, and so is what they start meanwhile; open generators are
+ * closed; the loop's operations are cancelled and their last completions taken; memory goes last. */
 #include "core/ring/ring.h"
+#include "core/task/gen.h"
 #include "core/task/task.h"
 
 #include <rill/loop.h>
@@ -128,6 +129,17 @@ static void drop_unstarted(struct rill_loop *loop)
     rill__loop_run_entries(loop);
 }
 
+/* Open generators are closed by a task, for they may await in their clean-up. */
+static void close_generators(struct rill_loop *loop)
+{
+    if (list_is_empty(&loop->gens))
+        return;
+    rill_task *task = rill_loop_create_task(loop, RILL_CORO(rill__gens_close, loop), NULL);
+    (void)run_until(loop, task);
+    rill_unref(task);
+    run_leftovers(loop);
+}
+
 static void report_leftovers(struct rill_loop *loop)
 {
     list_for_each(node, &loop->tasks)
@@ -143,16 +155,19 @@ int rill_loop_close(rill_loop *loop)
         return -ESRCH;
     if (loop->running)
         return -EBUSY;
-    if (rill__loop_running != NULL && loop->backend != NULL && !list_is_empty(&loop->tasks))
-        return -EBUSY; /* its tasks cannot be run to their end now */
+    bool left = !list_is_empty(&loop->tasks) || !list_is_empty(&loop->gens);
+    if (rill__loop_running != NULL && loop->backend != NULL && left)
+        return -EBUSY; /* they cannot be run to their end now */
     report_leftovers(loop);
     if (loop->backend != NULL)
         run_leftovers(loop);
+    close_generators(loop);
     loop->closing = true;
     if (loop->backend == NULL)
         drop_unstarted(loop);
     rill__loop_end(loop);
     rill__callbacks_drop(loop);
+    (void)rill__gens_close(loop); /* begun by a last callback, or without memory for a task */
     rill__loop_free(loop);
     return 0;
 }

@@ -38,6 +38,7 @@
 #include <rill/client.h>
 #include <rill/file.h>
 #include <rill/future.h>
+#include <rill/gen.h>
 #include <rill/group.h>
 #include <rill/http.h>
 #include <rill/loop.h>

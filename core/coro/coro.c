@@ -225,7 +225,8 @@ static void report(const struct rill__coro *coro, const void *address, const uco
     char memory[512];
     void *frames[frames_max];
     rill_text text = { memory, sizeof memory, 0, false };
-    rill_text_add(&text, RILL_SPAN("rill: stack overflow in task '"));
+    rill_text_add(&text, RILL_SPAN("rill: stack overflow in "));
+    rill_text_add(&text, coro->generator ? RILL_SPAN("generator '") : RILL_SPAN("task '"));
     rill_text_add(&text, rill_span_of(coro->title != NULL ? coro->title : "Task-"));
     if (coro->title == NULL)
         rill_text_u64(&text, coro->number);

@@ -24,6 +24,7 @@ struct rill__coro {
     void *fiber; /* ThreadSanitizer's */
 #endif
     bool finished;
+    bool generator; /* one of gen.c, driven by its caller */
 };
 
 /* Give `coro` a stack of class `kind` from `pool`; resume will call fn(arg) on it. 0 or -ENOMEM. */

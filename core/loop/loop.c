@@ -130,6 +130,7 @@ int rill_loop_new(const rill_loop_opts *opts, rill_loop **ret_loop)
     list_init(&loop->turn);
     list_init(&loop->prepare);
     list_init(&loop->tasks);
+    list_init(&loop->gens);
     list_init(&loop->awaiting);
     r = rill__wake_init(loop);
     if (r < 0) {

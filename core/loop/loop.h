@@ -60,6 +60,7 @@ struct rill_loop {
 
     /* The tasks that have not ended, and how many were ever made. Written by task.c. */
     struct list tasks;
+    struct list gens;     /* generators that have a stack of this loop; written by gen.c */
     struct list awaiting; /* done callbacks of pending futures; written by future.c */
     uint64_t tasks_made;
 

@@ -275,14 +275,19 @@ void rill__task_park(struct rill__task *task, struct rill__wait *wait)
     if (rill__task_on_park != NULL)
         rill__task_on_park(task);
 #endif
-    struct rill__task *next = next_in_turn(task);
+    rill__task_give_way(task);
+    task->wait = NULL;
+}
+
+void rill__task_give_way(struct rill__task *task)
+{
+    struct rill__task *next = task->driving == 0 ? next_in_turn(task) : NULL;
     if (next != NULL) {
         enter_step(next);
         rill__coro_transfer(&next->coro);
     } else {
         rill__coro_suspend();
     }
-    task->wait = NULL;
 }
 
 static bool take_no_cancel(struct rill__wait *wait, const char *msg)

@@ -31,6 +31,8 @@ struct rill__task {
     uint32_t deliveries;  /* how often requests were delivered or handed on so far */
     bool reached_op;      /* a request was sent to a kernel operation whose result won */
     bool started;
+    uint32_t
+        driving; /* generators between the task's own stack and what runs: each drives the next */
     struct rill__detail *cancel_detail; /* message of the last request */
     struct rill__detail *last;          /* last error it gave or got */
     struct rill__defer *defers;
@@ -61,6 +63,9 @@ int rill__await_begin(struct rill__task **ret_task);
 int rill__await_ready(struct rill__task *task, int rc);
 /* Suspend the task until somebody makes it ready. */
 void rill__task_park(struct rill__task *task, struct rill__wait *wait);
+/* Let somebody else run until the task is resumed. In a generator: give control to who drives it,
+ * and who sees that the generator has not yielded gives way in turn. */
+void rill__task_give_way(struct rill__task *task);
 #ifdef RILL_CHECK_SLOW
 /* For tests: called when a task is about to be suspended, so that each await can be cancelled. */
 extern void (*rill__task_on_park)(struct rill__task *task);

@@ -40,6 +40,11 @@ void trace(char letter)
     }
 }
 
+void trace_reset(void)
+{
+    trace_text[0] = 0;
+}
+
 const char *traced(void)
 {
     return trace_text;
@@ -134,7 +139,7 @@ int run_main_with(rill_fn *fn, void *arg, const rill_loop_opts *opts)
 {
     struct footing before = footing_now();
     failures = 0;
-    trace_text[0] = 0;
+    trace_reset();
     int r = rill_run_with(RILL_CORO(fn, arg), opts);
     drop_kept();
     if (failures > 0)
@@ -213,7 +218,7 @@ static int tortured_main(void *arg)
 static int try_point(void)
 {
     struct footing before = footing_now();
-    trace_text[0] = 0;
+    trace_reset();
     hung = false;
     alarm(stuck_s);
     int r = rill_run_with(RILL_CORO(tortured_main, (void *)(uintptr_t)point.scenario),

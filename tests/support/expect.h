@@ -53,8 +53,9 @@ int expect_failed(const char *file, int line, const char *text);
 int expect_differs(const char *file, int line, const char *what, long long got,
                    const char *wanted_text, long long wanted);
 
-/* The order of things, a letter each; empty at the begin of each run. */
+/* The order of things, a letter each; empty at the begin of each run by run_main. */
 void trace(char letter);
+void trace_reset(void);
 const char *traced(void);
 const char *traced_is(const char *wanted);
 
