@@ -73,8 +73,7 @@ static void pause_accepting(rill_listener *listener, int error)
 {
     rill_time at = rill_time_add(rill__loop_now(listener->loop), RILL_MS(pause_ms));
     listener->error = error;
-    if (rill__timer_start(listener->loop, &listener->pause, at) < 0)
-        listener->stopped = true;
+    rill__timer_start(listener->loop, &listener->pause, at);
 }
 
 static void on_accept(struct rill__op *op, int result, unsigned flags)

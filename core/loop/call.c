@@ -78,10 +78,7 @@ rill_handle rill_call_at(rill_loop *loop, rill_time at, rill_call_fn *fn, void *
     struct rill__call_entry *entry = make(loop, fn, arg);
     if (entry == NULL)
         return (rill_handle){ 0 };
-    if (at != RILL_FOREVER && rill__timer_start(loop, &entry->timer, at) < 0) {
-        release(entry);
-        return (rill_handle){ 0 };
-    }
+    rill__timer_start(loop, &entry->timer, at);
     return (rill_handle){ entry, entry->id };
 }
 

@@ -220,24 +220,32 @@ static void run_prepare(struct rill_loop *loop)
 
 static void fire_timers(struct rill_loop *loop)
 {
-    struct heap_node *node = heap_first(&loop->timers);
-    if (node == NULL)
+    struct rill__timer *due;
+    if (loop->timers.count == 0)
         return;
     rill_time now = rill__loop_now(loop);
-    for (; node != NULL && node->key <= now; node = heap_first(&loop->timers)) {
-        heap_remove(&loop->timers, node);
-        rill__loop_ready(loop, container_of(node, struct rill__timer, node)->ready);
-    }
+    while ((due = rill__timer_take_due(&loop->timers, now)) != NULL)
+        rill__loop_ready(loop, due->ready);
 }
 
 static rill_time next_deadline(struct rill_loop *loop)
 {
-    struct heap_node *node = heap_first(&loop->timers);
     if (!list_is_empty(&loop->ready) || loop->stopping)
         return 0;
-    if (node == NULL)
-        return RILL_FOREVER;
-    return node->key > 0 ? node->key : 0;
+    rill_time next = rill__timer_next(&loop->timers);
+    return next > 0 ? next : 0;
+}
+
+bool rill__loop_next_turn(struct rill_loop *loop)
+{
+    struct rill__backend *backend = loop->backend;
+    if (list_is_empty(&loop->ready) || !list_is_empty(&loop->prepare) || loop->stopping ||
+        backend->ops->is_quiet == NULL ||
+        !backend->ops->is_quiet(backend, rill__timer_next(&loop->timers)))
+        return false;
+    loop->wall = loop->now = 0;
+    list_splice(&loop->turn, &loop->ready);
+    return true;
 }
 
 static int turn(struct rill_loop *loop)
@@ -363,7 +371,7 @@ void rill__loop_free(struct rill_loop *loop)
     rill__wake_fini(loop);
     rill__calls_fini(loop);
     rill__chunks_fini(loop);
-    heap_fini(&loop->timers);
+    rill__timers_fini(&loop->timers);
     rill__stack_pool_fini(&loop->stacks);
     if (loop->watched)
         rill__coro_unwatch_overflow();

@@ -7,9 +7,9 @@
 
 #include <pthread.h>
 
-#include "core/base/heap.h"
 #include "core/base/list.h"
 #include "core/coro/coro.h"
+#include "core/loop/timer.h"
 #include "core/op/backend.h"
 
 #include <rill/loop.h>
@@ -18,12 +18,6 @@
 struct rill__ready {
     struct list link;
     void (*run)(struct rill__ready *ready);
-};
-
-/* A point in time at which `ready` is put on the queue. */
-struct rill__timer {
-    struct heap_node node;
-    struct rill__ready *ready;
 };
 
 /* Something to do before the kernel is entered next; one place gathers what a turn produced. */
@@ -49,7 +43,7 @@ struct rill_loop {
     volatile bool interrupted;     /* SIGINT came; written by the signal handler */
     struct list ready, turn;       /* next turn's entries; what is left of this turn's */
     struct list prepare;
-    struct heap timers;
+    struct rill__timers timers;
     struct rill__stack_pool stacks;
     rill_time now, wall;  /* the two clocks as read in this turn; 0: not read */
     unsigned budget_left; /* awaits that need not wait, left to the running task */
@@ -113,16 +107,21 @@ static inline void rill__loop_prepare(struct rill_loop *loop, struct rill__prepa
         list_push_back(&loop->prepare, &prepare->link);
 }
 
-/* Arm `timer`. 0 or -ENOMEM. */
-static inline int rill__timer_start(struct rill_loop *loop, struct rill__timer *timer, rill_time at)
+/* Begin the next turn if entries are ready and nothing else is to be done between two turns: so a
+ * busy loop goes from task to task without the way through its own stack. False: it takes that. */
+bool rill__loop_next_turn(struct rill_loop *loop);
+
+/* Arm `timer`, which is not armed: its entry is put on the queue at `at`. */
+static inline void rill__timer_start(struct rill_loop *loop, struct rill__timer *timer,
+                                     rill_time at)
 {
-    return heap_insert(&loop->timers, &timer->node, at);
+    rill__timer_arm(&loop->timers, timer, at);
 }
 
-/* Disarm `timer`, also if its entry is already on the queue. */
+/* Disarm `timer`. Its entry may be on the queue already, and stays there. */
 static inline void rill__timer_stop(struct rill_loop *loop, struct rill__timer *timer)
 {
-    heap_remove(&loop->timers, &timer->node);
+    rill__timer_disarm(&loop->timers, timer);
 }
 
 /* Now, not as of the turn's begin: a timer armed late in a long step must not fire early. */

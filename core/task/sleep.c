@@ -1,7 +1,6 @@
 /* sleep.c - letting time, or a turn, pass: in a task, and as a future.
  *
- * A sleeping task's timer lies on its stack, like every wait record; only the heap's array may have
- * to grow. A span that is over already is a turn given up: the task goes behind what is ready. */
+ * A sleeping task's timer lies on its stack, like every wait record. A span that is over already is a turn given up: the task goes behind what is ready. */
 #include "core/task/task.h"
 
 #include <rill/mem.h>
@@ -63,9 +62,7 @@ int rill_sleep(rill_time span)
                                 .timer = { .ready = &task->ready },
                                 .task = task };
     if (span != RILL_FOREVER)
-        r = rill__timer_start(loop, &sleep.timer, rill_time_add(rill__loop_now(loop), span));
-    if (r < 0)
-        return r;
+        rill__timer_start(loop, &sleep.timer, rill_time_add(rill__loop_now(loop), span));
     rill__task_park(task, &sleep.wait);
     return sleep.cancelled || task->undelivered > 0 ? rill__task_deliver(task) : 0;
 }
@@ -134,12 +131,9 @@ rill_future *rill_sleep_future(rill_time span, int rc, void *value)
     sleep->timer.ready = &sleep->ready;
     sleep->rc = rc;
     sleep->value = value;
-    rill_time at = rill_time_add(rill__loop_now(loop), span > 0 ? span : 0);
-    if (span <= 0) {
+    if (span <= 0)
         rill__loop_ready(loop, &sleep->ready);
-    } else if (at != RILL_FOREVER && rill__timer_start(loop, &sleep->timer, at) < 0) {
-        rill_free(sleep);
-        return rill__future_failed(loop, -ENOMEM);
-    }
+    else
+        rill__timer_start(loop, &sleep->timer, rill_time_add(rill__loop_now(loop), span));
     return &sleep->future;
 }

@@ -50,16 +50,14 @@ static void disarm(struct scope *scope)
     rill__loop_unready(&scope->ready);
 }
 
-static int arm(struct scope *scope, rill_time at)
+static void arm(struct scope *scope, rill_time at)
 {
     struct rill_loop *loop = scope->task->future.loop;
-    if (at == RILL_FOREVER)
-        return 0;
-    if (at <= rill__loop_now(loop)) {
+    if (at <= rill__loop_now(loop))
         rill__loop_ready(loop, &scope->ready);
-        return 0;
-    }
-    return rill__timer_start(loop, &scope->timer, at);
+    else
+        rill__timer_start(loop, &scope->timer, at);
+    scope->when = at;
 }
 
 int rill_timeout_at(rill_scope *public, rill_time at)
@@ -73,12 +71,10 @@ int rill_timeout_at(rill_scope *public, rill_time at)
     scope->ready.run = on_deadline;
     scope->timer.ready = &scope->ready;
     scope->task = task;
-    scope->when = at;
     scope->cancels = task->cancels;
-    int r = arm(scope, at);
-    if (r == 0)
-        scope->state = SCOPE_ENTERED;
-    return r;
+    arm(scope, at);
+    scope->state = SCOPE_ENTERED;
+    return 0;
 }
 
 int rill_timeout(rill_scope *scope, rill_time span)
@@ -115,12 +111,8 @@ int rill_scope_reschedule(rill_scope *public, rill_time at)
     if (scope->state != SCOPE_ENTERED)
         return -EINVAL;
     disarm(scope);
-    int r = arm(scope, at);
-    if (r < 0)
-        (void)arm(scope, scope->when); /* the place that it had is still free */
-    else
-        scope->when = at;
-    return r;
+    arm(scope, at);
+    return 0;
 }
 
 int rill_scope_cancel(rill_scope *public, const char *msg)

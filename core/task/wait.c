@@ -146,22 +146,17 @@ static int wait_parked(struct waiting *waiting, size_t count, rill_future *const
     struct watched *watched = rill_alloc(count * sizeof *watched);
     if (watched == NULL)
         return -ENOMEM;
-    int r = 0;
-    rill_time at = rill_time_add(rill__loop_now(loop), timeout);
-    if (at != RILL_FOREVER)
-        r = rill__timer_start(loop, &waiting->timer, at);
-    if (r == 0) {
-        size_t distinct = watch_all(watched, count, futures, on_wait_member, waiting);
-        waiting->left = distinct;
-        for (size_t i = 0; i < distinct; i++)
-            watch_start(loop, &watched[i]);
-        rill__task_park(task, &waiting->wait);
-        for (size_t i = 0; i < distinct; i++)
-            watch_end(&watched[i]);
-        rill__timer_stop(loop, &waiting->timer);
-    }
+    rill__timer_start(loop, &waiting->timer, rill_time_add(rill__loop_now(loop), timeout));
+    size_t distinct = watch_all(watched, count, futures, on_wait_member, waiting);
+    waiting->left = distinct;
+    for (size_t i = 0; i < distinct; i++)
+        watch_start(loop, &watched[i]);
+    rill__task_park(task, &waiting->wait);
+    for (size_t i = 0; i < distinct; i++)
+        watch_end(&watched[i]);
+    rill__timer_stop(loop, &waiting->timer);
     rill_free(watched);
-    return r;
+    return 0;
 }
 
 int rill_wait(size_t count, rill_future *const futures[], rill_wait_when when, rill_time timeout,
@@ -267,20 +262,15 @@ int rill_as_completed_init(rill_as_completed *public, size_t count, rill_future 
     list_init(&it->waiters);
     it->expiry.run = on_expiry;
     it->timer.ready = &it->expiry;
-    rill_time at = rill_time_add(rill__loop_now(loop), span);
     if (span <= 0)
         rill__loop_ready(loop, &it->expiry);
-    else if (at != RILL_FOREVER && rill__timer_start(loop, &it->timer, at) < 0)
-        goto fail;
+    else
+        rill__timer_start(loop, &it->timer, rill_time_add(rill__loop_now(loop), span));
     it->distinct = watch_all(it->watched, count, futures, on_next_member, it);
     for (size_t i = 0; i < it->distinct; i++)
         watch_start(loop, &it->watched[i]);
     *iteration_of(public) = it;
     return 0;
-
-fail:
-    rill_free(it);
-    return -ENOMEM;
 }
 
 static bool cancel_next(struct rill__wait *wait, const char *msg)

@@ -95,7 +95,7 @@ RILL_API unsigned rill_cancelling(const rill_task *task);
 RILL_API unsigned rill_uncancel(rill_task *task);
 
 /** Let `span` nanoseconds pass; zero or less gives up one turn.
- *  Returns: 0; -ECANCELED; -ENOMEM (more timers than ever before); -ESRCH (not in a task).
+ *  Returns: 0; -ECANCELED; -ESRCH (not in a task).
  *  Suspends: always.
  *  Like: asyncio.sleep.   Since: 0.1 */
 RILL_API int rill_sleep(rill_time span) RILL_SUSPENDS;

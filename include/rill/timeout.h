@@ -14,7 +14,7 @@
 #include <rill/time.h>
 
 typedef struct rill_scope {
-    uint64_t private_[12];
+    uint64_t private_[16];
 } rill_scope;
 
 #ifdef __cplusplus
@@ -22,7 +22,7 @@ extern "C" {
 #endif
 
 /** Enter `scope` with a deadline `span` from now; RILL_FOREVER for none, zero or less fires at the first
- *  suspension.   Returns: 0; -EINVAL (already entered); -ENOMEM; -ESRCH (not in a task).
+ *  suspension.   Returns: 0; -EINVAL (already entered); -ESRCH (not in a task).
  *  Like: asyncio.timeout.   Since: 0.1 */
 RILL_API int rill_timeout(rill_scope *scope, rill_time span);
 
@@ -41,7 +41,7 @@ RILL_API int rill_scope_enter(rill_scope *scope);
 RILL_API int rill_scope_leave(rill_scope *scope, int rc);
 
 /** Move the deadline of an entered scope; RILL_FOREVER disables it.
- *  Returns: 0; -EINVAL (not entered, fired or left); -ENOMEM.
+ *  Returns: 0; -EINVAL (not entered, fired or left).
  *  Like: Timeout.reschedule.   Since: 0.1 */
 RILL_API int rill_scope_reschedule(rill_scope *scope, rill_time at);
 

@@ -366,7 +366,7 @@ static int cancel_of_one_of_two_waiters_ends_the_awaited_task_and_so_the_other(v
 static int cancel_of_a_sleeping_task_removes_its_timer(void *arg)
 {
     (void)arg;
-    struct heap *timers = &rill_get_running_loop()->timers;
+    struct rill__timers *timers = &rill_get_running_loop()->timers;
     size_t before = timers->count;
     static int hour = 3600;
     OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(sleep_for_ever, NULL));
