@@ -30,6 +30,9 @@ struct rill__backend_ops {
     /* Submit what is queued, take what has completed and call `done` for it. Sleeps until the first
      * completion or `deadline`; a deadline of 0 does not sleep. 0, or -errno when the ring is lost. */
     int (*wait)(struct rill__backend *backend, rill_time deadline);
+    /* True if a wait that does not sleep would do nothing and `deadline` has not come: told without a
+     * system call or a look at the clock. A false is always right; NULL: never known. */
+    bool (*is_quiet)(struct rill__backend *backend, rill_time deadline);
     /* Give a receive buffer back. */
     void (*give_back)(struct rill__backend *backend, uint16_t buffer);
     rill_time (*now)(struct rill__backend *backend);

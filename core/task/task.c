@@ -254,12 +254,14 @@ int rill__await_begin(struct rill__task **ret_task)
 void (*rill__task_on_park)(struct rill__task *task);
 #endif
 
-/* The task whose step would be next in this turn: it is entered straight from here, without the way
- * through the loop. NULL if something else comes next, or the task is not driven by the loop. */
-static struct rill__task *next_in_turn(const struct rill__task *task)
+/* The task whose step is next, in this turn or the one after it: it is entered straight from here,
+ * without the way through the loop. NULL if something else comes next, or the task is not driven by
+ * the loop. */
+static struct rill__task *next_to_run(const struct rill__task *task)
 {
-    struct list *turn = &task->future.loop->turn;
-    if (list_is_empty(turn) || task->coro.caller != NULL)
+    struct rill_loop *loop = task->future.loop;
+    struct list *turn = &loop->turn;
+    if (task->coro.caller != NULL || (list_is_empty(turn) && !rill__loop_next_turn(loop)))
         return NULL;
     struct rill__ready *ready = container_of(turn->next, struct rill__ready, link);
     if (ready->run != run_task)
@@ -281,13 +283,13 @@ void rill__task_park(struct rill__task *task, struct rill__wait *wait)
 
 void rill__task_give_way(struct rill__task *task)
 {
-    struct rill__task *next = task->driving == 0 ? next_in_turn(task) : NULL;
-    if (next != NULL) {
-        enter_step(next);
-        rill__coro_transfer(&next->coro);
-    } else {
+    struct rill__task *next = task->driving == 0 ? next_to_run(task) : NULL;
+    if (next == NULL)
         rill__coro_suspend();
-    }
+    else
+        enter_step(next);
+    if (next != NULL && next != task)
+        rill__coro_transfer(&next->coro);
 }
 
 static bool take_no_cancel(struct rill__wait *wait, const char *msg)
