@@ -1,4 +1,4 @@
-/* ring.c - the ring backend over liburing: set-up, submit, reap, overflow.
+/* ring.c - the ring backend over liburing: the model, a turn of it, set-up and end.
  *
  * MODEL. Ops become SQEs when they are submitted; one enter per turn hands them to the kernel, runs
  * the deferred work, and sleeps if the loop is idle. Then all CQEs (at most 256 a turn) are handed to
@@ -19,54 +19,25 @@
  * next turn tries again. An overflown completion queue is flushed by the next enter and counted. A
  * stale completion's buffer is released here.
  *
+ * ELSEWHERE. submit.c makes SQEs of ops, reap.c takes CQEs, call.c makes plain calls, bufs.c has the
+ * receive buffers.
+ *
  * WHY NOT one timeout op per timer, linked timeouts, SQPOLL: see ARCHITECTURE.md. */
 #include "core/ring/ring.h"
 
-#include "core/base/check.h"
-#include "core/ring/bufs.h"
 #include "core/ring/call.h"
 #include "core/ring/probe.h"
-#include "core/ring/uapi.h"
-
-#if defined(RILL_CHECK_SLOW) && __has_include(<valgrind/memcheck.h>)
-#define WITH_VALGRIND 1
-#include <valgrind/memcheck.h>
-#endif
+#include "core/ring/state.h"
 
 #include <rill/mem.h>
 
 #include <errno.h>
-#include <poll.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-struct ring {
-    struct rill__backend backend;
-    struct io_uring uring;
-    struct rill__op_table ops;
-    struct rill__bufs bufs;
-    struct list backlog;   /* ops that wait for room in the submission queue (I2) */
-    struct list cancels;   /* ops in flight whose cancel waits for room */
-    struct list cancelled; /* ops cancelled while in the backlog; completed by the next wait */
-    struct list unsettled; /* NOW sends, in order (I3) */
-    struct list starved;   /* receives without buffers (I4) */
-    unsigned enter_flags;
-    unsigned skip_success; /* IOSQE_CQE_SKIP_SUCCESS, or 0 where the kernel does it otherwise */
-    bool late;             /* silent sends were not settled by the last wait */
-    rill_time entered;     /* when enter was last called */
-    uint64_t entered_ticks, ticks_between; /* the same in ticks; ticks in enter_every, 0: unknown */
-    uint64_t looked_ticks;                 /* when the counter was last looked at */
-    unsigned unlooked;                     /* turns that need no look at it */
-};
-
-enum { reap_most = 256, enter_every = 100 * 1000 /* ns */, name_of_cancel = 0 };
-
-static struct ring *ring_of(struct rill__backend *backend)
-{
-    return container_of(backend, struct ring, backend);
-}
+enum { enter_every = 100 * 1000 /* ns */ };
 
 static rill_time clock_now(clockid_t clock)
 {
@@ -112,271 +83,17 @@ static void ring_random(struct rill__backend *backend, void *memory, size_t size
     }
 }
 
-/* --- Submit. --- */
-
-/* Show the kernel the SQEs prepared so far; how many it has not consumed yet. */
-static unsigned publish(struct ring *ring)
-{
-    struct io_uring_sq *sq = &ring->uring.sq;
-    if (sq->sqe_head != sq->sqe_tail) {
-        sq->sqe_head = sq->sqe_tail;
-        io_uring_smp_store_release(sq->ktail, sq->sqe_tail);
-    }
-    return sq->sqe_tail - io_uring_smp_load_acquire(sq->khead);
-}
-
-static int enter(struct ring *ring, unsigned submit, unsigned wait, unsigned flags, void *arg,
-                 size_t arg_size)
-{
-    ring->backend.counters.enters++;
-    ring->backend.counters.submitted += submit;
-    return io_uring_enter2((unsigned)ring->uring.enter_ring_fd, submit, wait,
-                           flags | ring->enter_flags, arg, arg_size);
-}
-
-/* A free SQE, making room by a submit-only enter; NULL if the kernel takes none just now. */
-static struct io_uring_sqe *get_sqe(struct ring *ring)
-{
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
-    if (__builtin_expect(sqe != NULL, 1))
-        return sqe;
-    if (enter(ring, publish(ring), 0, 0, NULL, 0) <= 0)
-        return NULL;
-    return io_uring_get_sqe(&ring->uring);
-}
-
-/* What keeps a NOW send that was whole from posting a CQE; 0 if somebody waits for that. */
-static uint8_t silent_flag(const struct ring *ring, const struct rill__op *op)
-{
-    return op->flags & RILL__OP_SILENT ? (uint8_t)ring->skip_success : 0;
-}
-
-static void prepare(struct ring *ring, struct io_uring_sqe *sqe, struct rill__op *op)
-{
-    enum { now = MSG_WAITALL | MSG_DONTWAIT | MSG_NOSIGNAL };
-
-    switch ((enum rill__op_kind)op->kind) {
-    case RILL__OP_ACCEPT:
-        io_uring_prep_multishot_accept(sqe, op->fd, NULL, NULL, (int)op->flags);
-        break;
-    case RILL__OP_CONNECT: io_uring_prep_connect(sqe, op->fd, op->addr, op->size); break;
-    case RILL__OP_RECV: io_uring_prep_recv(sqe, op->fd, op->addr, op->size, (int)op->flags); break;
-    case RILL__OP_RECV_MANY:
-        io_uring_prep_recv_multishot(sqe, op->fd, NULL, 0, 0);
-        sqe->flags |= IOSQE_BUFFER_SELECT;
-        sqe->buf_group = RILL__BUF_GROUP;
-        sqe->ioprio |= (uint16_t)op->flags;
-        break;
-    case RILL__OP_SEND:
-        io_uring_prep_send(sqe, op->fd, op->addr, op->size, (int)op->flags | MSG_NOSIGNAL);
-        break;
-    case RILL__OP_SEND_NOW:
-        io_uring_prep_send(sqe, op->fd, op->addr, op->size, now);
-        sqe->flags |= silent_flag(ring, op);
-        break;
-    case RILL__OP_SENDMSG_NOW:
-        io_uring_prep_sendmsg(sqe, op->fd, op->addr, now);
-        sqe->flags |= silent_flag(ring, op);
-        break;
-    case RILL__OP_POLL: io_uring_prep_poll_add(sqe, op->fd, op->flags); break;
-    case RILL__OP_READ: io_uring_prep_read(sqe, op->fd, op->addr, op->size, op->offset); break;
-    case RILL__OP_WRITE: io_uring_prep_write(sqe, op->fd, op->addr, op->size, op->offset); break;
-    case RILL__OP_FSYNC: io_uring_prep_fsync(sqe, op->fd, op->flags); break;
-    case RILL__OP_OPENAT2:
-        io_uring_prep_openat2(sqe, op->fd, op->addr, (struct open_how *)(uintptr_t)op->offset);
-        break;
-    default: CHECK(false && "an op that `call` carries out");
-    }
-    /* After the preparation, which does not set it: performance depends on nothing else here. */
-    sqe->user_data = rill__op_name(&ring->ops, op);
-}
-
-static bool is_now(const struct rill__op *op)
-{
-    return op->kind == RILL__OP_SEND_NOW || op->kind == RILL__OP_SENDMSG_NOW;
-}
-
-/* Turn `op` into an SQE; false if there is no room. */
-static bool start(struct ring *ring, struct rill__op *op)
-{
-    struct io_uring_sqe *sqe = get_sqe(ring);
-    if (sqe == NULL)
-        return false;
-    prepare(ring, sqe, op);
-    if (is_now(op) && silent_flag(ring, op) != 0) {
-        op->sq_at = ring->uring.sq.sqe_tail - 1;
-        list_push_back(&ring->unsettled, &op->link);
-    }
-    return true;
-}
-
-static int ring_submit(struct rill__backend *backend, struct rill__op *op)
-{
-    struct ring *ring = ring_of(backend);
-    CHECK_SLOW(!op->in_flight);
-    int r = rill__op_add(&ring->ops, op);
-    if (r < 0)
-        return r;
-    op->in_flight = true;
-    op->stopping = false;
-    list_init(&op->link);
-    if (!list_is_empty(&ring->backlog) || !start(ring, op))
-        list_push_back(&ring->backlog, &op->link);
-    return 0;
-}
-
-static bool start_cancel(struct ring *ring, struct rill__op *op)
-{
-    struct io_uring_sqe *sqe = get_sqe(ring);
-    if (sqe == NULL)
-        return false;
-    io_uring_prep_cancel64(sqe, rill__op_name(&ring->ops, op), 0);
-    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-    sqe->user_data = name_of_cancel;
-    return true;
-}
-
-static void ring_cancel(struct rill__backend *backend, struct rill__op *op)
-{
-    struct ring *ring = ring_of(backend);
-    if (!op->in_flight || op->stopping || is_now(op))
-        return;
-    op->stopping = true;
-    if (list_is_linked(&op->link)) { /* in the backlog or starved: the kernel does not have it */
-        list_remove(&op->link);
-        list_push_back(&ring->cancelled, &op->link);
-    } else if (!start_cancel(ring, op)) {
-        list_push_back(&ring->cancels, &op->link);
-    }
-}
-
-/* --- Reap. --- */
-
-/* Valgrind does not see what the kernel writes while nobody makes a system call. */
-static void tell_valgrind(const struct rill__op *op, int result)
-{
-#ifdef WITH_VALGRIND
-    if (result > 0 && (op->kind == RILL__OP_READ || op->kind == RILL__OP_RECV))
-        (void)VALGRIND_MAKE_MEM_DEFINED(op->addr, result);
-#endif
-    (void)op;
-    (void)result;
-}
-
-static void finish(struct ring *ring, struct rill__op *op, int result, unsigned flags)
-{
-    tell_valgrind(op, result);
-    if (!(flags & RILL__OP_MORE)) {
-        list_remove(&op->link);
-        rill__op_drop(&ring->ops, op);
-        op->in_flight = false;
-    }
-    op->done(op, result, flags);
-}
-
-/* A completion whose op has ended: nobody will take its buffer. */
-static void release_stale(struct ring *ring, const struct io_uring_cqe *cqe)
-{
-    if (cqe->flags & IORING_CQE_F_BUFFER) {
-        ring->bufs.out++;
-        rill__bufs_give_back(&ring->bufs, (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT));
-    }
-}
-
-static void complete(struct ring *ring, const struct io_uring_cqe *cqe)
-{
-    if (cqe->user_data == name_of_cancel)
-        return;
-    struct rill__op *op = rill__op_find(&ring->ops, cqe->user_data);
-    if (op == NULL) {
-        release_stale(ring, cqe);
-        return;
-    }
-    unsigned flags = cqe->flags & IORING_CQE_F_MORE ? RILL__OP_MORE : 0;
-    if (cqe->flags & IORING_CQE_F_BUFFER) {
-        op->buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
-        op->addr = rill__bufs_at(&ring->bufs, op->buffer);
-        ring->bufs.out++;
-        flags |= RILL__OP_BUFFER;
-    }
-    if (cqe->res == -ENOBUFS && op->kind == RILL__OP_RECV_MANY && flags == 0) {
-        ring->backend.counters.enobufs++; /* I4 */
-        rill__bufs_grow(&ring->bufs);
-        if (op->stopping)
-            finish(ring, op, -ECANCELED, 0);
-        else
-            list_push_back(&ring->starved, &op->link);
-        return;
-    }
-    finish(ring, op, cqe->res, flags);
-}
-
-/* True once every CQE that was there at the beginning has been taken. */
-static bool reap(struct ring *ring)
-{
-    struct io_uring_cq *cq = &ring->uring.cq;
-    unsigned head = *cq->khead, tail = io_uring_smp_load_acquire(cq->ktail);
-    unsigned most = tail - head < reap_most ? tail - head : reap_most;
-    for (unsigned i = 0; i < most; i++)
-        complete(ring, &cq->cqes[(head + i) & ring->uring.cq.ring_mask]);
-    ring->backend.counters.completions += most;
-    io_uring_smp_store_release(cq->khead, head + most);
-    return head + most == tail;
-}
-
-/* I3: what the kernel consumed and did not complain about went out whole. */
-static void settle(struct ring *ring, unsigned consumed)
-{
-    while (!list_is_empty(&ring->unsettled)) {
-        struct rill__op *op = container_of(ring->unsettled.next, struct rill__op, link);
-        if ((int)(op->sq_at - consumed) >= 0)
-            return;
-        ring->backend.counters.settled++;
-        finish(ring, op, (int)op->size, 0);
-    }
-}
-
-static void finish_cancelled(struct ring *ring)
-{
-    struct list *node;
-    while ((node = list_pop_front(&ring->cancelled)) != NULL)
-        finish(ring, container_of(node, struct rill__op, link), -ECANCELED, 0);
-}
-
-static void start_waiting(struct ring *ring)
-{
-    for (uint32_t free = ring->bufs.filled - ring->bufs.out;
-         free > 0 && !list_is_empty(&ring->starved); free--)
-        list_push_back(&ring->backlog, list_pop_front(&ring->starved));
-    while (!list_is_empty(&ring->cancels)) {
-        struct rill__op *op = container_of(ring->cancels.next, struct rill__op, link);
-        if (!start_cancel(ring, op))
-            return;
-        list_remove(&op->link);
-    }
-    while (!list_is_empty(&ring->backlog)) {
-        struct list *node = list_pop_front(&ring->backlog);
-        if (!start(ring, container_of(node, struct rill__op, link))) {
-            list_push_front(&ring->backlog, node);
-            return;
-        }
-    }
-}
+/* --- A turn. --- */
 
 static unsigned cq_flags(const struct ring *ring)
 {
     return __atomic_load_n(ring->uring.sq.kflags, __ATOMIC_RELAXED);
 }
 
-static bool has_completions(const struct ring *ring)
-{
-    return *ring->uring.cq.khead != io_uring_smp_load_acquire(ring->uring.cq.ktail);
-}
-
 /* Nothing is to be submitted, taken or handed out. */
 static bool has_nothing(const struct ring *ring)
 {
-    return ring->uring.sq.sqe_tail == *ring->uring.sq.khead && !has_completions(ring) &&
+    return ring->uring.sq.sqe_tail == *ring->uring.sq.khead && !rill__ring_has_completions(ring) &&
            (cq_flags(ring) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) == 0 &&
            ring->bufs.returned == 0 && list_is_empty(&ring->backlog) &&
            list_is_empty(&ring->cancels) && list_is_empty(&ring->cancelled) &&
@@ -416,11 +133,11 @@ static bool entered_lately(struct ring *ring)
 
 static int enter_and_sleep(struct ring *ring, rill_time deadline)
 {
-    unsigned submit = publish(ring);
+    unsigned submit = rill__ring_publish(ring);
     struct __kernel_timespec span = { 0 };
     struct io_uring_getevents_arg arg = { .ts = 0 };
-    bool sleep = deadline != 0 && !has_completions(ring) && list_is_empty(&ring->backlog) &&
-                 list_is_empty(&ring->cancels) && !ring->late;
+    bool sleep = deadline != 0 && !rill__ring_has_completions(ring) &&
+                 list_is_empty(&ring->backlog) && list_is_empty(&ring->cancels) && !ring->late;
     note_entered(ring);
     if (sleep && deadline != RILL_FOREVER) {
         rill_time left = deadline > ring->entered ? deadline - ring->entered : 0;
@@ -430,22 +147,22 @@ static int enter_and_sleep(struct ring *ring, rill_time deadline)
     }
     if (cq_flags(ring) & IORING_SQ_CQ_OVERFLOW)
         ring->backend.counters.overflows++;
-    return enter(ring, submit, sleep ? 1 : 0, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &arg,
-                 sizeof arg);
+    return rill__ring_enter(ring, submit, sleep ? 1 : 0,
+                            IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &arg, sizeof arg);
 }
 
 static __attribute__((noinline)) int submit_and_reap(struct ring *ring, rill_time deadline)
 {
     if (!list_is_empty(&ring->cancelled)) {
-        finish_cancelled(ring);
+        rill__ring_finish_cancelled(ring);
         deadline = 0;
     }
     rill__bufs_flush(&ring->bufs);
-    start_waiting(ring);
+    rill__ring_start_waiting(ring);
     int r = enter_and_sleep(ring, deadline);
     unsigned consumed = *ring->uring.sq.khead; /* now: reaping may submit, and so enter again */
-    if (reap(ring) && !(cq_flags(ring) & IORING_SQ_CQ_OVERFLOW))
-        settle(ring, consumed);
+    if (rill__ring_reap(ring) && !(cq_flags(ring) & IORING_SQ_CQ_OVERFLOW))
+        rill__ring_settle(ring, consumed);
     ring->late = !list_is_empty(&ring->unsettled);
     if (r == -EBADF || r == -EEXIST || r == -ENXIO || r == -EOPNOTSUPP)
         return r; /* this ring is not ours to use */
@@ -476,7 +193,7 @@ static void ring_cancel_all(struct rill__backend *backend)
     struct ring *ring = ring_of(backend);
     for (uint32_t slot = 0; slot < ring->ops.size; slot++)
         if (ring->ops.slots[slot].op != NULL)
-            ring_cancel(backend, ring->ops.slots[slot].op);
+            rill__ring_cancel(backend, ring->ops.slots[slot].op);
     ring->late = true; /* who asks waits for the silent ones, too */
 }
 
@@ -495,8 +212,8 @@ static void ring_free(struct rill__backend *backend)
 }
 
 static const struct rill__backend_ops ring_ops = {
-    .submit = ring_submit,
-    .cancel = ring_cancel,
+    .submit = rill__ring_submit,
+    .cancel = rill__ring_cancel,
     .call = rill__ring_call,
     .wait = ring_wait,
     .is_quiet = ring_is_quiet,
@@ -518,11 +235,11 @@ static int try_send(struct ring *ring, int fd, const void *memory, unsigned size
     io_uring_prep_send(sqe, fd, memory, size, MSG_WAITALL | MSG_DONTWAIT | MSG_NOSIGNAL);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     sqe->user_data = 1;
-    int r = enter(ring, publish(ring), 0, IORING_ENTER_GETEVENTS, NULL, 0);
+    int r = rill__ring_enter(ring, rill__ring_publish(ring), 0, IORING_ENTER_GETEVENTS, NULL, 0);
     if (r < 0)
         return r;
     struct io_uring_cqe *cqe;
-    if (!has_completions(ring))
+    if (!rill__ring_has_completions(ring))
         return (int)size;
     cqe = &ring->uring.cq.cqes[*ring->uring.cq.khead & ring->uring.cq.ring_mask];
     r = cqe->res;

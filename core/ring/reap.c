@@ -1,0 +1,103 @@
+/* reap.c - the reaping side of the ring: completions find their operations.
+ *
+ * A completion is handed to the op that its name says; one whose op has ended only gives its buffer
+ * back. Handing out notes results and makes tasks ready, nothing else. See ring.c for the model. */
+#include "core/ring/state.h"
+
+#if defined(RILL_CHECK_SLOW) && __has_include(<valgrind/memcheck.h>)
+#define WITH_VALGRIND 1
+#include <valgrind/memcheck.h>
+#endif
+
+#include <errno.h>
+
+enum { reap_most = 256 };
+
+/* Valgrind does not see what the kernel writes while nobody makes a system call. */
+static void tell_valgrind(const struct rill__op *op, int result)
+{
+#ifdef WITH_VALGRIND
+    if (result > 0 && (op->kind == RILL__OP_READ || op->kind == RILL__OP_RECV))
+        (void)VALGRIND_MAKE_MEM_DEFINED(op->addr, result);
+#endif
+    (void)op;
+    (void)result;
+}
+
+static void finish(struct ring *ring, struct rill__op *op, int result, unsigned flags)
+{
+    tell_valgrind(op, result);
+    if (!(flags & RILL__OP_MORE)) {
+        list_remove(&op->link);
+        rill__op_drop(&ring->ops, op);
+        op->in_flight = false;
+    }
+    op->done(op, result, flags);
+}
+
+/* A completion whose op has ended: nobody will take its buffer. */
+static void release_stale(struct ring *ring, const struct io_uring_cqe *cqe)
+{
+    if (cqe->flags & IORING_CQE_F_BUFFER) {
+        ring->bufs.out++;
+        rill__bufs_give_back(&ring->bufs, (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT));
+    }
+}
+
+static void complete(struct ring *ring, const struct io_uring_cqe *cqe)
+{
+    if (cqe->user_data == RILL__NAME_OF_CANCEL)
+        return;
+    struct rill__op *op = rill__op_find(&ring->ops, cqe->user_data);
+    if (op == NULL) {
+        release_stale(ring, cqe);
+        return;
+    }
+    unsigned flags = cqe->flags & IORING_CQE_F_MORE ? RILL__OP_MORE : 0;
+    if (cqe->flags & IORING_CQE_F_BUFFER) {
+        op->buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+        op->addr = rill__bufs_at(&ring->bufs, op->buffer);
+        ring->bufs.out++;
+        flags |= RILL__OP_BUFFER;
+    }
+    if (cqe->res == -ENOBUFS && op->kind == RILL__OP_RECV_MANY && flags == 0) {
+        ring->backend.counters.enobufs++; /* I4 */
+        rill__bufs_grow(&ring->bufs);
+        if (op->stopping)
+            finish(ring, op, -ECANCELED, 0);
+        else
+            list_push_back(&ring->starved, &op->link);
+        return;
+    }
+    finish(ring, op, cqe->res, flags);
+}
+
+bool rill__ring_reap(struct ring *ring)
+{
+    struct io_uring_cq *cq = &ring->uring.cq;
+    unsigned head = *cq->khead, tail = io_uring_smp_load_acquire(cq->ktail);
+    unsigned most = tail - head < reap_most ? tail - head : reap_most;
+    for (unsigned i = 0; i < most; i++)
+        complete(ring, &cq->cqes[(head + i) & ring->uring.cq.ring_mask]);
+    ring->backend.counters.completions += most;
+    io_uring_smp_store_release(cq->khead, head + most);
+    return head + most == tail;
+}
+
+void rill__ring_settle(struct ring *ring, unsigned consumed)
+{
+    while (!list_is_empty(&ring->unsettled)) {
+        struct rill__op *op = container_of(ring->unsettled.next, struct rill__op, link);
+        if ((int)(op->sq_at - consumed) >= 0)
+            return;
+        ring->backend.counters.settled++;
+        finish(ring, op, (int)op->size, 0);
+    }
+}
+
+void rill__ring_finish_cancelled(struct ring *ring)
+{
+    struct list *node;
+    while ((node = list_pop_front(&ring->cancelled)) != NULL)
+        finish(ring, container_of(node, struct rill__op, link), -ECANCELED, 0);
+}
