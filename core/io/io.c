@@ -1,4 +1,7 @@
-/* io.c - a task and an op: submit, suspend, return the result. */
+/* io.c - a task and an op: submit, suspend, return the result; and closing under a waiting task.
+ *
+ * Closing a descriptor does not end what the kernel does with it. So the loop knows which tasks sleep
+ * on which descriptor: a close asks their ops to stop, and the last of them closes it. */
 #include "core/io/io.h"
 
 #include <errno.h>
@@ -7,9 +10,16 @@ struct op_wait {
     struct rill__wait wait;
     struct rill__op op;
     struct rill__task *task;
+    struct list link; /* among the waits of its bucket */
     int result;
-    bool asked;
+    bool asked;  /* to stop, by a request to cancel the task */
+    bool closed; /* the descriptor is to be closed when nobody with this mark is left */
 };
+
+static struct list *bucket_of(struct rill_loop *loop, int fd)
+{
+    return &loop->io[(unsigned)fd % RILL__IO_BUCKETS];
+}
 
 static void on_done(struct rill__op *op, int result, unsigned flags)
 {
@@ -29,28 +39,74 @@ static bool ask_to_stop(struct rill__wait *record, const char *msg)
     return false; /* whether this is the delivery, the result decides */
 }
 
+static int close_now(int fd)
+{
+    struct rill__op op = { .kind = RILL__OP_CLOSE, .fd = fd };
+    return rill__io_now(&op);
+}
+
+/* The last op on a descriptor that was closed meanwhile has ended. */
+static void close_if_last(struct rill_loop *loop, int fd)
+{
+    list_for_each(node, bucket_of(loop, fd)) {
+        struct op_wait *other = container_of(node, struct op_wait, link);
+        if (other->closed && other->op.fd == fd)
+            return;
+    }
+    (void)close_now(fd);
+}
+
+/* What the await returns. A kernel thread that was stopped says EINTR. */
+static int settle(struct op_wait *wait)
+{
+    bool stopped = wait->result == -ECANCELED || wait->result == -EINTR;
+    if (wait->asked && stopped)
+        return rill__task_deliver(wait->task);
+    if (wait->asked)
+        wait->task->reached_op = true;
+    if (wait->closed && stopped)
+        return -EBADF;
+    return wait->result == -ECANCELED ? -EIO : wait->result; /* nobody of us asked for it */
+}
+
 int rill__io(const struct rill__op *op)
 {
     struct rill__task *task;
     int r = rill__await_begin(&task);
     if (r < 0)
         return r;
-    struct rill__backend *backend = task->future.loop->backend;
+    struct rill_loop *loop = task->future.loop;
     struct op_wait wait = { .wait = { ask_to_stop }, .op = *op, .task = task };
     wait.op.done = on_done;
-    r = backend->ops->submit(backend, &wait.op);
+    r = loop->backend->ops->submit(loop->backend, &wait.op);
     if (r < 0)
         return r;
+    list_push_back(bucket_of(loop, op->fd), &wait.link);
     do
         rill__task_park(task, &wait.wait);
     while (wait.op.in_flight);
-    if (wait.asked && wait.result == -ECANCELED)
-        return rill__task_deliver(task);
-    if (wait.asked)
-        task->reached_op = true;
-    else if (wait.result == -ECANCELED)
-        return -EIO; /* nobody of us asked for it */
-    return wait.result;
+    list_remove(&wait.link);
+    if (wait.closed)
+        close_if_last(loop, op->fd);
+    return settle(&wait);
+}
+
+int rill__io_close(int fd)
+{
+    struct rill_loop *loop = rill__loop_running;
+    bool held = false;
+    if (loop == NULL)
+        return -ESRCH;
+    if (fd < 0)
+        return -EBADF;
+    list_for_each(node, bucket_of(loop, fd)) {
+        struct op_wait *wait = container_of(node, struct op_wait, link);
+        if (wait->op.fd != fd)
+            continue;
+        wait->closed = held = true;
+        loop->backend->ops->cancel(loop->backend, &wait->op);
+    }
+    return held ? 0 : close_now(fd);
 }
 
 int rill__io_now(struct rill__op *op)

@@ -8,5 +8,9 @@
  * the request stays pending. -ESRCH outside of tasks. */
 int rill__io(const struct rill__op *op) RILL_SUSPENDS;
 
+/* Close `fd` and wake the tasks that sleep on it here: those whose op can be stopped get -EBADF. The
+ * descriptor is closed when the last of these ops has ended. 0; as close(2); -ESRCH: no loop runs. */
+int rill__io_close(int fd);
+
 /* Carry out `op` at once, on the running loop or without one. */
 int rill__io_now(struct rill__op *op);

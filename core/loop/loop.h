@@ -36,6 +36,8 @@ struct rill__wake {
     struct rill__op op;
 };
 
+enum { RILL__IO_BUCKETS = 256 };
+
 struct rill_loop {
     struct rill__backend *backend; /* NULL until the loop first runs */
     struct rill_future *current;   /* the task that runs */
@@ -66,6 +68,7 @@ struct rill_loop {
     rill_error_fn *error_fn;
     void *error_arg;
     struct rill_loop_opts opts;
+    struct list io[RILL__IO_BUCKETS]; /* tasks waiting on descriptors, by number; written by io.c */
 };
 
 /* The loop that runs in this thread, or NULL. */

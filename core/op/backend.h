@@ -17,6 +17,7 @@ struct rill__counters {
 struct rill__backend {
     const struct rill__backend_ops *ops;
     struct rill__counters counters;
+    bool can_truncate; /* RILL__OP_TRUNCATE may be submitted; kernels before 6.9 have no such op */
 };
 
 struct rill__backend_ops {

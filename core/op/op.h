@@ -25,6 +25,13 @@ enum rill__op_kind {
     RILL__OP_WRITE,       /* fd, addr, size, offset */
     RILL__OP_FSYNC,       /* fd, flags: IORING_FSYNC_* */
     RILL__OP_OPENAT2,     /* fd = directory, addr = path, offset = open_how */
+    RILL__OP_READV,       /* fd, addr = iovec, size = how many, offset */
+    RILL__OP_WRITEV,      /* as READV */
+    RILL__OP_STATX,       /* fd = directory, addr = path, flags = AT_*, offset = statx */
+    RILL__OP_RENAME,      /* addr = old path, offset = new path */
+    RILL__OP_UNLINK,      /* addr = path, flags: AT_REMOVEDIR */
+    RILL__OP_MKDIR,       /* addr = path, flags = mode */
+    RILL__OP_TRUNCATE,    /* fd, offset = size; only if the backend says can_truncate */
     /* Carried out at once by `call`; they pass the same waist so that faults and simulators see them. */
     RILL__OP_SEND_MORE,      /* fd, addr, size: what fits now; more follows at once */
     RILL__OP_SENDFILE,       /* fd = socket, flags = file, offset, size */
@@ -40,6 +47,8 @@ enum rill__op_kind {
     RILL__OP_GETSOCKNAME,    /* fd, addr = rill_addr */
     RILL__OP_GETPEERNAME,    /* fd, addr = rill_addr */
     RILL__OP_UNACKED,        /* fd; result: octets sent and not acknowledged by the other side */
+    RILL__OP_TRUNCATE_NOW,   /* fd, offset = size */
+    RILL__OP_GETDENTS, /* fd = directory, addr, size: the next entries as getdents64(2) has them */
 };
 
 enum {

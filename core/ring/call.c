@@ -1,4 +1,4 @@
-/* call.c - the ops that are carried out at once: plain system calls that never wait.
+/* call.c - the ops that are carried out at once: plain system calls that wait for no other side.
  *
  * They pass the op interface like everything else, so that a fault plan or a simulator sees them, but
  * the ring would only hand them to a kernel thread. */
@@ -57,6 +57,8 @@ static ssize_t plain_call(struct rill__op *op)
         name->length = sizeof name->un;
         return getpeername(op->fd, &name->any, &name->length);
     case RILL__OP_UNACKED: return ioctl(op->fd, SIOCOUTQ, &unacked) < 0 ? -1 : unacked;
+    case RILL__OP_TRUNCATE_NOW: return ftruncate(op->fd, at);
+    case RILL__OP_GETDENTS: return syscall(SYS_getdents64, op->fd, op->addr, op->size);
     default: CHECK(false && "an op that is submitted"); return -1;
     }
 }

@@ -83,12 +83,14 @@ const char *rill_ring_problem(void)
     return problem[0] != 0 ? problem : NULL;
 }
 
-int rill__probe_operations(struct io_uring *ring)
+int rill__probe_operations(struct io_uring *ring, bool *ret_truncate)
 {
     static const int used[] = {
-        IORING_OP_ACCEPT,  IORING_OP_CONNECT,      IORING_OP_RECV,    IORING_OP_SEND,
-        IORING_OP_SENDMSG, IORING_OP_POLL_ADD,     IORING_OP_READ,    IORING_OP_WRITE,
-        IORING_OP_FSYNC,   IORING_OP_ASYNC_CANCEL, IORING_OP_OPENAT2,
+        IORING_OP_ACCEPT,  IORING_OP_CONNECT,      IORING_OP_RECV,     IORING_OP_SEND,
+        IORING_OP_SENDMSG, IORING_OP_POLL_ADD,     IORING_OP_READ,     IORING_OP_WRITE,
+        IORING_OP_FSYNC,   IORING_OP_ASYNC_CANCEL, IORING_OP_OPENAT2,  IORING_OP_READV,
+        IORING_OP_WRITEV,  IORING_OP_STATX,        IORING_OP_RENAMEAT, IORING_OP_UNLINKAT,
+        IORING_OP_MKDIRAT,
     };
     struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
     if (probe == NULL) {
@@ -99,9 +101,12 @@ int rill__probe_operations(struct io_uring *ring)
     for (size_t i = 0; i < sizeof used / sizeof *used; i++)
         if (!io_uring_opcode_supported(probe, used[i]))
             missing = used[i];
+    bool truncate = io_uring_opcode_supported(probe, RILL__URING_FTRUNCATE) != 0;
     io_uring_free_probe(probe);
-    if (missing < 0)
+    if (missing < 0) {
+        *ret_truncate = truncate;
         return 0;
+    }
     rill_text text = { problem, sizeof problem, 0, false };
     rill_text_fmt(&text, "this kernel's io_uring lacks operation %d, which rill needs", missing);
     rill_text_end(&text);

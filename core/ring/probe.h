@@ -1,11 +1,14 @@
 /* probe.h - why there is no ring: the exact cause in one line, with the fix. */
 #pragma once
 
+#include <stdbool.h>
+
 struct io_uring;
 
 /* Notes why setting up a ring failed with `error` (negative) for this thread. */
 void rill__probe_failed(int error, unsigned cq_entries);
 /* Forget the last problem. */
 void rill__probe_clear(void);
-/* Check that the kernel knows every operation we use: 0, or -ENOSYS with the problem noted. */
-int rill__probe_operations(struct io_uring *ring);
+/* Check that the kernel knows every operation we use: 0 and whether it can truncate, too (it need
+ * not); -ENOSYS or -ENOMEM with the problem noted. */
+int rill__probe_operations(struct io_uring *ring, bool *ret_truncate);

@@ -10,6 +10,8 @@
 #endif
 
 #include <errno.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 
 enum { reap_most = 256 };
 
@@ -17,8 +19,16 @@ enum { reap_most = 256 };
 static void tell_valgrind(const struct rill__op *op, int result)
 {
 #ifdef WITH_VALGRIND
-    if (result > 0 && (op->kind == RILL__OP_READ || op->kind == RILL__OP_RECV))
-        (void)VALGRIND_MAKE_MEM_DEFINED(op->addr, result);
+    size_t left = result > 0 ? (size_t)result : 0;
+    if (op->kind == RILL__OP_READ || op->kind == RILL__OP_RECV)
+        (void)VALGRIND_MAKE_MEM_DEFINED(op->addr, left);
+    if (op->kind == RILL__OP_STATX && result == 0)
+        (void)VALGRIND_MAKE_MEM_DEFINED((void *)(uintptr_t)op->offset, sizeof(struct statx));
+    for (const struct iovec *iov = op->addr; op->kind == RILL__OP_READV && left > 0; iov++) {
+        size_t part = left < iov->iov_len ? left : iov->iov_len;
+        (void)VALGRIND_MAKE_MEM_DEFINED(iov->iov_base, part);
+        left -= part;
+    }
 #endif
     (void)op;
     (void)result;

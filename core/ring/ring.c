@@ -297,7 +297,7 @@ int rill__ring_new(const struct rill__ring_opts *opts, struct rill__backend **re
     int r = set_up(ring, opts);
     if (r < 0)
         goto fail_problem;
-    r = rill__probe_operations(&ring->uring);
+    r = rill__probe_operations(&ring->uring, &ring->backend.can_truncate);
     if (r < 0)
         goto fail_ring;
     r = rill__bufs_init(&ring->bufs, &ring->uring, opts->recv_buffers);

@@ -7,6 +7,7 @@
 #include "core/base/check.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 unsigned rill__ring_publish(struct ring *ring)
 {
@@ -77,6 +78,20 @@ static void prepare(struct ring *ring, struct io_uring_sqe *sqe, struct rill__op
     case RILL__OP_FSYNC: io_uring_prep_fsync(sqe, op->fd, op->flags); break;
     case RILL__OP_OPENAT2:
         io_uring_prep_openat2(sqe, op->fd, op->addr, (struct open_how *)(uintptr_t)op->offset);
+        break;
+    case RILL__OP_READV: io_uring_prep_readv(sqe, op->fd, op->addr, op->size, op->offset); break;
+    case RILL__OP_WRITEV: io_uring_prep_writev(sqe, op->fd, op->addr, op->size, op->offset); break;
+    case RILL__OP_STATX:
+        io_uring_prep_statx(sqe, op->fd, op->addr, (int)op->flags, STATX_BASIC_STATS,
+                            (struct statx *)(uintptr_t)op->offset);
+        break;
+    case RILL__OP_RENAME:
+        io_uring_prep_rename(sqe, op->addr, (const char *)(uintptr_t)op->offset);
+        break;
+    case RILL__OP_UNLINK: io_uring_prep_unlink(sqe, op->addr, (int)op->flags); break;
+    case RILL__OP_MKDIR: io_uring_prep_mkdir(sqe, op->addr, op->flags); break;
+    case RILL__OP_TRUNCATE:
+        io_uring_prep_rw(RILL__URING_FTRUNCATE, sqe, op->fd, NULL, 0, op->offset);
         break;
     default: CHECK(false && "an op that `call` carries out");
     }

@@ -11,3 +11,5 @@
 #ifndef IORING_FEAT_NO_IOWAIT
 #define IORING_FEAT_NO_IOWAIT (1U << 17) /* kernel 6.15, liburing 2.10 */
 #endif
+
+enum { RILL__URING_FTRUNCATE = 55 }; /* IORING_OP_FTRUNCATE: kernel 6.9, liburing 2.6 */

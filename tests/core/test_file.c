@@ -1,4 +1,5 @@
 /* test_file.c - regular files through the ring: contents, errors, and what a cancel may take. */
+#include "core/loop/loop.h"
 #include "tests/support/expect.h"
 
 #include <rill/file.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static char folder[] = "/tmp/rill-test-XXXXXX";
@@ -130,6 +132,134 @@ static int link_out_of_the_directory_is_exdev(void *arg)
         EXPECT_IS(rill_file_openat2(dir, "link/x", &how), -EXDEV);
         EXPECT_IS(rill_file_openat2(dir, "link/x", &creating), -EXDEV);
     }
+    return 0;
+}
+
+/* --- Several buffers, several pieces. --- */
+
+static int vectors_are_filled_in_order_and_may_end_early(void *arg)
+{
+    char head[3], body[4] = "....", rest[8];
+    struct iovec out[] = { { (char[]){ "abc" }, 3 },
+                           { (char[]){ "" }, 0 },
+                           { (char[]){ "defg" }, 4 } };
+    struct iovec in[] = { { head, sizeof head }, { body, sizeof body }, { rest, sizeof rest } };
+    (void)arg;
+    OWNED_FD int fd = rill_file_open(path_of("big"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    EXPECT(fd >= 0);
+    EXPECT_IS(rill_file_writev(fd, out, 3, 2), 7);
+    EXPECT_IS(rill_file_readv(fd, in, 3, 4), 5);
+    EXPECT(memcmp(head, "cde", 3) == 0 && memcmp(body, "fg..", 4) == 0);
+    EXPECT_IS(rill_file_readv(fd, in, 3, 9), 0);
+    EXPECT_IS(rill_file_readv(fd, in, 0, 0), 0);
+    EXPECT_IS(rill_file_readv(fd, in, (size_t)1 << 32, 0), -EINVAL);
+    EXPECT_IS(rill_file_writev(fd, out, 3, UINT64_MAX), 7);
+    EXPECT_IS(rill_file_readv(fd, in, 1, UINT64_MAX), 2); /* behind what was written */
+    EXPECT(memcmp(head, "fg", 2) == 0);
+    return 0;
+}
+
+static int exact_read_tells_how_far_the_end_was(void *arg)
+{
+    char in[8];
+    size_t got = 99;
+    (void)arg;
+    OWNED_FD int fd = rill_file_open(path_of("big"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    EXPECT(fd >= 0);
+    EXPECT_IS(rill_file_write_all(fd, "abcdef", 6, 0, &got), 0);
+    EXPECT_IS(got, 6);
+    EXPECT_IS(rill_file_read_exactly(fd, in, 4, 1, &got), 0);
+    EXPECT_IS(got, 4);
+    EXPECT(memcmp(in, "bcde", 4) == 0);
+    EXPECT_IS(rill_file_read_exactly(fd, in, 4, 4, &got), -ENODATA);
+    EXPECT_IS(got, 2);
+    EXPECT_IS(rill_file_read_exactly(fd, in, 4, 6, NULL), -ENODATA);
+    EXPECT_IS(rill_file_read_exactly(fd, in, 0, 0, &got), 0);
+    EXPECT_IS(got, 0);
+    EXPECT_IS(rill_file_read_exactly(-1, in, 4, 0, &got), -EBADF);
+    EXPECT_IS(rill_file_write_all(-1, in, 4, 0, &got), -EBADF);
+    EXPECT_IS(got, 0);
+    EXPECT_IS(rill_file_read(fd, in, 1, (uint64_t)1 << 63), -EINVAL); /* no offset of a file */
+    return 0;
+}
+
+static int sizes_are_set_both_ways(void)
+{
+    char in[8];
+    struct stat seen;
+    OWNED_FD int fd = rill_file_open(path_of("big"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    OWNED_FD int dir = rill_file_open(folder, O_RDONLY | O_DIRECTORY, 0);
+    EXPECT(fd >= 0 && dir >= 0);
+    EXPECT_IS(rill_file_write(fd, "abcdef", 6, 0), 6);
+    EXPECT_IS(rill_file_truncate(fd, 2), 0);
+    EXPECT_IS(rill_file_truncate(fd, 4), 0);
+    EXPECT_IS(rill_file_stat(fd, &seen), 0);
+    EXPECT_IS(seen.st_size, 4);
+    EXPECT_IS(rill_file_read(fd, in, sizeof in, 0), 4);
+    EXPECT(memcmp(in, "ab\0\0", 4) == 0);
+    EXPECT_IS(rill_file_truncate(dir, 0), -EINVAL);
+    EXPECT_IS(rill_file_truncate(fd, (uint64_t)1 << 63), -EINVAL);
+    EXPECT_IS(rill_file_truncate(-1, 0), -EBADF);
+    return 0;
+}
+
+static int truncate_sets_the_size_with_and_without_the_ring(void *arg)
+{
+    struct rill__backend *backend = rill_get_running_loop()->backend;
+    (void)arg;
+    EXPECT_IS(sizes_are_set_both_ways(), 0);
+    backend->can_truncate = false; /* as a kernel before 6.9 */
+    EXPECT_IS(sizes_are_set_both_ways(), 0);
+    return 0;
+}
+
+/* --- Names. --- */
+
+static int names_are_made_told_of_moved_and_removed(void *arg)
+{
+    struct stat seen, same;
+    (void)arg;
+    unlink(path_of("sub/moved"));
+    rmdir(path_of("sub"));
+    EXPECT_IS(rill_file_mkdir(path_of("sub"), 0750), 0);
+    EXPECT_IS(rill_file_mkdir(path_of("sub"), 0750), -EEXIST);
+    EXPECT_IS(rill_file_stat_path(path_of("sub"), &seen), 0);
+    EXPECT(S_ISDIR(seen.st_mode));
+    EXPECT_IS(seen.st_mode & 0777, 0750);
+    OWNED_FD int fd = rill_file_open(path_of("inside"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    EXPECT(fd >= 0);
+    EXPECT_IS(rill_file_write(fd, "abc", 3, 0), 3);
+    EXPECT_IS(rill_file_rename(path_of("inside"), path_of("sub/moved")), 0);
+    EXPECT_IS(rill_file_rename(path_of("inside"), path_of("sub/moved")), -ENOENT);
+    EXPECT_IS(rill_file_stat_path(path_of("inside"), &seen), -ENOENT);
+    EXPECT_IS(rill_file_stat_path(path_of("sub/moved"), &seen), 0);
+    EXPECT_IS(rill_file_stat(fd, &same), 0);
+    EXPECT(seen.st_ino == same.st_ino && seen.st_dev == same.st_dev && seen.st_size == 3);
+    EXPECT(seen.st_mode == same.st_mode && seen.st_nlink == 1 && seen.st_uid == same.st_uid);
+    EXPECT(seen.st_blocks == same.st_blocks && seen.st_blksize == same.st_blksize);
+    EXPECT_IS(memcmp(&seen.st_mtim, &same.st_mtim, sizeof seen.st_mtim), 0);
+    EXPECT_IS(rill_file_rmdir(path_of("sub")), -ENOTEMPTY);
+    EXPECT_IS(rill_file_unlink(path_of("sub")), -EISDIR);
+    EXPECT_IS(rill_file_rmdir(path_of("sub/moved")), -ENOTDIR);
+    EXPECT_IS(rill_file_unlink(path_of("sub/moved")), 0);
+    EXPECT_IS(rill_file_unlink(path_of("sub/moved")), -ENOENT);
+    EXPECT_IS(rill_file_rmdir(path_of("sub")), 0);
+    return 0;
+}
+
+static int file_whose_name_is_gone_stays_until_it_is_closed(void *arg)
+{
+    char in[4];
+    struct stat seen;
+    (void)arg;
+    OWNED_FD int fd = rill_file_open(path_of("new"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    EXPECT(fd >= 0);
+    EXPECT_IS(rill_file_write(fd, "abc", 3, 0), 3);
+    EXPECT_IS(rill_file_unlink(path_of("new")), 0);
+    EXPECT_IS(rill_file_open(path_of("new"), O_RDONLY, 0), -ENOENT);
+    EXPECT_IS(rill_file_read(fd, in, sizeof in, 0), 3);
+    EXPECT_IS(rill_file_stat(fd, &seen), 0);
+    EXPECT_IS(seen.st_nlink, 0);
     return 0;
 }
 
@@ -289,6 +419,8 @@ static void files_outside_of_a_loop_are_refused(void **state)
     assert_int_equal(rill_file_open("/", O_RDONLY, 0), -ESRCH);
     assert_int_equal(rill_file_read(0, in, sizeof in, 0), -ESRCH);
     assert_int_equal(rill_file_close(-1), -ESRCH);
+    assert_int_equal(rill_file_truncate(0, 0), -ESRCH);
+    assert_int_equal(rill_file_unlink("/"), -ESRCH);
 }
 
 static const struct scenario scenarios[] = {
@@ -298,6 +430,11 @@ static const struct scenario scenarios[] = {
     SCENARIO(unnamed_file_gets_its_mode),
     SCENARIO(openat2_stays_beneath_its_directory),
     SCENARIO(link_out_of_the_directory_is_exdev),
+    SCENARIO(vectors_are_filled_in_order_and_may_end_early),
+    SCENARIO(exact_read_tells_how_far_the_end_was),
+    SCENARIO(truncate_sets_the_size_with_and_without_the_ring),
+    SCENARIO(names_are_made_told_of_moved_and_removed),
+    SCENARIO(file_whose_name_is_gone_stays_until_it_is_closed),
     SCENARIO_ONCE(file_of_1_mib_in_uneven_pieces_comes_back_whole),
     SCENARIO(cancelled_read_takes_nothing_out_of_a_pipe),
     SCENARIO(octets_that_came_before_the_cancel_are_returned),
@@ -312,9 +449,12 @@ int main(void)
     if (mkdtemp(folder) == NULL)
         return 1;
     int r = RUN_SCENARIOS("file", scenarios);
-    static const char *const made[] = { "new", "log", "inside", "second", "big", "link" };
+    static const char *const made[] = {
+        "new", "log", "inside", "second", "big", "link", "sub/moved"
+    };
     for (size_t i = 0; i < sizeof made / sizeof *made; i++)
         unlink(path_of(made[i]));
+    rmdir(path_of("sub"));
     rmdir(folder);
     return r;
 }
