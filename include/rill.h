@@ -36,6 +36,7 @@
 
 #include <rill/base.h>
 #include <rill/client.h>
+#include <rill/dir.h>
 #include <rill/file.h>
 #include <rill/future.h>
 #include <rill/gen.h>
