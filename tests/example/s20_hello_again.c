@@ -1,4 +1,4 @@
-/* s20_hello_again.c - hello, a sleep of one second, hello again. */
+/* s20_hello_again.c - hello, a sleep of one second, hello again: a generator that a task drives. */
 #include <rill.h>
 
 #include <stdio.h>
@@ -16,7 +16,12 @@ static int hello(void *arg)
 int main(void)
 {
     rill_loop *loop = rill_get_event_loop();
-    int rc = rill_run_until_complete(loop, RILL_CORO(hello, NULL));
+    rill_gen *gen;
+    int rc = rill_gen_new(hello, NULL, &gen);
+    if (rc == 0) {
+        rc = rill_run_until_complete(loop, rill_gen_coro(gen));
+        rill_gen_free(gen);
+    }
     rill_loop_close(loop);
     return rill_exit_code(rc);
 }

@@ -1,4 +1,4 @@
-/* s28_two_io_tasks.c - two tasks at once: the longer one is the whole time. */
+/* s28_two_io_tasks.c - two generators as tasks at once: the longer one is the whole time. */
 #include <rill.h>
 
 #include <stdio.h>
@@ -23,9 +23,10 @@ static int taskIO_2(void *arg)
 
 static int start(void *arg)
 {
-    (void)arg;
-    rill_future *done[3], *tasks[] = { rill_create_task(RILL_CORO(taskIO_1, NULL)),
-                                       rill_create_task(RILL_CORO(taskIO_2, NULL)) };
+    rill_gen **gens = arg;
+    rill_future *done[3];
+    rill_future *tasks[] = { rill_create_task(rill_gen_coro(gens[0])),
+                             rill_create_task(rill_gen_coro(gens[1])) };
     int count = rill_wait(2, tasks, RILL_ALL_COMPLETED, RILL_FOREVER, done);
     for (int i = 0; i < count; i++)
         printf("协程无序返回值：%s\n", (const char *)rill_value(done[i]));
@@ -37,7 +38,14 @@ static int start(void *arg)
 int main(void)
 {
     rill_time begin = rill_now();
-    int rc = rill_run(RILL_CORO(start, NULL));
+    rill_gen *gens[2] = { NULL, NULL };
+    int rc = rill_gen_new(taskIO_1, NULL, &gens[0]);
+    if (rc == 0)
+        rc = rill_gen_new(taskIO_2, NULL, &gens[1]);
+    if (rc == 0)
+        rc = rill_run(RILL_CORO(start, gens));
+    rill_gen_free(gens[0]);
+    rill_gen_free(gens[1]);
     printf("所有IO任务总耗时%.5f秒\n", (double)(rill_now() - begin) / 1e9);
     return rill_exit_code(rc);
 }

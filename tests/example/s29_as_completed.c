@@ -1,4 +1,4 @@
-/* s29_as_completed.c - results in the order in which they come. */
+/* s29_as_completed.c - two generators as tasks, their results in the order in which they come. */
 #include <rill.h>
 
 #include <stdio.h>
@@ -23,10 +23,10 @@ static int taskIO_2(void *arg)
 
 static int start(void *arg)
 {
-    (void)arg;
+    rill_gen **gens = arg;
     rill_as_completed it;
-    rill_future *next, *tasks[] = { rill_create_task(RILL_CORO(taskIO_1, NULL)),
-                                    rill_create_task(RILL_CORO(taskIO_2, NULL)) };
+    rill_future *next, *tasks[] = { rill_create_task(rill_gen_coro(gens[0])),
+                                    rill_create_task(rill_gen_coro(gens[1])) };
     int rc = rill_as_completed_init(&it, 2, tasks, RILL_FOREVER);
     while (rc >= 0 && (rc = rill_as_completed_next(&it, &next)) > 0)
         puts(rill_value(next));
@@ -39,7 +39,14 @@ static int start(void *arg)
 int main(void)
 {
     rill_time begin = rill_now();
-    int rc = rill_run(RILL_CORO(start, NULL));
+    rill_gen *gens[2] = { NULL, NULL };
+    int rc = rill_gen_new(taskIO_1, NULL, &gens[0]);
+    if (rc == 0)
+        rc = rill_gen_new(taskIO_2, NULL, &gens[1]);
+    if (rc == 0)
+        rc = rill_run(RILL_CORO(start, gens));
+    rill_gen_free(gens[0]);
+    rill_gen_free(gens[1]);
     printf("所有IO任务总耗时%.5f秒\n", (double)(rill_now() - begin) / 1e9);
     return rill_exit_code(rc);
 }
