@@ -1,8 +1,10 @@
 /* run.c - run a program: picks the backend, runs the main task, shuts down in order.
  *
- * The one file that sees every layer. The order of an end: the main task has ended; leftover tasks
- * are cancelled together and awaited, and so is what they start meanwhile; open generators are
- * closed; the loop's operations are cancelled and their last completions taken; memory goes last. */
+ * The one file that sees every layer. The order of an end: the main task has ended; coroutines of
+ * parked streams are started, so that they can clean up; leftover tasks are cancelled together and
+ * awaited, and so is what they start meanwhile; open generators are closed; the loop's operations
+ * are cancelled and their last completions taken; memory goes last. */
+#include "core/io/park.h"
 #include "core/ring/ring.h"
 #include "core/task/gen.h"
 #include "core/task/task.h"
@@ -105,8 +107,18 @@ static void release_sigint(const struct sigaction *before)
 
 /* --- The end. --- */
 
+/* Nobody can cancel a parked stream's coroutine before it has a task. */
+static void start_parked(struct rill_loop *loop)
+{
+    if (!rill__park_end(loop))
+        return;
+    rill_loop_stop(loop); /* after one turn */
+    (void)rill__loop_run(loop);
+}
+
 static void run_leftovers(struct rill_loop *loop)
 {
+    start_parked(loop);
     list_for_each_safe(node, &loop->tasks)
         rill_cancel(&container_of(node, struct rill__task, link)->future, "the loop ends");
     while (!list_is_empty(&loop->tasks)) {

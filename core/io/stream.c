@@ -10,7 +10,7 @@
  * descriptor closed once the kernel has let go of every op: closing alone would not end them. */
 #include "core/io/stream.h"
 
-#include "core/loop/chunk.h"
+#include "core/io/park.h"
 
 #include <rill/mem.h>
 #include <rill/net.h>
@@ -43,7 +43,12 @@ static void wake_reader(rill_stream *stream)
 {
     struct rill__stream_reader *reader = stream->reader;
     bool enough = stream->ended || stream->recv_error != 0;
-    if (reader == NULL || (!enough && stream->size < reader->least))
+    if (reader == NULL) {
+        if (stream->parked && (enough || stream->size > 0))
+            rill__loop_ready(stream->loop, &stream->ready);
+        return;
+    }
+    if (!enough && stream->size < reader->least)
         return;
     reader->woken = true;
     rill__loop_ready(stream->loop, &reader->task->ready);
@@ -125,8 +130,8 @@ static void take_octets(rill_stream *stream, const struct rill__op *op, size_t s
 
 static void peer_ended(rill_stream *stream)
 {
-    if (stream->peer_end_fn != NULL)
-        rill__loop_ready(stream->loop, &stream->peer_end);
+    if (!stream->parked && stream->peer_end.fn != NULL)
+        rill__loop_ready(stream->loop, &stream->ready);
 }
 
 static void on_recv(struct rill__op *op, int result, unsigned flags)
@@ -206,7 +211,7 @@ static bool cancel_read(struct rill__wait *wait, const char *msg)
 static int wait_for_octets(rill_stream *stream, struct rill__task *task, size_t least)
 {
     struct rill__stream_reader reader = { .wait = { cancel_read }, .task = task, .least = least };
-    if (stream->reader != NULL)
+    if (stream->reader != NULL || stream->parked)
         return -EBUSY;
     stream->reader = &reader;
     stream->pins++;
@@ -293,23 +298,29 @@ bool rill_stream_peer_ended(const rill_stream *stream)
     return stream->ended || stream->recv_error != 0;
 }
 
-static void run_peer_end(struct rill__ready *ready)
+void rill__stream_run_later(struct rill__ready *ready)
 {
-    rill_stream *stream = container_of(ready, rill_stream, peer_end);
-    void (*fn)(void *arg) = stream->peer_end_fn;
-    stream->peer_end_fn = NULL;
+    rill_stream *stream = container_of(ready, rill_stream, ready);
+    if (stream->parked) {
+        rill__park_start(stream);
+        return;
+    }
+    void (*fn)(void *arg) = stream->peer_end.fn;
+    stream->peer_end.fn = NULL;
     if (fn != NULL)
-        fn(stream->peer_end_arg);
+        fn(stream->peer_end.arg);
 }
 
 void rill_stream_on_peer_end(rill_stream *stream, void (*fn)(void *arg), void *arg)
 {
-    stream->peer_end_fn = fn;
-    stream->peer_end_arg = arg;
+    if (stream->parked)
+        return;
+    stream->peer_end.fn = fn;
+    stream->peer_end.arg = arg;
     if (fn == NULL)
-        rill__loop_unready(&stream->peer_end);
+        rill__loop_unready(&stream->ready);
     else if (rill_stream_peer_ended(stream))
-        rill__loop_ready(stream->loop, &stream->peer_end);
+        rill__loop_ready(stream->loop, &stream->ready);
 }
 
 int rill_stream_fd(const rill_stream *stream)
@@ -326,6 +337,13 @@ static void run_prepare(struct rill__prepare *prepare)
     rill__stream_prepare_write(stream);
 }
 
+static uint32_t limit_of(const rill_stream_opts *opts)
+{
+    if (opts == NULL || opts->read_limit == 0)
+        return default_limit;
+    return opts->read_limit < UINT32_MAX ? (uint32_t)opts->read_limit : UINT32_MAX;
+}
+
 int rill_stream_new(int fd, const rill_stream_opts *opts, rill_stream **ret_stream)
 {
     struct rill_loop *loop = rill__loop_running;
@@ -336,9 +354,9 @@ int rill_stream_new(int fd, const rill_stream_opts *opts, rill_stream **ret_stre
         return -ENOMEM;
     stream->loop = loop;
     stream->fd = fd;
-    stream->limit = opts != NULL && opts->read_limit > 0 ? opts->read_limit : default_limit;
+    stream->limit = limit_of(opts);
     stream->prepare.run = run_prepare;
-    stream->peer_end.run = run_peer_end;
+    stream->ready.run = rill__stream_run_later;
     int r = rill__stream_arm(stream);
     if (r < 0) {
         rill_free(stream);
@@ -352,7 +370,7 @@ static void free_stream(rill_stream *stream)
 {
     struct rill__op op = { .kind = RILL__OP_CLOSE, .fd = stream->fd };
     list_remove(&stream->prepare.link);
-    rill__loop_unready(&stream->peer_end);
+    rill__loop_unready(&stream->ready);
     rill__stream_fini_read(stream);
     rill__stream_fini_write(stream);
     (void)ops_of(stream)->call(stream->loop->backend, &op);
@@ -378,11 +396,12 @@ int rill__stream_unpin(rill_stream *stream)
 void rill__stream_let_go(rill_stream *stream)
 {
     struct rill__backend *backend = stream->loop->backend;
+    rill__park_leave(stream);
     stream->closing = true;
     if (stream->reader != NULL)
         rill__loop_ready(stream->loop, &stream->reader->task->ready);
     rill__stream_end_writers(stream);
-    stream->peer_end_fn = NULL;
+    stream->peer_end.fn = NULL;
     backend->ops->cancel(backend, &stream->recv);
     rill__stream_op_ended(stream);
 }
@@ -391,6 +410,7 @@ int rill_stream_close(rill_stream *stream)
 {
     if (stream == NULL)
         return 0;
+    rill__park_leave(stream);
     int r = rill_stream_drain(stream);
     if (r == -EBADF)
         return r; /* somebody else has closed it meanwhile */

@@ -43,7 +43,9 @@ struct rill_stream {
     bool paused;   /* receiving was stopped above the limit */
     bool rearm;    /* receiving ended by itself and goes on with the next turn */
     bool filing;   /* a file is being sent */
+    bool parked;   /* nobody has it: see park.c */
     uint16_t buffer;
+    uint32_t limit; /* octets received ahead of the reader before receiving pauses */
     int recv_error, send_error;
 
     /* Reading. What is there is contiguous: in one receive buffer, or in memory of our own. */
@@ -51,7 +53,6 @@ struct rill_stream {
     size_t size;
     char *memory; /* our own; NULL: `at` lies in a receive buffer, or there is nothing */
     size_t room;
-    size_t limit;
     struct rill__op recv;
     struct rill__stream_reader *reader;
 
@@ -60,15 +61,29 @@ struct rill_stream {
     uint64_t sent;                /* octets that the kernel took, in all */
 
     struct rill__prepare prepare; /* before the kernel is entered: spill, arm, flush */
-    struct rill__ready peer_end;
-    void (*peer_end_fn)(void *arg);
-    void *peer_end_arg;
+    struct rill__ready ready;     /* rill__stream_run_later */
+
+    union {
+        struct {
+            void (*fn)(void *arg); /* NULL: nobody wants to know */
+            void *arg;
+        } peer_end;
+
+        struct {
+            rill_coro coro;
+            struct list link; /* in the loop's list */
+        } park;
+    };
+
+    struct rill__timer idle; /* while parked */
 };
 
 /* The reading half. */
 int rill__stream_arm(rill_stream *stream);
 void rill__stream_prepare_read(rill_stream *stream);
 void rill__stream_fini_read(rill_stream *stream);
+/* What waits for a turn of its own: the call at the peer's end, the coroutine of a parked stream. */
+void rill__stream_run_later(struct rill__ready *ready);
 
 /* The writing half. */
 void rill__stream_prepare_write(rill_stream *stream);

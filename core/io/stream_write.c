@@ -106,6 +106,7 @@ void rill__stream_rest(rill_stream *stream)
 {
     if (stream->out == NULL || !is_at_rest(stream->out))
         return;
+    drop_chunk(stream->out); /* room may have been asked for and not used */
     rill_free(stream->out);
     stream->out = NULL;
 }
@@ -250,11 +251,14 @@ static void on_sent(struct rill__op *op, int result, unsigned flags)
     if (stream->closing) {
         end_direct(out);
         rill__stream_op_ended(stream);
-    } else if (result < 0) {
-        fail(out, result == -ECANCELED ? -EIO : result);
-    } else {
-        go_on_sending(out, result);
+        return;
     }
+    if (result < 0)
+        fail(out, result == -ECANCELED ? -EIO : result);
+    else
+        go_on_sending(out, result);
+    if (stream->parked)
+        rill__stream_rest(stream);
 }
 
 void rill__stream_prepare_write(rill_stream *stream)

@@ -134,6 +134,7 @@ int rill_loop_new(const rill_loop_opts *opts, rill_loop **ret_loop)
     list_init(&loop->awaiting);
     for (size_t i = 0; i < RILL__IO_BUCKETS; i++)
         list_init(&loop->io[i]);
+    list_init(&loop->parked);
     r = rill__wake_init(loop);
     if (r < 0) {
         rill_free(loop);

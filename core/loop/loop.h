@@ -50,6 +50,7 @@ struct rill_loop {
     rill_time now, wall;  /* the two clocks as read in this turn; 0: not read */
     unsigned budget_left; /* awaits that need not wait, left to the running task */
     bool running, stopping, closing;
+    bool leaving;     /* the end has begun: nobody is parked any more */
     unsigned forks;   /* `forks` of loop.c when the ring was made */
     bool watched;     /* overflows of its stacks are reported */
     struct list live; /* in the list of all loops */
@@ -57,6 +58,7 @@ struct rill_loop {
     /* The tasks that have not ended, and how many were ever made. Written by task.c. */
     struct list tasks;
     struct list gens;     /* generators that have a stack of this loop; written by gen.c */
+    struct list parked;   /* streams that wait without a task; written by park.c */
     struct list awaiting; /* done callbacks of pending futures; written by future.c */
     uint64_t tasks_made;
 

@@ -70,8 +70,8 @@ struct rill__op {
     uint32_t size;
     uint32_t flags;
     uint8_t kind;
-    bool in_flight; /* set from submit to the final completion; written by the backend */
-    bool stopping;  /* a cancel was asked for; written by the backend */
+    bool in_flight : 1; /* set from submit to the final completion; written by the backend */
+    bool stopping : 1;  /* a cancel was asked for; written by the backend */
     /* The rest is the backend's. */
     uint16_t buffer;
     uint32_t slot;

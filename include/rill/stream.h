@@ -18,6 +18,7 @@
 #pragma once
 
 #include <rill/base.h>
+#include <rill/task.h>
 #include <rill/text.h>
 #include <rill/time.h>
 
@@ -124,6 +125,21 @@ RILL_API uint64_t rill_stream_delivered(const rill_stream *stream);
  *  Returns: 0; -ECANCELED; the send error.   Suspends: as rill_stream_drain.
  *  Like: StreamWriter.write_eof.   Since: 0.1 */
 RILL_API int rill_stream_write_eof(rill_stream *stream) RILL_SUSPENDS;
+
+/** Let the stream wait without a task: the calling task may end, and the next octets, the end of the stream
+ *  or the idle limit start `coro` in a fresh task. Octets that are there already start it at once. So an idle
+ *  connection owns no stack and no buffers.
+ *  The fresh task sees why it runs: octets (rill_stream_buffered is above 0), the end or an error
+ *  (rill_stream_peer_ended), else the limit. When the loop ends, every parked coroutine is started, and then
+ *  cancelled like any other task, so that it can clean up. Without memory for a task the start is tried
+ *  again, every 100 ms; at the loop's end it is not, and the stream is aborted.
+ *  Args: `idle` from now on, RILL_FOREVER for no limit; below 0 as 0: start in the next turn.
+ *  Returns: 0; -EBUSY (a task reads it); -ESHUTDOWN (the loop ends); -ESRCH (its loop does not run).
+ *  Owns: from here to the first step of `coro` the stream belongs to nobody: it must not be read. What was
+ *  written before is sent. Who keeps a pointer may park it again, which replaces limit and coroutine, or
+ *  close or abort it: then `coro` never starts, and what `coro.arg` points to is the caller's to release.
+ *  A wish of rill_stream_on_peer_end is gone.   Since: 0.1 */
+RILL_API int rill_stream_park(rill_stream *stream, rill_time idle, rill_coro coro);
 
 /** Send what is left, then close. Nobody may be reading or writing.
  *  Returns: 0; -ECANCELED (what the socket took at once is sent, the rest is not); the send error. The stream
