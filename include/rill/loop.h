@@ -42,6 +42,18 @@ RILL_API int rill_run(rill_coro coro);
 /** As rill_run, with options.   Returns: as rill_run; -EINVAL (an option out of its range).   Since: 0.1 */
 RILL_API int rill_run_with(rill_coro coro, const rill_loop_opts *opts);
 
+/** Fork `count` worker processes (1 to 1024), each pinned to a CPU, with a loop and a ring of its own; run
+ *  `coro` in each as rill_run does, and wait for all of them. It begins in none unless all could be forked,
+ *  and one that fails does not stop the others. SIGINT and SIGTERM are passed on to the workers; a worker is
+ *  ended by SIGTERM when this process dies.
+ *  Args: each worker has its own copy of what `coro` points to, as fork(2) makes it.
+ *  Returns: the sum of their results; else the error of the first of them that failed, in order of their
+ *           start: its code, -EINTR (ended by SIGINT or SIGTERM), -ECHILD (it died by another signal, or left
+ *           by exit); -EOVERFLOW (the sum); -EBUSY (a loop runs in this thread, or workers of this process);
+ *           -EINVAL; -ENOMEM or -EAGAIN (they cannot be forked).
+ *  Thread: any that runs no loop; it is blocked meanwhile.   Like: multiprocessing.Process.   Since: 0.1 */
+RILL_API int rill_run_workers(unsigned count, rill_coro coro);
+
 /** The exit status for a result code.
  *  Returns: 0 for success; 78 if the ring could not be made; 130 for -EINTR; else 1.   Since: 0.1 */
 RILL_API int rill_exit_code(int rc);

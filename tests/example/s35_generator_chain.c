@@ -32,8 +32,7 @@ static int ask(rill_coro whom, void **ret_value)
 
 static int outer(void *arg)
 {
-    void *first, *second;
-    (void)arg;
+    void *first = arg, *second;
     puts("in outer");
     puts("waiting for one");
     int rc = ask(RILL_CORO(one, NULL), &first);
