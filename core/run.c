@@ -72,6 +72,40 @@ int rill_run_coro(rill_loop *loop, rill_coro coro)
     return r;
 }
 
+/* --- The grace of the loop: for the main task after SIGINT, for leftovers at the end. --- */
+
+enum { end_grace_s = 10 };
+
+static void harden_all(struct rill_loop *loop);
+
+static void on_grace(struct rill__ready *ready)
+{
+    struct rill_loop *loop = container_of(ready, struct rill_loop, harden);
+    if (loop->ending)
+        harden_all(loop);
+    else if (loop->main != NULL)
+        rill__task_harden(rill__task_of(loop->main));
+}
+
+static void stop_grace(struct rill_loop *loop)
+{
+    rill__timer_stop(loop, &loop->grace);
+    rill__loop_unready(&loop->harden);
+}
+
+static void start_grace(struct rill_loop *loop, rill_time span)
+{
+    stop_grace(loop);
+    loop->harden.run = on_grace;
+    loop->grace.ready = &loop->harden;
+    rill__timer_start(loop, &loop->grace, rill_time_add(rill__loop_now(loop), span));
+}
+
+static rill_time end_grace(const struct rill_loop *loop)
+{
+    return loop->opts.grace > 0 ? loop->opts.grace : RILL_SEC(end_grace_s);
+}
+
 /* --- SIGINT: the first one cancels the main task, the second ends the process. --- */
 
 static struct rill_loop *_Atomic interrupted_loop;
@@ -105,6 +139,16 @@ static void release_sigint(const struct sigaction *before)
     interrupted_loop = NULL;
 }
 
+void rill__loop_interrupted(struct rill_loop *loop)
+{
+    if (loop->interrupt_told)
+        return;
+    loop->interrupt_told = true;
+    rill__cancel_by(RILL_BY_SIGNAL, loop->main, "SIGINT");
+    if (loop->opts.grace > 0)
+        start_grace(loop, loop->opts.grace);
+}
+
 /* --- The end. --- */
 
 /* Nobody can cancel a parked stream's coroutine before it has a task. */
@@ -116,28 +160,50 @@ static void start_parked(struct rill_loop *loop)
     (void)rill__loop_run(loop);
 }
 
-static void run_leftovers(struct rill_loop *loop)
+static void ask_all(struct rill_loop *loop)
+{
+    list_for_each_safe(node, &loop->tasks) {
+        rill_future *task = &container_of(node, struct rill__task, link)->future;
+        if (rill_cancelling(task) == 0 || !loop->ending)
+            rill__cancel_by(RILL_BY_LOOP, task, "the loop ends");
+    }
+    loop->ending = true;
+}
+
+static void harden_all(struct rill_loop *loop)
+{
+    loop->hard = true;
+    ask_all(loop);
+    list_for_each_safe(node, &loop->tasks)
+        rill__task_harden(container_of(node, struct rill__task, link));
+}
+
+static void run_leftovers(struct rill_loop *loop, rill_time grace)
 {
     start_parked(loop);
-    list_for_each_safe(node, &loop->tasks)
-        rill_cancel(&container_of(node, struct rill__task, link)->future, "the loop ends");
+    ask_all(loop);
+    if (grace == 0)
+        harden_all(loop);
+    else if (!list_is_empty(&loop->tasks))
+        start_grace(loop, grace);
     while (!list_is_empty(&loop->tasks)) {
         rill_future *first =
             rill_ref(&container_of(loop->tasks.next, struct rill__task, link)->future);
         if (rill_cancelling(first) == 0) /* made meanwhile, or took the request back */
-            rill_cancel(first, "the loop ends");
+            rill__cancel_by(RILL_BY_LOOP, first, "the loop ends");
         int r = run_until(loop, first);
         rill_unref(first); /* nobody else may have taken its error: it is told then */
         if (r < 0)
             break; /* the ring is lost */
     }
+    stop_grace(loop);
+    loop->ending = loop->hard = false;
 }
 
 /* A loop that never got its ring: no task of it has run, so each ends before its first step. */
 static void drop_unstarted(struct rill_loop *loop)
 {
-    list_for_each_safe(node, &loop->tasks)
-        rill_cancel(&container_of(node, struct rill__task, link)->future, "the loop ends");
+    ask_all(loop);
     rill__loop_run_entries(loop);
 }
 
@@ -147,9 +213,11 @@ static void close_generators(struct rill_loop *loop)
     if (list_is_empty(&loop->gens))
         return;
     rill_task *task = rill_loop_create_task(loop, RILL_CORO(rill__gens_close, loop), NULL);
+    loop->ending = true;
+    start_grace(loop, end_grace(loop));
     (void)run_until(loop, task);
     rill_unref(task);
-    run_leftovers(loop);
+    run_leftovers(loop, end_grace(loop));
 }
 
 static void report_leftovers(struct rill_loop *loop)
@@ -172,7 +240,7 @@ int rill_loop_close(rill_loop *loop)
         return -EBUSY; /* they cannot be run to their end now */
     report_leftovers(loop);
     if (loop->backend != NULL)
-        run_leftovers(loop);
+        run_leftovers(loop, 0);
     close_generators(loop);
     loop->closing = true;
     if (loop->backend == NULL)
@@ -193,9 +261,10 @@ static int run_main(rill_loop *loop, rill_coro coro)
     int r = rill_run_until_done(loop, task);
     if (r == -ECANCELED && loop->interrupted && rill_uncancel(task) == 0)
         r = -EINTR; /* the interrupt was the only request */
+    stop_grace(loop);
     loop->main = NULL;
     if (loop->backend != NULL)
-        run_leftovers(loop);
+        run_leftovers(loop, end_grace(loop));
     else
         drop_unstarted(loop); /* the code says that there is no ring: nothing more to report */
     if (caught)

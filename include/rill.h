@@ -42,6 +42,7 @@
 #include <rill/gen.h>
 #include <rill/group.h>
 #include <rill/http.h>
+#include <rill/inspect.h>
 #include <rill/loop.h>
 #include <rill/mem.h>
 #include <rill/net.h>

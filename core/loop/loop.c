@@ -109,7 +109,7 @@ static int check_opts(struct rill_loop_opts *opts)
         opts->budget = 128;
     bool fits = opts->sq_entries >= 8 && opts->sq_entries <= 32768 &&
                 opts->cq_entries >= opts->sq_entries && opts->recv_buffers >= 16 &&
-                opts->recv_buffers <= 4096;
+                opts->recv_buffers <= 4096 && opts->grace >= 0;
     return fits ? 0 : -EINVAL;
 }
 

@@ -50,10 +50,15 @@ struct rill_loop {
     rill_time now, wall;  /* the two clocks as read in this turn; 0: not read */
     unsigned budget_left; /* awaits that need not wait, left to the running task */
     bool running, stopping, closing;
-    bool leaving;     /* the end has begun: nobody is parked any more */
-    unsigned forks;   /* `forks` of loop.c when the ring was made */
-    bool watched;     /* overflows of its stacks are reported */
-    struct list live; /* in the list of all loops */
+    bool leaving;              /* the end has begun: nobody is parked any more */
+    bool ending;               /* leftovers are asked to end */
+    bool hard;                 /* its end is in the hard phase: no task is made any more */
+    bool interrupt_told;       /* the main task was asked to cancel because of SIGINT */
+    struct rill__timer grace;  /* until the hard phase */
+    struct rill__ready harden; /* its begin; written by run.c */
+    unsigned forks;            /* `forks` of loop.c when the ring was made */
+    bool watched;              /* overflows of its stacks are reported */
+    struct list live;          /* in the list of all loops */
 
     /* The tasks that have not ended, and how many were ever made. Written by task.c. */
     struct list tasks;
@@ -78,6 +83,9 @@ extern _Thread_local struct rill_loop *rill__loop_running;
 
 /* The ring, or what stands in its place; defined by run.c, the one file that sees the backends. */
 int rill__backend_new(const struct rill_loop_opts *opts, struct rill__backend **ret_backend);
+
+/* SIGINT came while the main task ran; defined by run.c. */
+void rill__loop_interrupted(struct rill_loop *loop);
 
 /* Run turns until rill_loop_stop. 0; -EBUSY; -ESRCH: a parent's loop; why there is no ring. */
 int rill__loop_run(struct rill_loop *loop);

@@ -37,10 +37,8 @@ static void on_wake(struct rill__op *op, int result, unsigned flags)
     (void)flags;
     loop->backend->counters.wakes++;
     take_calls(loop);
-    if (loop->interrupted && loop->main != NULL) {
-        rill_cancel(loop->main, "SIGINT");
-        loop->main = NULL;
-    }
+    if (loop->interrupted && loop->main != NULL)
+        rill__loop_interrupted(loop);
     /* A read that failed once must not make the loop deaf; without its descriptor it would spin. */
     if (result != -EBADF && !loop->wake.closed)
         (void)loop->backend->ops->submit(loop->backend, op); /* the slot just freed is there */

@@ -206,6 +206,15 @@ int rill_future_set_error(rill_future *future, int err, const char *format, ...)
 
 bool rill_cancel(rill_future *future, const char *msg)
 {
+    struct rill__asker asker = { .where = __builtin_return_address(0) };
+    const struct rill__asker *before = rill__ask_begin(&asker);
+    bool made = rill__cancel(future, msg);
+    rill__ask_end(before);
+    return made;
+}
+
+bool rill__cancel(rill_future *future, const char *msg)
+{
     if (future->state != RILL_PENDING)
         return false;
     if (future->ops->cancel != NULL)

@@ -59,7 +59,7 @@ static bool gather_cancel(rill_future *future, const char *msg)
     bool any = false;
     gather->cancel_detail = msg != NULL ? rill__detail_new(-ECANCELED, NULL, msg) : NULL;
     for (size_t i = 0; i < gather->count; i++)
-        any |= rill_cancel(gather->members[i].future, msg);
+        any |= rill__cancel(gather->members[i].future, msg);
     gather->cancel_asked |= any;
     rill__detail_unref(before);
     return any;

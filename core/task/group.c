@@ -10,12 +10,15 @@
 
 #include <errno.h>
 
+struct start_wait;
+
 struct child {
     struct list link;
     struct rill__callback callback;
     struct rill__ready ready;
     struct group *group;
-    rill_future *task; /* a reference */
+    struct start_wait *start; /* who waits in rill_group_start until it says that it has started */
+    rill_future *task;        /* a reference */
 };
 
 struct failure {
@@ -25,15 +28,13 @@ struct failure {
 };
 
 struct group {
-    struct rill__task *task; /* that entered it */
+    struct rill__block block; /* of the task that entered it */
     struct list children;
     struct failure *first, *last;
     struct rill__wait *wait; /* of leave, while it waits */
-    uint32_t deliveries;     /* the task's when the group asked it to cancel */
     int error;               /* the first, also when there was no memory to keep it */
     bool entered, leaving, ended;
     bool aborting;
-    bool asked; /* the group has asked its task to cancel */
 };
 
 _Static_assert(sizeof(struct group) <= sizeof(rill_group), "rill_group has room for a group");
@@ -54,6 +55,8 @@ static void free_errors(struct group *group)
     group->last = NULL;
 }
 
+static void on_hard(struct rill__block *block);
+
 int rill_group_enter(rill_group *public)
 {
     struct group *group = group_of(public);
@@ -63,16 +66,36 @@ int rill_group_enter(rill_group *public)
     if (group->entered && !group->ended)
         return -EINVAL;
     free_errors(group);
-    *group = (struct group){ .task = task, .entered = true };
+    *group = (struct group){ .entered = true };
+    rill__block_enter(&group->block, task, __builtin_return_address(0));
+    group->block.on_hard = on_hard;
     list_init(&group->children);
     return 0;
 }
 
-static void abort_children(struct group *group)
+static void cancel_children(struct group *group, const void *where)
 {
+    struct rill__asker asker = { RILL_BY_GROUP, where, .task = group->block.task };
+    const struct rill__asker *before = rill__ask_begin(&asker);
     group->aborting = true;
     list_for_each_safe(node, &group->children)
-        rill_cancel(container_of(node, struct child, link)->task, "its group aborts");
+        rill__cancel(container_of(node, struct child, link)->task, "its group aborts");
+    rill__ask_end(before);
+}
+
+static void abort_children(struct group *group)
+{
+    cancel_children(group, group->block.where);
+}
+
+/* The hard phase has come to the place of the group: its children are in it, too. */
+static void on_hard(struct rill__block *block)
+{
+    struct group *group = container_of(block, struct group, block);
+    if (!group->aborting)
+        abort_children(group);
+    list_for_each_safe(node, &group->children)
+        rill__task_harden(rill__task_of(container_of(node, struct child, link)->task));
 }
 
 static void note_error(struct group *group, int code, struct rill__detail *detail)
@@ -94,11 +117,20 @@ static void note_error(struct group *group, int code, struct rill__detail *detai
     group->last = failure;
 }
 
-static void ask_own_task(struct group *group, const char *msg)
+static void ask_own_task(struct group *group, const void *where, const char *msg)
 {
-    group->asked = true;
-    group->deliveries = group->task->deliveries;
-    rill__task_cancel(group->task, msg);
+    rill__block_ask(&group->block, RILL_BY_GROUP, where, msg);
+}
+
+static void end_start(struct start_wait *start, void *value);
+
+static void on_failure(struct group *group, rill_future *task)
+{
+    note_error(group, task->rc, task->detail);
+    if (group->aborting || group->block.asked)
+        return;
+    abort_children(group);
+    ask_own_task(group, group->block.where, "a task of its group failed");
 }
 
 static void on_child(struct rill__ready *ready)
@@ -106,48 +138,55 @@ static void on_child(struct rill__ready *ready)
     struct child *child = container_of(ready, struct child, ready);
     struct group *group = child->group;
     rill_future *task = child->task;
+    bool starting = child->start != NULL;
+    if (starting)
+        end_start(child->start, NULL); /* its error goes there */
     list_remove(&child->link);
     rill_free(child);
     task->taken = true;
-    if (task->state == RILL_FINISHED && task->rc < 0) {
-        note_error(group, task->rc, task->detail);
-        if (!group->aborting && !group->asked) {
-            abort_children(group);
-            ask_own_task(group, "a task of its group failed");
-        }
-    }
+    if (!starting && task->state == RILL_FINISHED && task->rc < 0)
+        on_failure(group, task);
     rill_unref(task);
     if (list_is_empty(&group->children) && group->wait != NULL)
-        rill__loop_ready(group->task->future.loop, &group->task->ready);
+        rill__loop_ready(group->block.task->future.loop, &group->block.task->ready);
+}
+
+/* A child on the group's list: 0 or why there is none. It holds one reference of its task. */
+static int add_child(struct group *group, rill_coro coro, struct child **ret_child)
+{
+    static const rill_task_opts defaults;
+    struct rill__task *task;
+    if (!group->entered)
+        return -EINVAL;
+    if (group->ended || group->aborting || (group->leaving && list_is_empty(&group->children)))
+        return -ESHUTDOWN;
+    struct child *child = rill_alloc_zero(1, sizeof *child);
+    if (child == NULL)
+        return -ENOMEM;
+    int r = rill__task_new(group->block.task->future.loop, coro, &defaults, &task);
+    if (r < 0) {
+        rill_free(child);
+        return r;
+    }
+    child->callback.ready = &child->ready;
+    child->ready.run = on_child;
+    child->group = group;
+    child->task = &task->future;
+    list_push_back(&group->children, &child->link);
+    rill__callback_add(child->task, &child->callback);
+    *ret_child = child;
+    return 0;
 }
 
 rill_task *rill_group_create_task(rill_group *public, rill_coro coro)
 {
     struct group *group = group_of(public);
-    if (!group->entered)
-        return rill__future_failed(rill__loop_running, -EINVAL);
-    struct rill_loop *loop = group->task->future.loop;
-    if (group->ended || group->aborting || (group->leaving && list_is_empty(&group->children)))
-        return rill__future_failed(loop, -ESHUTDOWN);
-    struct child *child = rill_alloc_zero(1, sizeof *child);
-    if (child == NULL)
-        return rill__future_failed(loop, -ENOMEM);
-    rill_task *task = rill_loop_create_task(loop, coro, NULL);
-    if (task->kind != RILL__TASK) {
-        rill_free(child);
-        return task;
-    }
-    child->callback.ready = &child->ready;
-    child->ready.run = on_child;
-    child->group = group;
-    child->task = rill_ref(task);
-    list_push_back(&group->children, &child->link);
-    if (task->state == RILL_PENDING)
-        rill__callback_add(task, &child->callback);
-    else
-        rill__loop_ready(loop, &child->ready); /* it was eager */
-    if (group->aborting)
-        rill_cancel(task, "its group aborts"); /* an eager one did that before it was on the list */
+    struct child *child;
+    int r = add_child(group, coro, &child);
+    if (r < 0)
+        return rill__future_failed(rill__loop_running, r);
+    rill_task *task = rill_ref(child->task);
+    rill__task_launch(rill__task_of(task), false);
     return task;
 }
 
@@ -165,11 +204,102 @@ int rill_group_cancel(rill_group *public, const char *msg)
     if (!group->entered || group->ended)
         return -EINVAL;
     if (!group->aborting)
-        abort_children(group);
-    if (!group->asked)
-        ask_own_task(group, msg);
+        cancel_children(group, __builtin_return_address(0));
+    if (!group->block.asked)
+        ask_own_task(group, __builtin_return_address(0), msg);
     return 0;
 }
+
+int rill_group_set_grace(rill_group *public, rill_time span)
+{
+    struct group *group = group_of(public);
+    if (!group->entered || group->ended)
+        return -EINVAL;
+    rill__block_set_grace(&group->block, span);
+    return 0;
+}
+
+/* --- Starting a child and waiting until it is ready. --- */
+
+struct start_wait {
+    struct rill__wait wait;
+    struct rill__task *task;
+    struct child *child; /* NULL: it has started or ended, or the wait was given up */
+    void *value;
+    bool started;
+};
+
+static void end_start(struct start_wait *start, void *value)
+{
+    start->child->start = NULL;
+    start->child = NULL;
+    start->value = value;
+    if (start->task->wait == &start->wait) /* else an eager child is running inside our call */
+        rill__loop_ready(start->task->future.loop, &start->task->ready);
+}
+
+/* In the hard phase the child goes on as one that has started. */
+static bool cancel_start(struct rill__wait *wait, const char *msg)
+{
+    struct start_wait *start = container_of(wait, struct start_wait, wait);
+    if (start->child == NULL)
+        return false;
+    bool taken = rill__cancel(start->child->task, msg);
+    if (start->task->hard)
+        end_start(start, NULL);
+    return taken || start->task->hard;
+}
+
+static int started(struct start_wait *start, rill_task *child)
+{
+    if (start->started)
+        return 0;
+    if (child->state == RILL_PENDING)
+        return rill__task_deliver(start->task);
+    int rc = rill__future_code(child);
+    if (rc < 0)
+        rill__task_note(start->task, child->detail);
+    return rc < 0 ? rc : -EPROTO;
+}
+
+int rill_group_start(rill_group *public, rill_coro coro, void **ret_value)
+{
+    struct start_wait start = { .wait = { cancel_start } };
+    int r = rill__await_begin(&start.task);
+    if (r == 0)
+        r = add_child(group_of(public), coro, &start.child);
+    if (r < 0)
+        return r;
+    rill_task *child = rill_ref(start.child->task);
+    start.child->start = &start;
+    rill__task_launch(rill__task_of(child), false);
+    while (start.child != NULL)
+        rill__task_park(start.task, &start.wait);
+    r = started(&start, child);
+    rill_unref(child);
+    if (r == 0 && ret_value != NULL)
+        *ret_value = start.value;
+    return r;
+}
+
+int rill_started(void *value)
+{
+    struct rill__task *task = rill__task_running();
+    if (task == NULL)
+        return -ESRCH;
+    list_for_each(node, &task->future.callbacks) {
+        struct rill__callback *callback = container_of(node, struct rill__callback, link);
+        struct child *child = container_of(callback, struct child, callback);
+        if (callback->ready->run != on_child || child->start == NULL)
+            continue;
+        child->start->started = true;
+        end_start(child->start, value);
+        return 0;
+    }
+    return -EINVAL;
+}
+
+/* --- Leaving. --- */
 
 struct leave_wait {
     struct rill__wait wait;
@@ -184,14 +314,14 @@ static bool cancel_leave(struct rill__wait *wait, const char *msg)
     if (leave->cancelled || list_is_empty(&leave->group->children))
         return false;
     leave->cancelled = true;
-    rill__loop_ready(leave->group->task->future.loop, &leave->group->task->ready);
+    rill__loop_ready(leave->group->block.task->future.loop, &leave->group->block.task->ready);
     return true;
 }
 
 /* One wait for the children; true if a request to cancel came instead. */
 static bool wait_children(struct group *group)
 {
-    struct rill__task *task = group->task;
+    struct rill__task *task = group->block.task;
     struct leave_wait leave = { .wait = { cancel_leave }, .group = group };
     if (task->undelivered == 0) {
         group->wait = &leave.wait;
@@ -204,34 +334,47 @@ static bool wait_children(struct group *group)
     return true;
 }
 
-int rill_group_leave(rill_group *public, int rc)
+/* Wait for all children; true if a request to cancel came. */
+static bool wait_for_all(struct group *group)
 {
-    struct group *group = group_of(public);
-    struct rill__task *task = group->task;
-    if (!group->entered || group->ended || group->leaving || task != rill__task_running())
-        return -EINVAL;
-    bool cancelled = rc == -ECANCELED;
-    group->leaving = true;
-    if (rc < 0 && !group->aborting)
-        abort_children(group);
+    bool cancelled = false;
     while (!list_is_empty(&group->children)) {
         if (!wait_children(group) || group->aborting)
             continue;
         cancelled = true;
         abort_children(group);
     }
+    return cancelled;
+}
+
+/* The errors first; a cancel from outside at the next await, still counted. */
+static int report_errors(struct group *group, struct rill__task *task)
+{
+    if (rill__task_asked(task) > 0 && task->undelivered == 0)
+        task->undelivered = 1;
+    rill__task_note(task, group->first != NULL ? group->first->detail : NULL);
+    return group->error;
+}
+
+int rill_group_leave(rill_group *public, int rc)
+{
+    struct group *group = group_of(public);
+    struct rill__task *task = group->block.task;
+    if (!group->entered || group->ended || group->leaving || task != rill__task_running())
+        return -EINVAL;
+    bool cancelled = rc == -ECANCELED;
+    group->leaving = true;
+    if (rc < 0 && !group->aborting)
+        abort_children(group);
+    cancelled |= wait_for_all(group);
     group->ended = true;
-    if (group->asked && rill__task_withdraw(task, group->deliveries) == 0)
+    if (group->block.asked && rill__block_withdraw(&group->block) <= group->block.cancels)
         cancelled = false; /* the only request was our own */
+    rill__block_leave(&group->block);
     if (rc < 0 && rc != -ECANCELED)
         note_error(group, rc, task->last != NULL && task->last->err.code == rc ? task->last : NULL);
-    if (group->error != 0) {
-        if (task->cancels > 0 && task->undelivered == 0)
-            task->undelivered =
-                1; /* the errors first; the cancel at the next await, still counted */
-        rill__task_note(task, group->first != NULL ? group->first->detail : NULL);
-        return group->error;
-    }
+    if (group->error != 0)
+        return report_errors(group, task);
     if (cancelled)
         return -ECANCELED;
     return rc == -ECANCELED ? 0 : rc;

@@ -35,7 +35,7 @@ static void task_free(rill_future *future)
 {
     struct rill__task *task = rill__task_of(future);
     rill__future_fini(future);
-    rill__detail_unref(task->cancel_detail);
+    rill__records_free(task);
     rill__detail_unref(task->last);
     rill_free(task->name);
     if (task->owns_arg)
@@ -81,7 +81,7 @@ static void end_task(struct rill__task *task, int rc)
     if (cancelled)
         rc = -ECANCELED;
     if (cancelled && task->undelivered > 0)
-        detail = task->cancel_detail;
+        detail = rill__record_why(task);
     else if (rc < 0 && task->last != NULL && task->last->err.code == rc)
         detail = task->last;
     rill__future_end(&task->future, cancelled ? RILL_CANCELLED : RILL_FINISHED, rc,
@@ -157,18 +157,16 @@ static int set_up(struct rill__task *task, rill_coro coro, const rill_task_opts 
     return 0;
 }
 
-rill_task *rill_loop_create_task(rill_loop *loop, rill_coro coro, const rill_task_opts *opts)
+int rill__task_new(struct rill_loop *loop, rill_coro coro, const rill_task_opts *opts,
+                   struct rill__task **ret_task)
 {
-    static const rill_task_opts defaults;
-    if (opts == NULL)
-        opts = &defaults;
     if (loop == NULL)
-        return rill__future_failed(NULL, -ESRCH);
-    if (loop->closing)
-        return rill__future_failed(loop, -ESHUTDOWN);
+        return -ESRCH;
+    if (loop->closing || loop->hard)
+        return -ESHUTDOWN;
     struct rill__task *task = rill_alloc(sizeof *task);
     if (task == NULL)
-        return rill__future_failed(loop, -ENOMEM);
+        return -ENOMEM;
     memset(task, 0, sizeof *task);
     rill__future_init(&task->future, RILL__TASK, loop, &task_ops);
     task->ready.run = start_task;
@@ -177,15 +175,34 @@ rill_task *rill_loop_create_task(rill_loop *loop, rill_coro coro, const rill_tas
     int r = set_up(task, coro, opts);
     if (r < 0) {
         task_free(&task->future);
-        return rill__future_failed(loop, r);
+        return r;
     }
     task->number = (uint32_t)++loop->tasks_made;
     list_push_back(&loop->tasks, &task->link);
     task->future.refs = 2; /* the loop's and the caller's */
-    if ((opts->eager || loop->opts.eager) && loop->running)
+    *ret_task = task;
+    return 0;
+}
+
+void rill__task_launch(struct rill__task *task, bool eager)
+{
+    struct rill_loop *loop = task->future.loop;
+    if ((eager || loop->opts.eager) && loop->running)
         start_task(&task->ready);
     else
         rill__loop_ready(loop, &task->ready);
+}
+
+rill_task *rill_loop_create_task(rill_loop *loop, rill_coro coro, const rill_task_opts *opts)
+{
+    static const rill_task_opts defaults;
+    struct rill__task *task;
+    if (opts == NULL)
+        opts = &defaults;
+    int r = rill__task_new(loop, coro, opts, &task);
+    if (r < 0)
+        return rill__future_failed(loop, r);
+    rill__task_launch(task, opts->eager);
     return &task->future;
 }
 
@@ -247,7 +264,7 @@ int rill__await_begin(struct rill__task **ret_task)
         return -ESRCH;
     }
     *ret_task = task;
-    return task->undelivered > 0 ? rill__task_deliver(task) : 0;
+    return task->undelivered > 0 || task->hard ? rill__task_deliver(task) : 0;
 }
 
 #ifdef RILL_CHECK_SLOW
@@ -312,31 +329,63 @@ int rill__await_ready(struct rill__task *task, int rc)
 struct future_wait {
     struct rill__wait wait;
     struct rill__callback callback;
+    struct rill__task *task;
     rill_future *future;
+    bool asked;     /* to cancel */
+    bool abandoned; /* the wait ends, the future goes on */
 };
 
-static bool forward_cancel(struct rill__wait *wait, const char *msg)
+static bool abandon(struct future_wait *wait)
 {
-    return rill_cancel(container_of(wait, struct future_wait, wait)->future, msg);
+    if (wait->abandoned)
+        return false;
+    wait->abandoned = true;
+    rill__loop_ready(wait->task->future.loop, &wait->task->ready);
+    return true;
 }
 
-/* Park until `future` is done. Holds a reference: what it waits for must outlive the wake-up. */
-static void park_on(struct rill__task *task, rill_future *future,
+/* In the hard phase we do not wait for what does not end; and if we await somebody who awaits us,
+ * the request comes back to where it began and nobody else would wake us. */
+static bool forward_cancel(struct rill__wait *record, const char *msg)
+{
+    struct future_wait *wait = container_of(record, struct future_wait, wait);
+    bool again = wait->task->hard && wait->asked;
+    bool taken = !again && rill__cancel(wait->future, msg);
+    wait->asked |= taken;
+    if (wait->task->hard || (!taken && wait->future->state == RILL_PENDING))
+        return abandon(wait);
+    return taken;
+}
+
+static bool keep_waiting(struct rill__wait *record, const char *msg)
+{
+    struct future_wait *wait = container_of(record, struct future_wait, wait);
+    (void)msg;
+    return wait->task->hard && abandon(wait);
+}
+
+/* Park until `future` is done; false: the wait was abandoned. Holds a reference: what it waits for
+ * must outlive the wake-up. */
+static bool park_on(struct rill__task *task, rill_future *future,
                     bool (*cancel)(struct rill__wait *wait, const char *msg))
 {
     struct future_wait wait = { .wait = { cancel },
                                 .callback = { .ready = &task->ready },
+                                .task = task,
                                 .future = rill_ref(future) };
     rill__callback_add(future, &wait.callback);
     rill__task_park(task, &wait.wait);
     rill__callback_remove(&wait.callback);
     rill_unref(future);
+    return !wait.abandoned;
 }
 
-void rill__task_wait_done(struct rill__task *task, rill_future *future)
+bool rill__task_wait_done(struct rill__task *task, rill_future *future)
 {
     while (future->state == RILL_PENDING)
-        park_on(task, future, take_no_cancel);
+        if (!park_on(task, future, keep_waiting))
+            return false;
+    return true;
 }
 
 static int take_result(struct rill__task *task, rill_future *future)
@@ -345,6 +394,17 @@ static int take_result(struct rill__task *task, rill_future *future)
     if (rc < 0)
         rill__task_note(task, future->detail);
     return rc;
+}
+
+/* A pending request goes on to what is awaited, as if it came while we wait. */
+static bool pass_on(struct rill__task *task, rill_future *future)
+{
+    struct rill__asker asker = { .as = rill__record_last(task) };
+    const struct rill__detail *why = rill__record_why(task);
+    const struct rill__asker *before = rill__ask_begin(&asker);
+    bool taken = rill__cancel(future, why != NULL ? why->err.msg : NULL);
+    rill__ask_end(before);
+    return taken;
 }
 
 int rill_await(rill_future *future)
@@ -359,10 +419,8 @@ int rill_await(rill_future *future)
     if (future->loop != NULL && future->loop != task->future.loop)
         return -EXDEV;
     bool pending = future->state == RILL_PENDING;
-    if (task->undelivered > 0) {
-        /* A pending request goes on to what is awaited, as if it came while we wait. */
-        const struct rill__detail *why = task->cancel_detail;
-        if (!pending || !rill_cancel(future, why != NULL ? why->err.msg : NULL))
+    if (task->undelivered > 0 || task->hard) {
+        if (!pending || task->hard || !pass_on(task, future))
             return rill__task_deliver(task);
         task->undelivered = 0;
         task->deliveries++;
@@ -371,9 +429,8 @@ int rill_await(rill_future *future)
     if (!pending)
         return rill__await_ready(task, take_result(task, future));
     rill_ref(future);
-    park_on(task, future, forward_cancel);
     int rc;
-    if (task->undelivered > 0) {
+    if (!park_on(task, future, forward_cancel) || task->undelivered > 0) {
         rc = rill__task_deliver(task); /* the future keeps its result */
     } else {
         CHECK_SLOW(future->state != RILL_PENDING);

@@ -1,6 +1,7 @@
 /* task.h - the task's insides: coroutine, future, name, and the state of its cancellation. */
 #pragma once
 
+#include "core/task/cancel.h"
 #include "core/task/future.h"
 
 #include <rill/task.h>
@@ -8,7 +9,8 @@
 /* What a parked task waits for; lies on the waiting task's stack. */
 struct rill__wait {
     /* Forward a request to cancel. True: it was taken, the wait ends with -ECANCELED or with a
-     * result that won; false: nothing to forward to, the request stays pending. */
+     * result that won; false: nothing to forward to, the request stays pending. Called again when
+     * the hard phase begins (`hard` of the task is set then). */
     bool (*cancel)(struct rill__wait *wait, const char *msg);
 };
 
@@ -31,10 +33,14 @@ struct rill__task {
     uint32_t deliveries;  /* how often requests were delivered or handed on so far */
     bool reached_op;      /* a request was sent to a kernel operation whose result won */
     bool started;
-    uint32_t
-        driving; /* generators between the task's own stack and what runs: each drives the next */
-    struct rill__detail *cancel_detail; /* message of the last request */
-    struct rill__detail *last;          /* last error it gave or got */
+    uint32_t driving; /* generators between the task's own stack and what runs: each drives the
+                       * next */
+    bool passing;                  /* a request is being forwarded */
+    bool hard;                     /* every await fails here; written by cancel.c */
+    bool hard_wholly;              /* and that is so in the whole task, but behind shields */
+    struct rill__block *block;     /* the innermost scope or group it is in */
+    struct rill__records *records; /* the last requests; NULL before the first one */
+    struct rill__detail *last;     /* last error it gave or got */
     struct rill__defer *defers;
 };
 
@@ -55,6 +61,13 @@ static inline struct rill__task *rill__task_running(void)
     return loop != NULL && loop->current != NULL ? rill__task_of(loop->current) : NULL;
 }
 
+/* A task that has not begun, with two references: the loop's and the caller's. 0; -ESRCH; -ESHUTDOWN;
+ * -ENOMEM; -EINVAL. */
+int rill__task_new(struct rill_loop *loop, rill_coro coro, const rill_task_opts *opts,
+                   struct rill__task **ret_task);
+/* Let it begin: in the next turn, or at once if it, or its loop, is eager. */
+void rill__task_launch(struct rill__task *task, bool eager);
+
 /* The begin of every await. 0 and the running task; -ESRCH: there is none; -ECANCELED: a request was
  * pending and is delivered now. */
 int rill__await_begin(struct rill__task **ret_task);
@@ -70,14 +83,8 @@ void rill__task_give_way(struct rill__task *task);
 /* For tests: called when a task is about to be suspended, so that each await can be cancelled. */
 extern void (*rill__task_on_park)(struct rill__task *task);
 #endif
-/* Deliver what is pending: always -ECANCELED. */
-int rill__task_deliver(struct rill__task *task);
-/* Take back one request that was made when `deliveries` stood at that number; what was asked by
- * others stays. The requests that are left. */
-unsigned rill__task_withdraw(struct rill__task *task, uint32_t deliveries);
 /* Note the detail of the error that an await got (or NULL), for rill_last_error. */
 void rill__task_note(struct rill__task *task, struct rill__detail *detail);
-/* Wait until `future` is done and return nothing of it; requests are counted, not delivered. */
-void rill__task_wait_done(struct rill__task *task, rill_future *future);
-/* One request to cancel, as rill_cancel of the task. */
-bool rill__task_cancel(struct rill__task *task, const char *msg);
+/* Wait until `future` is done and return nothing of it; requests are counted, not delivered. False:
+ * the hard phase began first. */
+bool rill__task_wait_done(struct rill__task *task, rill_future *future);

@@ -3,7 +3,7 @@
  * A scope asks its task to cancel like anybody else; what makes it a timeout is the leave, which
  * takes that one request back and, if no other is left, turns the cancel into the scope's own code.
  * A deadline that has come is put on the ready queue like any entry, so it takes effect behind the
- * completions of its turn. */
+ * completions of its turn. Shield and grace are those of its block, see cancel.c. */
 #include "core/task/task.h"
 
 #include <rill/timeout.h>
@@ -14,13 +14,12 @@
 enum scope_state { SCOPE_NEW, SCOPE_ENTERED, SCOPE_FIRED, SCOPE_EXPIRED, SCOPE_LEFT };
 
 struct scope {
+    struct rill__block block;
+    struct rill__grace shield;
     struct rill__timer timer;
     struct rill__ready ready;
-    struct rill__task *task;
     rill_time when;
-    uint32_t cancels;    /* the task's count on enter */
-    uint32_t deliveries; /* the task's when the scope fired */
-    uint8_t state;       /* scope_state */
+    uint8_t state; /* scope_state */
     bool by_deadline;
 };
 
@@ -31,28 +30,27 @@ static struct scope *scope_of(rill_scope *scope)
     return (struct scope *)scope;
 }
 
-static void fire(struct scope *scope, bool by_deadline, const char *msg)
+static void fire(struct scope *scope, bool by_deadline, const void *where, const char *msg)
 {
     scope->state = SCOPE_FIRED;
     scope->by_deadline = by_deadline;
-    scope->deliveries = scope->task->deliveries;
-    rill__task_cancel(scope->task, msg);
+    rill__block_ask(&scope->block, RILL_BY_SCOPE, where, msg);
 }
 
 static void on_deadline(struct rill__ready *ready)
 {
-    fire(container_of(ready, struct scope, ready), true, "timeout");
+    struct scope *scope = container_of(ready, struct scope, ready);
+    fire(scope, true, scope->block.where, "timeout");
 }
 
 static void disarm(struct scope *scope)
 {
-    rill__timer_stop(scope->task->future.loop, &scope->timer);
+    rill__timer_stop(scope->block.task->future.loop, &scope->timer);
     rill__loop_unready(&scope->ready);
 }
 
-static void arm(struct scope *scope, rill_time at)
+static void arm(struct scope *scope, struct rill_loop *loop, rill_time at)
 {
-    struct rill_loop *loop = scope->task->future.loop;
     if (at <= rill__loop_now(loop))
         rill__loop_ready(loop, &scope->ready);
     else
@@ -60,7 +58,7 @@ static void arm(struct scope *scope, rill_time at)
     scope->when = at;
 }
 
-int rill_timeout_at(rill_scope *public, rill_time at)
+static int enter(rill_scope *public, rill_time at, const void *where)
 {
     struct scope *scope = scope_of(public);
     struct rill__task *task = rill__task_running();
@@ -70,39 +68,52 @@ int rill_timeout_at(rill_scope *public, rill_time at)
         return -EINVAL;
     scope->ready.run = on_deadline;
     scope->timer.ready = &scope->ready;
-    scope->task = task;
-    scope->cancels = task->cancels;
-    arm(scope, at);
+    arm(scope, task->future.loop, at);
+    rill__block_enter(&scope->block, task, where);
     scope->state = SCOPE_ENTERED;
     return 0;
 }
 
+int rill_timeout_at(rill_scope *scope, rill_time at)
+{
+    return enter(scope, at, __builtin_return_address(0));
+}
+
 int rill_timeout(rill_scope *scope, rill_time span)
 {
-    return rill_timeout_at(scope, rill_time_add(rill_now(), span));
+    return enter(scope, rill_time_add(rill_now(), span), __builtin_return_address(0));
 }
 
 int rill_scope_enter(rill_scope *scope)
 {
-    return rill_timeout_at(scope, RILL_FOREVER);
+    return enter(scope, RILL_FOREVER, __builtin_return_address(0));
+}
+
+static bool is_inside(const struct scope *scope)
+{
+    return (scope->state == SCOPE_ENTERED || scope->state == SCOPE_FIRED) &&
+           scope->block.task == rill__task_running();
 }
 
 int rill_scope_leave(rill_scope *public, int rc)
 {
     struct scope *scope = scope_of(public);
-    if (scope->task == NULL || scope->task != rill__task_running() ||
-        (scope->state != SCOPE_ENTERED && scope->state != SCOPE_FIRED))
+    if (!is_inside(scope))
         return -EINVAL;
+    bool fired = scope->state == SCOPE_FIRED;
     disarm(scope);
-    if (scope->state == SCOPE_ENTERED) {
-        scope->state = SCOPE_LEFT;
-        return rc;
-    }
-    scope->state = SCOPE_EXPIRED;
-    unsigned left = rill__task_withdraw(scope->task, scope->deliveries);
-    if (left > scope->cancels || rc != -ECANCELED)
+    scope->state = fired ? SCOPE_EXPIRED : SCOPE_LEFT;
+    bool alone = fired && rill__block_withdraw(&scope->block) <= scope->block.cancels;
+    rill__block_leave(&scope->block);
+    if (!alone || rc != -ECANCELED)
         return rc;
     return scope->by_deadline ? -ETIME : 0;
+}
+
+void rill_scope_drop(rill_scope *scope)
+{
+    if (is_inside(scope_of(scope)))
+        (void)rill_scope_leave(scope, 0);
 }
 
 int rill_scope_reschedule(rill_scope *public, rill_time at)
@@ -111,7 +122,7 @@ int rill_scope_reschedule(rill_scope *public, rill_time at)
     if (scope->state != SCOPE_ENTERED)
         return -EINVAL;
     disarm(scope);
-    arm(scope, at);
+    arm(scope, scope->block.task->future.loop, at);
     return 0;
 }
 
@@ -121,7 +132,31 @@ int rill_scope_cancel(rill_scope *public, const char *msg)
     if (scope->state != SCOPE_ENTERED)
         return -EINVAL;
     disarm(scope);
-    fire(scope, false, msg);
+    fire(scope, false, __builtin_return_address(0), msg);
+    return 0;
+}
+
+int rill_scope_set_grace(rill_scope *public, rill_time span)
+{
+    struct scope *scope = scope_of(public);
+    if (scope->state != SCOPE_ENTERED && scope->state != SCOPE_FIRED)
+        return -EINVAL;
+    rill__block_set_grace(&scope->block, span);
+    return 0;
+}
+
+static void on_shield(struct rill__ready *ready)
+{
+    rill__block_unshield(&container_of(ready, struct scope, shield.ready)->block);
+}
+
+int rill_scope_shield(rill_scope *public, rill_time grace)
+{
+    struct scope *scope = scope_of(public);
+    if (scope->state != SCOPE_ENTERED || !is_inside(scope) || scope->block.shield != NULL)
+        return -EINVAL;
+    scope->shield.ready.run = on_shield;
+    rill__block_shield(&scope->block, &scope->shield, grace);
     return 0;
 }
 
@@ -151,8 +186,7 @@ static int cancel_and_wait(rill_future *future)
     if (future->loop != task->future.loop)
         return -EXDEV;
     rill_cancel(future, "timeout");
-    rill__task_wait_done(task, future);
-    if (task->undelivered > 0)
+    if (!rill__task_wait_done(task, future) || task->undelivered > 0)
         return rill__task_deliver(task);
     r = rill__future_code(future);
     return future->state == RILL_CANCELLED ? -ETIME : r;
@@ -165,7 +199,7 @@ int rill_wait_for(rill_future *future, rill_time span)
         return cancel_and_wait(future);
     if (span <= 0)
         return rill_await(future);
-    int r = rill_timeout(&scope, span);
+    int r = enter(&scope, rill_time_add(rill_now(), span), __builtin_return_address(0));
     if (r < 0)
         return r;
     r = rill_await(future);
@@ -175,8 +209,12 @@ int rill_wait_for(rill_future *future, rill_time span)
 int rill_wait_for_call(rill_coro coro, rill_time span)
 {
     rill_scope scope = { 0 };
+    struct rill__task *task;
+    int r = rill__await_begin(&task);
+    if (r < 0)
+        return r;
     if (span <= 0)
-        return -ETIME; /* it never starts */
-    int r = rill_timeout(&scope, span);
+        return rill__await_ready(task, -ETIME); /* it never starts */
+    r = enter(&scope, rill_time_add(rill_now(), span), __builtin_return_address(0));
     return r < 0 ? r : rill_scope_leave(&scope, coro.fn(coro.arg));
 }

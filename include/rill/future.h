@@ -35,6 +35,11 @@ typedef struct rill_err {
     const struct rill_err *next; /* the next error of a group, in order of occurrence */
 } rill_err;
 
+/* A reference that is dropped when its block is left. NULL is fine.
+ *     RILL_AUTO_FUTURE rill_future *answer = rill_future_new();
+ */
+#define RILL_AUTO_FUTURE __attribute__((cleanup(rill_future_drop)))
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -55,6 +60,13 @@ RILL_API rill_future *rill_ref(rill_future *future);
  *  that nobody took is then reported to the loop's error handler. A task that still runs runs on.
  *  Returns: nothing.   Owns: takes the reference; NULL is fine.   Since: 0.1 */
 RILL_API void rill_unref(rill_future *future);
+
+/** Drop the reference in `*future`: what RILL_AUTO_FUTURE does.
+ *  Returns: nothing.   Owns: takes the reference.   Since: 0.1 */
+static inline void rill_future_drop(rill_future **future)
+{
+    rill_unref(*future);
+}
 
 /** Wait until `future` is done. Cancelling the waiting task cancels the future.
  *  Returns: its result code; -ECANCELED (the future, or this task, was cancelled); -EDEADLK (a task

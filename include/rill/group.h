@@ -15,11 +15,12 @@
 
 #include <rill/base.h>
 #include <rill/task.h>
+#include <rill/time.h>
 
 typedef struct rill_err rill_err;
 
 typedef struct rill_group {
-    uint64_t private_[16];
+    uint64_t private_[32];
 } rill_group;
 
 #ifdef __cplusplus
@@ -39,6 +40,24 @@ RILL_API rill_task *rill_group_create_task(rill_group *group, rill_coro coro);
 /** Start a child without keeping a handle.
  *  Returns: 0; -ESHUTDOWN; -EINVAL; -ENOMEM, as above.   Since: 0.1 */
 RILL_API int rill_group_go(rill_group *group, rill_coro coro);
+
+/** Start a child and wait until it says that it is ready, by rill_started. Its end before that is told here
+ *  and does not abort the group. Cancelling the caller meanwhile cancels the child.
+ *  Args: `ret_value` may be NULL.
+ *  Returns: 0 and what the child gave to rill_started; the child's error; -EPROTO (it ended well without
+ *           rill_started); -ECANCELED; -ESHUTDOWN, -EINVAL, -ENOMEM (as rill_group_create_task).
+ *  Suspends: unless an eager child says so at once.   Like: trio's Nursery.start.   Since: 0.1 */
+RILL_API int rill_group_start(rill_group *group, rill_coro coro, void **ret_value) RILL_SUSPENDS;
+
+/** Tell the one who waits in rill_group_start for the running task that it is ready.
+ *  Returns: 0; -EINVAL (nobody waits, or told before); -ESRCH (not in a task).
+ *  Like: trio's task_status.started.   Since: 0.1 */
+RILL_API int rill_started(void *value);
+
+/** Bound the time that block and children may go on after the group aborts or a request to cancel comes from
+ *  outside: as rill_scope_set_grace, and for the children as well; leave still waits for them.
+ *  Returns: 0; -EINVAL (not entered or ended).   Since: 0.1 */
+RILL_API int rill_group_set_grace(rill_group *group, rill_time span);
 
 /** Cancel all children and the block; leave then returns 0 for the cancel.
  *  Returns: 0; -EINVAL (not entered or ended).   Like: TaskGroup.cancel.   Since: 0.1 */

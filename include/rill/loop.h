@@ -17,6 +17,10 @@ typedef struct rill_loop_opts {
     unsigned recv_buffers; /* receive buffers of 2 KiB filled in at the start; 128 (16 to 4096) */
     unsigned budget;       /* awaits that need not wait before a task gives up its turn; 128 */
     bool eager;            /* new tasks run at once until their first suspension */
+    rill_time
+        grace; /* how long tasks may go on after the loop asked them to cancel, before each of their
+                        awaits fails at once: leftovers at its end, 10 s; main after SIGINT, no bound.
+                        RILL_FOREVER: no bound */
 } rill_loop_opts;
 
 /* A call that was asked for: a plain value; stale ones are harmless while the loop lives. */
@@ -33,7 +37,8 @@ extern "C" {
 #endif
 
 /** Run `coro` as the main task of a new loop until it ends; leftover tasks are then cancelled and awaited,
- *  and the loop is closed.
+ *  and the loop is closed. A leftover that does not end within the loop's grace is in the hard phase from then
+ *  on: each await fails at once with -ECANCELED, and no task is made any more (-ESHUTDOWN).
  *  Returns: main's result code; -EBUSY (a loop runs in this thread); -ENOMEM; or why there is no ring (see
  *           rill_ring_problem); -EINTR (main ended because of SIGINT).
  *  Thread: any that runs no loop.   Like: asyncio.run.   Since: 0.1 */
@@ -99,8 +104,8 @@ RILL_API int rill_run_forever(rill_loop *loop);
 /** Let the running `loop` end after this turn.   Returns: nothing.   Like: loop.stop.   Since: 0.1 */
 RILL_API void rill_loop_stop(rill_loop *loop);
 
-/** Cancel what is left of `loop`, run it to its end, give the ring back and free the loop; a second close
- *  of this thread's own loop does nothing.
+/** Report tasks of `loop` that have not ended, cancel them hard (each await fails at once) and run them to
+ *  their return, give the ring back and free the loop; a second close does nothing.
  *  Returns: 0; -EBUSY (it runs); -ESRCH (the loop of a parent process, which is left as it is).
  *  Owns: takes it; NULL is fine.   Like: loop.close.   Since: 0.1 */
 RILL_API int rill_loop_close(rill_loop *loop);

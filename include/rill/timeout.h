@@ -14,8 +14,14 @@
 #include <rill/time.h>
 
 typedef struct rill_scope {
-    uint64_t private_[16];
+    uint64_t private_[40];
 } rill_scope;
+
+/* A scope that is left when its block is left, by whatever way, if it was not left before. The result
+ * of the block is not changed then: who wants -ETIME says rill_scope_leave.
+ *     RILL_AUTO_SCOPE rill_scope scope = { 0 };
+ */
+#define RILL_AUTO_SCOPE __attribute__((cleanup(rill_scope_drop)))
 
 #ifdef __cplusplus
 extern "C" {
@@ -49,6 +55,28 @@ RILL_API int rill_scope_reschedule(rill_scope *scope, rill_time at);
  *  Args: `msg` may be NULL.   Returns: 0; -EINVAL (not entered, fired or left).
  *  Like: trio's CancelScope.cancel.   Since: 0.1 */
 RILL_API int rill_scope_cancel(rill_scope *scope, const char *msg);
+
+/** Protect the block of `scope`: requests to cancel that come from outside of it are counted at once but
+ *  held back, until leave or until the first of them is `grace` old. What is asked inside of the block, and
+ *  by the deadline of `scope` itself, is delivered as ever, and a timeout inside does not mind what is held
+ *  back.
+ *  Args: `grace` may be RILL_FOREVER.
+ *  Returns: 0; -EINVAL (not entered by this task, fired or left; shielded before).
+ *  Like: anyio's CancelScope(shield=True).   Since: 0.1 */
+RILL_API int rill_scope_shield(rill_scope *scope, rill_time grace);
+
+/** Bound the time that the block of `scope` may go on after a request to cancel, of `scope` or from outside
+ *  of it: when that is `span` old, the await that it is in, and each further one, fails at once with
+ *  -ECANCELED until `scope` is left. Leaving a group and shields inside still wait, a shield for its own
+ *  grace, and an operation that the kernel does not give up is awaited; children of groups inside are cancelled
+ *  and fail in the same way.
+ *  Args: RILL_FOREVER for no bound, as at first; 0: the request itself is hard.
+ *  Returns: 0; -EINVAL (not entered or left).   Since: 0.1 */
+RILL_API int rill_scope_set_grace(rill_scope *scope, rill_time span);
+
+/** Leave `scope` if this task is in it, and keep the block's result: what RILL_AUTO_SCOPE does.
+ *  Returns: nothing.   Since: 0.1 */
+RILL_API void rill_scope_drop(rill_scope *scope);
 
 /** Whether the deadline of `scope` came, also after leave.   Returns: true if so.
  *  Like: Timeout.expired.   Since: 0.1 */
