@@ -450,6 +450,29 @@ static int cancel_handed_on_by_a_scope_is_not_taken_back_from_somebody_else(void
     return 0;
 }
 
+static rill_task *cycle[3];
+
+static int await_next_in_cycle(void *arg)
+{
+    return rill_await(cycle[*(int *)arg]);
+}
+
+/* Each awaits the next one, and the last one the first: nobody else could end that. */
+static int cancel_ends_a_cycle_of_tasks_that_await_each_other(void *arg)
+{
+    static int next[] = { 1, 2, 0 };
+    (void)arg;
+    for (int i = 0; i < 3; i++)
+        cycle[i] = kept(rill_create_task(RILL_CORO(await_next_in_cycle, &next[i])));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT(rill_cancel(cycle[1], NULL));
+    for (int i = 0; i < 3; i++) {
+        EXPECT_IS(rill_await(cycle[i]), -ECANCELED);
+        EXPECT_IS(rill_cancelling(cycle[i]), 1);
+    }
+    return 0;
+}
+
 static int busy(void *arg)
 {
     (void)arg;
@@ -525,6 +548,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(cancel_message_reaches_whoever_awaits_the_cancelled_task),
     SCENARIO(cancel_message_is_that_of_the_request_that_was_delivered),
     SCENARIO(cancel_handed_on_by_a_scope_is_not_taken_back_from_somebody_else),
+    SCENARIO(cancel_ends_a_cycle_of_tasks_that_await_each_other),
     SCENARIO(cancel_reaches_a_task_whose_awaits_never_have_to_wait),
     SCENARIO(deferred_calls_run_last_in_first_out_also_after_a_cancel),
 };

@@ -104,6 +104,27 @@ static int wait_for_gives_the_value_of_a_task_that_took_the_cancel(void *arg)
     return 0;
 }
 
+static int ask_oneself_and_wait(void *arg)
+{
+    rill_cancel(rill_current_task(), NULL);
+    int r = rill_wait_for_call(RILL_CORO(trace_then_sleep, NULL), *(rill_time *)arg);
+    trace(r == -ECANCELED ? 'c' : '?');
+    return r;
+}
+
+/* Rule 4.2: the await delivers the request and does nothing else. */
+static int wait_for_call_delivers_a_pending_cancel_and_never_starts(void *arg)
+{
+    static rill_time spans[] = { 0, -1, RILL_SEC(1) };
+    (void)arg;
+    for (int i = 0; i < 3; i++) {
+        OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(ask_oneself_and_wait, &spans[i]));
+        EXPECT_IS(rill_await(task), -ECANCELED);
+    }
+    EXPECT_TRACE("ccc");
+    return 0;
+}
+
 static int wait_for_shared(void *arg)
 {
     return rill_wait_for(shared, *(rill_time *)arg);
@@ -509,6 +530,7 @@ static int wait_for_call_gives_the_result_of_a_call_in_time(void *arg)
 static const struct scenario scenarios[] = {
     SCENARIO(wait_for_without_time_gives_the_result_of_a_done_future),
     SCENARIO(wait_for_without_time_never_starts_a_new_task),
+    SCENARIO(wait_for_call_delivers_a_pending_cancel_and_never_starts),
     SCENARIO(wait_for_without_time_cancels_a_running_task_and_waits_for_its_end),
     SCENARIO(wait_for_returns_when_the_cancelled_task_has_really_ended),
     SCENARIO(wait_for_gives_the_value_of_a_task_that_took_the_cancel),
