@@ -35,9 +35,9 @@ struct rill__task {
     bool started;
     uint32_t driving; /* generators between the task's own stack and what runs: each drives the
                        * next */
-    bool passing;                  /* a request is being forwarded */
-    bool hard;                     /* every await fails here; written by cancel.c */
-    bool hard_wholly;              /* and that is so in the whole task, but behind shields */
+    bool passing;     /* a request is being forwarded */
+    bool hard;        /* every await fails here; written by cancel.c */
+    bool hard_wholly; /* and that is so in the whole task, but behind shields */
     struct rill__block *block;     /* the innermost scope or group it is in */
     struct rill__records *records; /* the last requests; NULL before the first one */
     struct rill__detail *last;     /* last error it gave or got */

@@ -14,7 +14,7 @@
 #include <rill/time.h>
 
 typedef struct rill_scope {
-    uint64_t private_[40];
+    uint64_t private_[48];
 } rill_scope;
 
 /* A scope that is left when its block is left, by whatever way, if it was not left before. The result
