@@ -67,7 +67,7 @@ static void take_out(struct rill__connection *connection)
 static void forget(struct rill__connection *connection)
 {
     take_out(connection);
-    rill__stream_let_go(connection->stream);
+    rill_stream_unref(connection->stream);
     rill_free(connection);
 }
 
@@ -172,7 +172,7 @@ void rill__connection_end(struct rill__connection *connection, bool keep)
     rill_http_pool *pool = connection->pool;
     if (pool == NULL || pool->closed || !keep || rill_stream_buffered(connection->stream) > 0 ||
         rill_stream_peer_ended(connection->stream)) {
-        rill__stream_let_go(connection->stream);
+        rill_stream_unref(connection->stream);
         rill_free(connection);
         unref(pool);
         return;
@@ -192,6 +192,7 @@ void rill__connection_drop(struct rill__connection *connection)
     if (connection == NULL)
         return;
     rill_stream_abort(connection->stream);
+    rill_stream_unref(connection->stream);
     unref(connection->pool);
     rill_free(connection);
 }

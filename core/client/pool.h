@@ -1,10 +1,11 @@
 /* pool.h - connections of the HTTP client: made, lent, kept for the next exchange. */
 #pragma once
 
-#include "core/io/stream.h"
+#include "core/base/list.h"
 
 #include <rill/client.h>
 #include <rill/net.h>
+#include <rill/stream.h>
 
 /* A connection that serves one exchange at a time, or waits in a pool. */
 struct rill__connection {

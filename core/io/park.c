@@ -60,10 +60,12 @@ void rill__park_start(rill_stream *stream)
     rill_unref(task);
     if (start.begun)
         return;
-    if (loop->leaving) /* there is no later */
+    if (loop->leaving) { /* there is no later */
         rill_stream_abort(stream);
-    else
+        rill_stream_unref(stream);
+    } else {
         set_limit(stream, RETRY);
+    }
 }
 
 int rill_stream_park(rill_stream *stream, rill_time idle, rill_coro coro)

@@ -6,8 +6,10 @@
  * busy) the rest moves to memory of the stream's own, so that ring buffers are never held over a
  * wait. Above the limit receiving is stopped, and goes on when half of that was consumed.
  *
- * THE END. Closing waits until what was written is sent; then the receive is cancelled, and the
- * descriptor closed once the kernel has let go of every op: closing alone would not end them. */
+ * THE END. A stream is open, closing, closed. Closing begins when its owner says so: whoever waits is
+ * told, what was written goes out, then the receive is cancelled, and the descriptor closed once the
+ * kernel has let go of every op: closing alone would not end them. The memory goes with the last
+ * reference; each waiting task holds one, and so the stream outlives the wake-up. */
 #include "core/io/stream.h"
 
 #include "core/io/park.h"
@@ -106,7 +108,8 @@ static void go_on_below_limit(rill_stream *stream)
     const struct rill__stream_reader *reader = stream->reader;
     bool wanted =
         stream->size <= stream->limit / 2 || (reader != NULL && stream->size < reader->least);
-    if (!stream->paused || !wanted || stream->recv.in_flight || rill_stream_peer_ended(stream))
+    if (!stream->paused || !wanted || stream->recv.in_flight || stream->closing ||
+        rill_stream_peer_ended(stream))
         return;
     stream->paused = false;
     stream->rearm = true;
@@ -134,6 +137,31 @@ static void peer_ended(rill_stream *stream)
         rill__loop_ready(stream->loop, &stream->ready);
 }
 
+/* What the last completion of a receive says about the connection. */
+static void note_end(rill_stream *stream, int result)
+{
+    if (result == 0)
+        stream->ended = true;
+    else if (result < 0 && result != -ECANCELED)
+        stream->recv_error = result;
+    else if (result == -ECANCELED && !stream->recv.stopping)
+        stream->recv_error = -EIO;
+    else if (result == -ECANCELED && !stream->paused)
+        stream->recv_error = -ESHUTDOWN; /* the loop ends: nobody may begin anew */
+}
+
+static void recv_ended(rill_stream *stream)
+{
+    stream->rearm = !stream->ended && stream->recv_error == 0 && !stream->paused;
+    if (stream->rearm)
+        rill__loop_prepare(stream->loop, &stream->prepare);
+    go_on_below_limit(stream);
+    if (rill_stream_peer_ended(stream))
+        peer_ended(stream);
+    if (stream->recv_error != 0)
+        rill__stream_wake_closers(stream);
+}
+
 static void on_recv(struct rill__op *op, int result, unsigned flags)
 {
     rill_stream *stream = container_of(op, rill_stream, recv);
@@ -143,26 +171,15 @@ static void on_recv(struct rill__op *op, int result, unsigned flags)
     } else if (flags & RILL__OP_BUFFER) {
         give_buffer_back(stream, op->buffer);
     }
-    if (result == 0) {
-        stream->ended = true;
-    } else if (result < 0 && result != -ECANCELED) {
-        stream->recv_error = result;
-    } else if (result == -ECANCELED && !op->stopping) {
-        stream->recv_error = -EIO;
-    } else if (result == -ECANCELED && !stream->paused) {
-        stream->recv_error = -ESHUTDOWN; /* the loop ends: nobody may begin anew */
+    if (stream->closing) {
+        if (!(flags & RILL__OP_MORE))
+            rill__stream_settle(stream);
+        return;
     }
-    if (!(flags & RILL__OP_MORE)) {
-        stream->rearm = !stream->ended && stream->recv_error == 0 && !stream->paused;
-        if (stream->rearm)
-            rill__loop_prepare(stream->loop, &stream->prepare);
-        go_on_below_limit(stream);
-        if (rill_stream_peer_ended(stream))
-            peer_ended(stream);
-    }
-    wake_reader(stream);
+    note_end(stream, result);
     if (!(flags & RILL__OP_MORE))
-        rill__stream_op_ended(stream);
+        recv_ended(stream);
+    wake_reader(stream);
 }
 
 int rill__stream_arm(rill_stream *stream)
@@ -214,7 +231,7 @@ static int wait_for_octets(rill_stream *stream, struct rill__task *task, size_t 
     if (stream->reader != NULL || stream->parked)
         return -EBUSY;
     stream->reader = &reader;
-    stream->pins++;
+    stream->refs++;
     go_on_below_limit(stream);
     rill__task_park(task, &reader.wait);
     stream->reader = NULL;
@@ -232,7 +249,7 @@ int rill_stream_peek(rill_stream *stream, size_t least, rill_span *ret_octets)
     if (least > stream->limit)
         return -EINVAL;
     bool waited = false;
-    while (stream->size < least && !stream->ended && stream->recv_error == 0) {
+    while (stream->size < least && !rill_stream_peer_ended(stream)) {
         r = wait_for_octets(stream, task, least);
         if (r < 0)
             return r;
@@ -295,7 +312,12 @@ size_t rill_stream_buffered(const rill_stream *stream)
 
 bool rill_stream_peer_ended(const rill_stream *stream)
 {
-    return stream->ended || stream->recv_error != 0;
+    return stream->ended || stream->recv_error != 0 || stream->closing;
+}
+
+bool rill_stream_at_eof(const rill_stream *stream)
+{
+    return (stream->ended || stream->closing) && stream->size == 0;
 }
 
 void rill__stream_run_later(struct rill__ready *ready)
@@ -354,6 +376,7 @@ int rill_stream_new(int fd, const rill_stream_opts *opts, rill_stream **ret_stre
         return -ENOMEM;
     stream->loop = loop;
     stream->fd = fd;
+    stream->refs = 1;
     stream->limit = limit_of(opts);
     stream->prepare.run = run_prepare;
     stream->ready.run = rill__stream_run_later;
@@ -368,60 +391,82 @@ int rill_stream_new(int fd, const rill_stream_opts *opts, rill_stream **ret_stre
 
 static void free_stream(rill_stream *stream)
 {
-    struct rill__op op = { .kind = RILL__OP_CLOSE, .fd = stream->fd };
     list_remove(&stream->prepare.link);
     rill__loop_unready(&stream->ready);
     rill__stream_fini_read(stream);
     rill__stream_fini_write(stream);
-    (void)ops_of(stream)->call(stream->loop->backend, &op);
     rill_free(stream);
 }
 
-void rill__stream_op_ended(rill_stream *stream)
+void rill__stream_add_closer(rill_stream *stream, struct rill__stream_closer *closer)
 {
-    if (stream->closing && stream->pins == 0 && !stream->recv.in_flight &&
-        !rill__stream_is_sending(stream))
+    closer->next = stream->closers;
+    stream->closers = closer;
+}
+
+void rill__stream_remove_closer(rill_stream *stream, struct rill__stream_closer *closer)
+{
+    struct rill__stream_closer **at = &stream->closers;
+    while (*at != NULL && *at != closer)
+        at = &(*at)->next;
+    if (*at != NULL)
+        *at = closer->next;
+}
+
+void rill__stream_wake_closers(rill_stream *stream)
+{
+    while (stream->closers != NULL) {
+        struct rill__stream_closer *closer = stream->closers;
+        stream->closers = closer->next;
+        rill__loop_ready(stream->loop, closer->ready);
+    }
+}
+
+void rill__stream_settle(rill_stream *stream)
+{
+    if (!stream->closing || stream->closed || stream->filing || rill__stream_is_sending(stream))
+        return;
+    ops_of(stream)->cancel(stream->loop->backend, &stream->recv);
+    if (stream->recv.in_flight)
+        return;
+    struct rill__op op = { .kind = RILL__OP_CLOSE, .fd = stream->fd };
+    (void)ops_of(stream)->call(stream->loop->backend, &op);
+    stream->closed = true;
+    rill__stream_wake_closers(stream);
+    if (stream->refs == 0)
         free_stream(stream);
 }
 
 int rill__stream_unpin(rill_stream *stream)
 {
-    bool closed = stream->closing;
-    stream->pins--;
-    rill__stream_op_ended(stream);
-    return closed ? -EBADF : 0;
+    bool closing = stream->closing;
+    rill_stream_unref(stream);
+    return closing ? -EBADF : 0;
 }
 
-/* What the kernel still has ends on its own, and the memory with it. */
-void rill__stream_let_go(rill_stream *stream)
+static void begin_closing(rill_stream *stream)
 {
-    struct rill__backend *backend = stream->loop->backend;
     rill__park_leave(stream);
     stream->closing = true;
     if (stream->reader != NULL)
         rill__loop_ready(stream->loop, &stream->reader->task->ready);
     rill__stream_end_writers(stream);
     stream->peer_end.fn = NULL;
-    backend->ops->cancel(backend, &stream->recv);
-    rill__stream_op_ended(stream);
 }
 
-int rill_stream_close(rill_stream *stream)
+void rill_stream_close(rill_stream *stream)
 {
-    if (stream == NULL)
-        return 0;
-    rill__park_leave(stream);
-    int r = rill_stream_drain(stream);
-    if (r == -EBADF)
-        return r; /* somebody else has closed it meanwhile */
-    rill__stream_let_go(stream);
-    return r;
+    if (stream == NULL || stream->closing)
+        return;
+    begin_closing(stream);
+    rill__loop_prepare(stream->loop, &stream->prepare);
+    rill__stream_settle(stream);
 }
 
 void rill_stream_abort(rill_stream *stream)
 {
     struct linger reset = { .l_onoff = 1, .l_linger = 0 };
-    if (stream == NULL)
+    if (stream == NULL || stream->aborted || stream->closed)
         return;
     struct rill__op op = { .kind = RILL__OP_SETSOCKOPT,
                            .fd = stream->fd,
@@ -430,7 +475,82 @@ void rill_stream_abort(rill_stream *stream)
                            .addr = &reset,
                            .size = sizeof reset };
     (void)ops_of(stream)->call(stream->loop->backend, &op);
-    rill__stream_let_go(stream);
+    stream->aborted = true;
+    if (!stream->closing)
+        begin_closing(stream);
+    else
+        rill__stream_end_writers(stream);
+    rill__stream_settle(stream);
+}
+
+rill_stream *rill_stream_ref(rill_stream *stream)
+{
+    stream->refs++;
+    return stream;
+}
+
+void rill_stream_unref(rill_stream *stream)
+{
+    if (stream == NULL || --stream->refs > 0)
+        return;
+    if (stream->closed)
+        free_stream(stream);
+    else
+        rill_stream_close(stream); /* and then it goes */
+}
+
+static int lost_by(const rill_stream *stream)
+{
+    return rill_first_error(stream->send_error, stream->recv_error);
+}
+
+/* Whether nothing more is to be waited for: closed, or broken and nobody has closed it. */
+static bool is_over(const rill_stream *stream)
+{
+    return stream->closed || (!stream->closing && lost_by(stream) < 0);
+}
+
+struct close_wait {
+    struct rill__wait wait;
+    struct rill__stream_closer closer;
+    struct rill__task *task;
+    bool cancelled;
+};
+
+static bool cancel_close_wait(struct rill__wait *record, const char *msg)
+{
+    struct close_wait *wait = container_of(record, struct close_wait, wait);
+    (void)msg;
+    if (wait->cancelled)
+        return false;
+    wait->cancelled = true;
+    rill__loop_ready(wait->task->future.loop, &wait->task->ready);
+    return true;
+}
+
+int rill_stream_wait_closed(rill_stream *stream)
+{
+    struct rill__task *task;
+    int r = rill__await_begin(&task);
+    if (r < 0)
+        return r;
+    if (is_over(stream))
+        return rill__await_ready(task, lost_by(stream));
+    struct close_wait wait = { .wait = { cancel_close_wait }, .task = task };
+    wait.closer.ready = &task->ready;
+    stream->refs++;
+    while (r == 0 && !is_over(stream)) {
+        rill__stream_remove_closer(stream, &wait.closer);
+        rill__stream_add_closer(stream, &wait.closer);
+        rill__task_park(task, &wait.wait);
+        if (wait.cancelled || task->undelivered > 0)
+            r = rill__task_deliver(task);
+    }
+    rill__stream_remove_closer(stream, &wait.closer);
+    if (r == 0)
+        r = lost_by(stream);
+    rill_stream_unref(stream);
+    return r;
 }
 
 int rill_stream_connect(const rill_addr *addr, const rill_stream_opts *opts,

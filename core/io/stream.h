@@ -22,6 +22,12 @@ struct rill__stream_direct {
     struct iovec vector[RILL__STREAM_PIECES + 1];
 };
 
+/* Somebody who is told when the stream is closed or breaks: taken off the list then. */
+struct rill__stream_closer {
+    struct rill__stream_closer *next;
+    struct rill__ready *ready;
+};
+
 /* The writing half, while the stream is used for writing. */
 struct rill__stream_out {
     rill_stream *stream;
@@ -36,14 +42,17 @@ struct rill__stream_out {
 struct rill_stream {
     struct rill_loop *loop;
     int fd;
-    unsigned pins; /* tasks that wait in a call on it */
-    bool closing;  /* the owner has let go; freed with its last op and its last pin */
-    bool borrowed; /* `at` lies in receive buffer `buffer` */
-    bool ended;    /* the other side has ended its sending */
-    bool paused;   /* receiving was stopped above the limit */
-    bool rearm;    /* receiving ended by itself and goes on with the next turn */
-    bool filing;   /* a file is being sent */
-    bool parked;   /* nobody has it: see park.c */
+    unsigned refs;    /* its owners' and one for each task that waits in a call on it */
+    bool closing;     /* by us: what is unsent still goes out */
+    bool aborted;     /* what is unsent is lost */
+    bool closed;      /* the descriptor has gone; the memory goes with the last reference */
+    bool eof_written; /* our sending has ended */
+    bool borrowed;    /* `at` lies in receive buffer `buffer` */
+    bool ended;       /* the other side has ended its sending */
+    bool paused;      /* receiving was stopped above the limit */
+    bool rearm;       /* receiving ended by itself and goes on with the next turn */
+    bool filing;      /* a file is being sent */
+    bool parked;      /* nobody has it: see park.c */
     uint16_t buffer;
     uint32_t limit; /* octets received ahead of the reader before receiving pauses */
     int recv_error, send_error;
@@ -59,6 +68,7 @@ struct rill_stream {
     /* Writing. */
     struct rill__stream_out *out; /* NULL: nothing was written since it last rested */
     uint64_t sent;                /* octets that the kernel took, in all */
+    struct rill__stream_closer *closers;
 
     struct rill__prepare prepare; /* before the kernel is entered: spill, arm, flush */
     struct rill__ready ready;     /* rill__stream_run_later */
@@ -87,19 +97,21 @@ void rill__stream_run_later(struct rill__ready *ready);
 
 /* The writing half. */
 void rill__stream_prepare_write(rill_stream *stream);
-/* Whether the kernel has a send. */
+/* Whether something is unsent that a close has to wait for, or the kernel has a send. */
 bool rill__stream_is_sending(const rill_stream *stream);
 /* Nobody is about to write: give back what only writing needs, unless something is unsent. */
 void rill__stream_rest(rill_stream *stream);
-/* The stream is being closed: nobody waits any longer than the kernel needs. */
+/* The stream is being closed: nobody waits any longer than the kernel needs. What is buffered is sent
+ * unless `aborted`. */
 void rill__stream_end_writers(rill_stream *stream);
 void rill__stream_fini_write(rill_stream *stream);
 
-/* Close in order without waiting: what is unsent is lost. Nobody may be reading or writing.
- * Owns: takes the stream. */
-void rill__stream_let_go(rill_stream *stream);
-/* An op of the stream has ended: the stream goes if its owner has let go and this was the last. */
-void rill__stream_op_ended(rill_stream *stream);
-/* The end of a wait that raised `pins`: 0, or -EBADF if the stream was closed meanwhile and must not
- * be touched any more. */
+void rill__stream_add_closer(rill_stream *stream, struct rill__stream_closer *closer);
+void rill__stream_remove_closer(rill_stream *stream, struct rill__stream_closer *closer);
+void rill__stream_wake_closers(rill_stream *stream);
+/* Something ended that the close of a closing stream may have waited for. The stream may be gone
+ * afterwards. */
+void rill__stream_settle(rill_stream *stream);
+/* The end of a wait that took a reference: 0, or -EBADF if the stream was closed meanwhile; it may be
+ * gone then. */
 int rill__stream_unpin(rill_stream *stream);

@@ -93,6 +93,8 @@ static void fail(struct rill__stream_out *out, int error)
     drop_chunk(out);
     end_direct(out);
     wake_all_writers(out);
+    if (!out->stream->closing)
+        rill__stream_wake_closers(out->stream);
 }
 
 /* Nothing is unsent, with the kernel or waited for. */
@@ -111,23 +113,30 @@ void rill__stream_rest(rill_stream *stream)
     stream->out = NULL;
 }
 
+/* No more of the direct write is sent. Its memory is the kernel's until a send in flight has ended. */
+static void stop_direct(struct rill__stream_out *out)
+{
+    struct rill__backend *backend = out->stream->loop->backend;
+    out->direct->stop = true;
+    if (out->send.in_flight)
+        backend->ops->cancel(backend, &out->send);
+    else
+        end_direct(out);
+}
+
 void rill__stream_end_writers(rill_stream *stream)
 {
     struct rill__stream_out *out = stream->out;
     struct rill__op wake_poll = { .kind = RILL__OP_SHUTDOWN, .fd = stream->fd, .flags = SHUT_RDWR };
     if (out == NULL)
         return;
-    if (!out->send.in_flight)
-        end_direct(out); /* else its memory is the kernel's until the send has ended */
+    if (out->direct != NULL)
+        stop_direct(out);
     wake_all_writers(out);
-    stream->loop->backend->ops->cancel(stream->loop->backend, &out->send);
-    if (stream->filing)
+    if (stream->aborted)
+        stream->loop->backend->ops->cancel(stream->loop->backend, &out->send);
+    if (stream->filing) /* then nothing is buffered */
         (void)stream->loop->backend->ops->call(stream->loop->backend, &wake_poll);
-}
-
-bool rill__stream_is_sending(const rill_stream *stream)
-{
-    return stream->out != NULL && stream->out->send.in_flight;
 }
 
 /* --- Sending. --- */
@@ -177,7 +186,8 @@ static void submit_send(struct rill__stream_out *out, uint8_t kind, void *addr, 
     out->send.kind = kind;
     out->send.addr = addr;
     out->send.size = (uint32_t)(size < most ? size : most);
-    out->send.flags = kind != RILL__OP_SEND && nobody_waits(out) ? RILL__OP_SILENT : 0;
+    bool silent = kind != RILL__OP_SEND && nobody_waits(out) && !out->stream->closing;
+    out->send.flags = silent ? RILL__OP_SILENT : 0;
     int r = backend->ops->submit(backend, &out->send);
     if (r < 0)
         fail(out, r);
@@ -221,6 +231,12 @@ static bool has_unsent(const struct rill__stream_out *out)
     return chunk_size(out) > 0 || out->direct != NULL;
 }
 
+bool rill__stream_is_sending(const rill_stream *stream)
+{
+    const struct rill__stream_out *out = stream->out;
+    return out != NULL && (out->send.in_flight || (has_unsent(out) && !stream->aborted));
+}
+
 /* Whether a new write has to wait for what is before it. */
 static bool is_busy(const rill_stream *stream)
 {
@@ -232,7 +248,7 @@ static void go_on_sending(struct rill__stream_out *out, int result)
     bool short_send = (uint32_t)result < out->send.size;
     advance(out, (size_t)result);
     if (out->direct != NULL && out->direct->stop)
-        end_direct(out); /* its task was cancelled; what is left of it is not sent */
+        end_direct(out); /* what is left of it is not sent */
     if (!has_unsent(out))
         wake_writer(out);
     else if (short_send || out->send.kind == RILL__OP_SEND)
@@ -246,25 +262,25 @@ static void on_sent(struct rill__op *op, int result, unsigned flags)
     struct rill__stream_out *out = container_of(op, struct rill__stream_out, send);
     rill_stream *stream = out->stream;
     (void)flags;
-    if (result == -EAGAIN || (result == -ECANCELED && op->stopping && !stream->loop->closing))
-        result = 0; /* full, or stopped by cancel_direct: nothing is lost */
-    if (stream->closing) {
+    if (result == -EAGAIN || (result == -ECANCELED && op->stopping))
+        result = 0; /* full, or stopped by us: nothing is lost */
+    if (stream->aborted || stream->loop->closing) {
+        drop_chunk(out);
         end_direct(out);
-        rill__stream_op_ended(stream);
-        return;
-    }
-    if (result < 0)
+    } else if (result < 0) {
         fail(out, result == -ECANCELED ? -EIO : result);
-    else
+    } else {
         go_on_sending(out, result);
+    }
     if (stream->parked)
         rill__stream_rest(stream);
+    rill__stream_settle(stream);
 }
 
 void rill__stream_prepare_write(rill_stream *stream)
 {
     struct rill__stream_out *out = stream->out;
-    bool may_send = out != NULL && !stream->closing && stream->send_error == 0;
+    bool may_send = out != NULL && !stream->aborted && stream->send_error == 0;
     if (may_send && has_unsent(out) && !out->send.in_flight)
         send_now(out);
 }
@@ -278,10 +294,18 @@ void rill__stream_fini_write(rill_stream *stream)
 
 /* --- The buffer. --- */
 
+/* 0 if octets may be written. */
+static int state_of(const rill_stream *stream)
+{
+    if (stream->send_error != 0)
+        return stream->send_error;
+    return stream->closing || stream->eof_written ? -EPIPE : 0;
+}
+
 char *rill_stream_room(rill_stream *stream, size_t size)
 {
     struct rill__stream_out *out = open_out(stream);
-    if (out == NULL || stream->send_error != 0 || stream->filing || !nobody_waits(out))
+    if (out == NULL || state_of(stream) < 0 || stream->filing || !nobody_waits(out))
         return NULL;
     if (out->chunk == NULL) {
         out->chunk = rill__chunk_take(stream->loop);
@@ -344,7 +368,7 @@ static int queue_up(rill_stream *stream, struct rill__task *task)
  * stream was closed. After an error others have their turn, and the stream may be gone. */
 static int wait_until_sent(rill_stream *stream, struct rill__task *task)
 {
-    stream->pins++;
+    stream->refs++;
     int r = queue_up(stream, task);
     if (r == 0)
         r = stream->send_error;
@@ -359,8 +383,11 @@ int rill_stream_drain(rill_stream *stream)
     int r = rill__await_begin(&task);
     if (r < 0)
         return r;
-    if (!is_busy(stream))
-        return rill__await_ready(task, stream->send_error);
+    r = rill_first_error(stream->send_error, stream->recv_error);
+    if (r == 0 && stream->closing)
+        r = -ECONNRESET;
+    if (r < 0 || !is_busy(stream))
+        return rill__await_ready(task, r);
     r = wait_until_sent(stream, task);
     if (r == 0)
         pass_on(stream);
@@ -373,42 +400,38 @@ struct direct_wait {
     struct rill__wait wait;
     struct rill__stream_out *out;
     struct rill__stream_direct *direct;
+    bool cancelled;
 };
 
 /* The kernel may have our memory: the send is asked to stop and its final completion awaited. */
 static bool cancel_direct(struct rill__wait *record, const char *msg)
 {
     struct direct_wait *wait = container_of(record, struct direct_wait, wait);
-    struct rill__backend *backend = wait->out->stream->loop->backend;
     (void)msg;
-    wait->direct->stop = true;
-    if (wait->direct->ended)
-        return false;
-    if (wait->out->send.in_flight)
-        backend->ops->cancel(backend, &wait->out->send);
-    else
-        end_direct(wait->out);
+    wait->cancelled = true;
+    if (!wait->direct->ended)
+        stop_direct(wait->out);
     return false; /* whether this is the delivery, what was sent decides */
 }
 
 static int write_direct(rill_stream *stream, struct rill__task *task,
                         struct rill__stream_direct *direct)
 {
-    struct direct_wait wait = { { cancel_direct }, stream->out, direct };
+    struct direct_wait wait = { { cancel_direct }, stream->out, direct, false };
     direct->task = task;
     stream->out->direct = direct;
     rill__loop_prepare(stream->loop, &stream->prepare);
-    stream->pins++;
+    stream->refs++;
     while (!direct->ended)
         rill__task_park(task, &wait.wait);
     int r = stream->send_error;
     pass_on(stream);
     r = rill_first_error(r, rill__stream_unpin(stream));
     if (direct->at == direct->count) {
-        task->reached_op |= direct->stop; /* the result won */
-        return 0;                         /* a pending cancel is delivered by the next await */
+        task->reached_op |= wait.cancelled; /* the result won */
+        return 0;                           /* a pending cancel is delivered by the next await */
     }
-    return direct->stop ? rill__task_deliver(task) : r;
+    return wait.cancelled ? rill__task_deliver(task) : r;
 }
 
 static int write_pieces(rill_stream *stream, struct rill__stream_direct *direct, size_t size,
@@ -418,8 +441,9 @@ static int write_pieces(rill_stream *stream, struct rill__stream_direct *direct,
     int r = rill__await_begin(&task);
     if (r < 0)
         return r;
-    if (stream->send_error != 0)
-        return stream->send_error;
+    r = state_of(stream);
+    if (r < 0)
+        return r;
     const struct rill__stream_out *out = open_out(stream);
     if (out == NULL)
         return -ENOMEM;
@@ -429,8 +453,11 @@ static int write_pieces(rill_stream *stream, struct rill__stream_direct *direct,
         r = wait_until_sent(stream, task);
         if (r < 0)
             return r;
-        if (size == 0)
+        r = state_of(stream); /* who was before us may have ended the sending */
+        if (r < 0 || size == 0)
             pass_on(stream);
+        if (r < 0)
+            return r;
     }
     char *room = size <= copy_most ? rill_stream_room(stream, size) : NULL;
     if (room != NULL || size == 0) {
@@ -484,9 +511,16 @@ uint64_t rill_stream_delivered(const rill_stream *stream)
 
 int rill_stream_write_eof(rill_stream *stream)
 {
-    int r = rill_stream_drain(stream);
+    struct rill__task *task;
+    int r = rill__await_begin(&task);
     if (r < 0)
         return r;
+    if (stream->closing || stream->eof_written)
+        return rill__await_ready(task, 0);
+    r = rill_stream_drain(stream);
+    if (r < 0)
+        return r;
+    stream->eof_written = true;
     struct rill__op op = { .kind = RILL__OP_SHUTDOWN, .fd = stream->fd, .flags = SHUT_WR };
     return rill__io_now(&op);
 }
@@ -508,9 +542,10 @@ static int send_head(rill_stream *stream, struct rill__task *task)
         if (sent > 0)
             advance(out, (size_t)sent);
     }
+    int r = 0;
     if (is_busy(stream) || !list_is_empty(&out->writers))
-        return wait_until_sent(stream, task);
-    return stream->send_error;
+        r = wait_until_sent(stream, task);
+    return r < 0 ? r : state_of(stream);
 }
 
 static int wait_writable(rill_stream *stream)
@@ -564,10 +599,11 @@ int rill_stream_sendfile(rill_stream *stream, int fd, uint64_t offset, uint64_t 
         r = send_head(stream, task);
     if (r == 0) {
         stream->filing = true; /* writes of others queue up behind it */
-        stream->pins++;
+        stream->refs++;
         r = send_slices(stream, fd, offset, size, &sent);
         stream->filing = false;
         pass_on(stream);
+        rill__stream_settle(stream);
         r = rill_first_error(r, rill__stream_unpin(stream));
     }
     if (ret_sent != NULL)

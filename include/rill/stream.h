@@ -5,7 +5,8 @@
  * receiving until the reader catches up.
  * Writing: writes up to 4 KiB are gathered in a buffer of 16 KiB and sent once a turn, larger ones are sent
  * from the caller's memory without a copy; a write waits while there is no room, so memory is bounded.
- * A stream is closed before its loop is: one that is left then keeps its descriptor and its memory for good.
+ * Closing says that no more is written; the stream goes when what was written is out, and its memory with the
+ * last reference. A stream is closed before its loop is: one that is left then keeps its descriptor for good.
  *
  *     rill_span text;
  *     int rc;
@@ -37,12 +38,11 @@ extern "C" {
 
 /** A stream over the connected, non-blocking socket `fd` on the running loop.
  *  Args: `opts` may be NULL.   Returns: 0 and the stream; -ENOMEM; -ESRCH (no loop runs).
- *  Owns: takes `fd` (on failure it stays the caller's), gives the stream; rill_stream_close ends both.
- *  Since: 0.1 */
+ *  Owns: takes `fd` (on failure it stays the caller's), gives one reference of the stream.   Since: 0.1 */
 RILL_API int rill_stream_new(int fd, const rill_stream_opts *opts, rill_stream **ret_stream);
 
 /** Connect to `addr`.   Returns: 0 and the stream; -ECANCELED; -ENOMEM; as socket(2) and connect(2).
- *  Owns: gives the stream.   Suspends: yes.   Like: asyncio.open_connection.   Since: 0.1 */
+ *  Owns: gives one reference.   Suspends: yes.   Like: loop.create_connection.   Since: 0.1 */
 RILL_API int rill_stream_connect(const rill_addr *addr, const rill_stream_opts *opts,
                                  rill_stream **ret_stream) RILL_SUSPENDS;
 
@@ -51,7 +51,8 @@ RILL_API int rill_stream_connect(const rill_addr *addr, const rill_stream_opts *
  *  Returns: 1 and *ret_octets, contiguous, valid until the next await of this task or call on this stream;
  *           0 (the stream ended and less than `least` is there; *ret_octets holds the rest);
  *           -ECANCELED (everything stays in the stream); -EBUSY (another task reads); -EINVAL (`least` too
- *           large); the receive error, e.g. -ECONNRESET, after all octets before it were shown.
+ *           large); -EBADF (closed while we waited); the receive error, e.g. -ECONNRESET, after all octets
+ *           before it were shown.
  *  Suspends: until that much is there.   Like: StreamReader.peek.   Since: 0.1 */
 RILL_API int rill_stream_peek(rill_stream *stream, size_t least, rill_span *ret_octets)
     RILL_SUSPENDS;
@@ -73,9 +74,14 @@ RILL_API int rill_stream_read_exactly(rill_stream *stream, void *buf, size_t siz
 /** Octets that are there and not consumed.   Returns: their number.   Since: 0.1 */
 RILL_API size_t rill_stream_buffered(const rill_stream *stream);
 
-/** Whether the other side has ended its sending or the connection broke, even if octets are left to read.
- *  Returns: true if so.   Since: 0.1 */
+/** Whether nothing more will come: the other side has ended its sending, the connection broke or is closed,
+ *  even if octets are left to read.   Returns: true if so.   Since: 0.1 */
 RILL_API bool rill_stream_peer_ended(const rill_stream *stream);
+
+/** Whether everything was read: the other side has ended its sending, or the stream is closed, and nothing is
+ *  left.   Returns: true if so; false also for a connection that broke.   Like: StreamReader.at_eof.
+ *  Since: 0.1 */
+RILL_API bool rill_stream_at_eof(const rill_stream *stream);
 
 /** Call `fn(arg)` once, in a later turn, when the other side ends its sending or the connection breaks.
  *  Args: `fn` NULL takes the wish back.   Returns: nothing.   Since: 0.1 */
@@ -83,8 +89,9 @@ RILL_API void rill_stream_on_peer_end(rill_stream *stream, void (*fn)(void *arg)
 
 /** Write `size` octets, in order with all other writes.
  *  Returns: `size` (or INT_MAX, if larger) once every octet is sent or in the stream's buffer; -ECANCELED;
- *           -EPIPE, -ECONNRESET (the connection is closed), or an earlier send error. *ret_taken (or NULL) is
- *           set in any case to the octets that are sent or buffered.
+ *           -EPIPE, -ECONNRESET (the connection, or our half of it, is closed), or an earlier send error;
+ *           -EBADF (closed while we waited). *ret_taken (or NULL) is set in any case to the octets that are
+ *           sent or buffered.
  *  Suspends: while the buffer has no room, and above 4 KiB until it is sent.
  *  Like: StreamWriter.write and drain.   Since: 0.1 */
 RILL_API int rill_stream_write(rill_stream *stream, const void *buf, size_t size, size_t *ret_taken)
@@ -112,7 +119,8 @@ RILL_API int rill_stream_sendfile(rill_stream *stream, int fd, uint64_t offset, 
                                   uint64_t *ret_sent) RILL_SUSPENDS;
 
 /** Wait until everything written is with the kernel.
- *  Returns: 0; -ECANCELED; the send error.   Suspends: while octets are unsent.
+ *  Returns: 0; -ECANCELED; -ECONNRESET (the stream is closed); -EBADF (closed while we waited); the error that
+ *  broke the connection.   Suspends: while octets are unsent.
  *  Like: StreamWriter.drain with a low-water mark of 0.   Since: 0.1 */
 RILL_API int rill_stream_drain(rill_stream *stream) RILL_SUSPENDS;
 
@@ -121,8 +129,9 @@ RILL_API int rill_stream_drain(rill_stream *stream) RILL_SUSPENDS;
  *  Returns: the number; it only grows.   Like: SIOCOUTQ, the other way round.   Since: 0.1 */
 RILL_API uint64_t rill_stream_delivered(const rill_stream *stream);
 
-/** Send what is left and then the end of the stream; reading goes on.
- *  Returns: 0; -ECANCELED; the send error.   Suspends: as rill_stream_drain.
+/** Send what is left and then the end of the stream; reading goes on. Nothing can be written after it.
+ *  Returns: 0, also if it was done before; -ECANCELED (nothing was changed); as rill_stream_drain.
+ *  Suspends: as rill_stream_drain.
  *  Like: StreamWriter.write_eof.   Since: 0.1 */
 RILL_API int rill_stream_write_eof(rill_stream *stream) RILL_SUSPENDS;
 
@@ -135,23 +144,35 @@ RILL_API int rill_stream_write_eof(rill_stream *stream) RILL_SUSPENDS;
  *  again, every 100 ms; at the loop's end it is not, and the stream is aborted.
  *  Args: `idle` from now on, RILL_FOREVER for no limit; below 0 as 0: start in the next turn.
  *  Returns: 0; -EBUSY (a task reads it); -ESHUTDOWN (the loop ends); -ESRCH (its loop does not run).
- *  Owns: from here to the first step of `coro` the stream belongs to nobody: it must not be read. What was
+ *  Owns: takes the caller's reference and gives it to `coro`. Until that starts the stream must not be read; what was
  *  written before is sent. Who keeps a pointer may park it again, which replaces limit and coroutine, or
- *  close or abort it: then `coro` never starts, and what `coro.arg` points to is the caller's to release.
+ *  close or abort it: then `coro` never starts, and the reference and what `coro.arg` points to are the
+ *  caller's to release.
  *  A wish of rill_stream_on_peer_end is gone.   Since: 0.1 */
 RILL_API int rill_stream_park(rill_stream *stream, rill_time idle, rill_coro coro);
 
-/** Send what is left, then close. Nobody may be reading or writing.
- *  Returns: 0; -ECANCELED (what the socket took at once is sent, the rest is not); the send error. The stream
- *  is gone in any case.   Owns: takes it; NULL is fine.
- *  Suspends: while octets are unsent. The descriptor is closed when the kernel has let go of it.
- *  Like: StreamWriter.close and wait_closed.   Since: 0.1 */
-RILL_API int rill_stream_close(rill_stream *stream) RILL_SUSPENDS;
+/** Close: what was written still goes out, then the connection ends. Whoever waits in a read or write of
+ *  this stream gets -EBADF; reading goes on with what was there, and then finds the end. A second close does
+ *  nothing.   Returns: nothing; NULL is fine.
+ *  Limits: a peer that does not read holds the rest up for as long as it likes, see rill_stream_abort.
+ *  Like: StreamWriter.close.   Since: 0.1 */
+RILL_API void rill_stream_close(rill_stream *stream);
 
-/** Drop what is left and close at once with a reset to the other side; the memory goes when the kernel has
- *  let go of the socket.   Returns: nothing.   Owns: takes it; NULL is fine.
- *  Like: transport.abort.   Since: 0.1 */
+/** Drop what is not sent, also after rill_stream_close, and close at once with a reset to the other side.
+ *  Whoever waits gets -EBADF.   Returns: nothing; NULL is fine.   Like: transport.abort.   Since: 0.1 */
 RILL_API void rill_stream_abort(rill_stream *stream);
+
+/** Wait until `stream` is closed: what was written is out and the descriptor has gone.
+ *  Returns: 0; the error that broke the connection, at once if nobody has closed it; -ECANCELED (it closes
+ *  nevertheless).   Suspends: until then.   Like: StreamWriter.wait_closed.   Since: 0.1 */
+RILL_API int rill_stream_wait_closed(rill_stream *stream) RILL_SUSPENDS;
+
+/** One more reference.   Returns: `stream`.   Owns: gives one.   Since: 0.1 */
+RILL_API rill_stream *rill_stream_ref(rill_stream *stream);
+
+/** Drop one reference. With the last one the stream is closed, unless it was, and then its memory goes.
+ *  Returns: nothing.   Owns: takes the reference; NULL is fine.   Since: 0.1 */
+RILL_API void rill_stream_unref(rill_stream *stream);
 
 /** The socket behind the stream, for socket options.   Returns: the descriptor, borrowed.   Since: 0.1 */
 RILL_API int rill_stream_fd(const rill_stream *stream);

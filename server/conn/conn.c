@@ -171,13 +171,14 @@ static int conn_main(void *arg)
         conn_sending(conn, tables_current->conf->limits.send_timeout);
         if (rill_cancelling(conn->task) > 0)
             rill_cancel(conn->task, NULL); /* it has to end now, whether the client reads or not */
-        r = rill_stream_close(conn->stream);
-    } else {
-        rill_stream_abort(conn->stream);
+        rill_stream_close(conn->stream);
+        r = rill_stream_wait_closed(conn->stream);
     }
+    if (r < 0)
+        rill_stream_abort(conn->stream);
+    rill_stream_unref(conn->stream);
     end(conn);
-    (void)r; /* what the client missed is its own affair, and in the access log */
-    return 0;
+    return 0; /* what the client missed is its own affair, and in the access log */
 }
 
 /* A head in pieces is collected in the stream. */
@@ -209,6 +210,7 @@ int conn_open(int fd, struct conn_listener *listener)
         r = rill_result(conn->task);
         rill_unref(conn->task);
         rill_stream_abort(conn->stream);
+        rill_stream_unref(conn->stream);
         rill_free(conn);
         return r;
     }

@@ -31,7 +31,7 @@ static void drop_peers(int *mark)
     (void)mark;
     for (int i = 0; i < crowd_size; i++) {
         struct peer *peer = &peers[i];
-        rill_stream_abort(peer->stream);
+        expect_drop_stream(&peer->stream);
         peer->stream = NULL;
         if (peer->far > 0)
             close(peer->far);
@@ -80,7 +80,7 @@ static void end_peer(struct peer *peer, int result)
 {
     rill_stream *stream = peer->stream;
     peer->stream = NULL;
-    rill_stream_abort(stream);
+    expect_drop_stream(&stream);
     if (peer->done != NULL)
         (void)rill_future_set_result_unless_cancelled(peer->done, result, NULL);
 }
@@ -449,11 +449,9 @@ static int closed_and_aborted_ones_never_start(void *arg)
     }
     for (int i = 0; i < 2; i++)
         EXPECT_IS(rill_stream_park(peers[i].stream, 0, RILL_CORO(wake, &peers[i])), 0);
-    rill_stream_abort(peers[0].stream);
+    expect_drop_stream(&peers[0].stream);
     peers[0].stream = NULL;
-    rill_stream *second = peers[1].stream;
-    peers[1].stream = NULL;
-    EXPECT_IS(rill_stream_close(second), 0);
+    EXPECT_IS(end_stream(&peers[1].stream), 0);
     for (int i = 0; i < 10; i++)
         EXPECT_IS(rill_sleep(0), 0);
     EXPECT_IS(peers[0].starts + peers[1].starts, 0);

@@ -156,7 +156,7 @@ static int join_pairs(void)
 static void close_pairs(void)
 {
     for (int i = 0; i < pair_count; i++) {
-        rill_stream_abort(pairs[i].stream);
+        expect_drop_stream(&pairs[i].stream);
         close(pairs[i].peer);
     }
 }

@@ -44,8 +44,8 @@ static void fill_pattern(void)
 static void drop_pair(int *mark)
 {
     (void)mark;
-    rill_stream_abort(left);
-    rill_stream_abort(right);
+    expect_drop_stream(&left);
+    expect_drop_stream(&right);
     if (far >= 0)
         close(far);
     left = right = NULL;
@@ -207,8 +207,7 @@ static int few_octets_both_ways(void *arg)
         EXPECT_IS(rill_stream_write(right, "answer", 6, NULL), 6);
         EXPECT_IS(rill_stream_read(left, in, sizeof in), 6);
     }
-    EXPECT_IS(rill_stream_close(left), 0);
-    left = NULL;
+    EXPECT_IS(end_stream(&left), 0);
     EXPECT_IS(rill_stream_read(right, in, sizeof in), 0);
     return 0;
 }
@@ -499,8 +498,7 @@ static int awaited_send_ends_though_nothing_else_happens(void *arg)
     EXPECT_IS(rill_stream_drain(left), 0);
     EXPECT_IS(rill_stream_write(left, pattern + 100, 5000, NULL), 5000);
     EXPECT_IS(rill_stream_write(left, pattern + 5100, 10, NULL), 10);
-    EXPECT_IS(rill_stream_close(left), 0);
-    left = NULL;
+    EXPECT_IS(end_stream(&left), 0);
     EXPECT_IS(rill_sleep(0), 0);
     take_far();
     EXPECT_IS(arrived_size, 5110);
@@ -694,9 +692,10 @@ static int half_closed_stream_still_reads(void *arg)
     EXPECT_IS(rill_stream_read(right, in, sizeof in), 0);
     EXPECT_IS(rill_stream_write(right, "told", 4, NULL), 4);
     EXPECT_IS(rill_stream_read(left, in, sizeof in), 4);
-    EXPECT_IS(rill_stream_write(left, "x", 1, NULL), 1); /* taken into the buffer; the send fails */
-    EXPECT_IS(rill_stream_drain(left), -EPIPE);
     EXPECT_IS(rill_stream_write(left, "x", 1, NULL), -EPIPE);
+    EXPECT(rill_stream_room(left, 1) == NULL);
+    EXPECT_IS(rill_stream_drain(left), 0);
+    EXPECT_IS(rill_stream_write_eof(left), 0); /* once more changes nothing */
     return 0;
 }
 
@@ -839,7 +838,7 @@ static int abort_resets_the_peer(void *arg)
     EXPECT_IS(make_tcp(), 0);
     EXPECT_IS(rill_stream_write(left, pattern, 100, NULL), 100);
     EXPECT_IS(rill_stream_drain(left), 0);
-    rill_stream_abort(left);
+    expect_drop_stream(&left);
     left = NULL;
     ssize_t got;
     while ((got = recv(far, in, sizeof in, MSG_DONTWAIT)) > 0 || (got < 0 && errno == EAGAIN))
@@ -851,10 +850,8 @@ static int abort_resets_the_peer(void *arg)
 
 static int close_left(void *arg)
 {
-    rill_stream *stream = left;
     (void)arg;
-    left = NULL;
-    int r = rill_stream_close(stream);
+    int r = end_stream(&left);
     trace(r == 0 ? 'c' : '!');
     return r;
 }
@@ -881,7 +878,23 @@ static int close_waits_until_everything_is_sent(void *arg)
     return 0;
 }
 
-static int cancelled_close_drops_what_is_left_and_closes(void *arg)
+/* Whether the other side sees the end of the connection; what comes before is taken. */
+static int far_ends(void)
+{
+    char in[1];
+    for (int turns = 0; turns < 1000; turns++) {
+        take_far();
+        ssize_t got = recv(far, in, 1, MSG_DONTWAIT);
+        if (got == 0 || (got < 0 && errno == ECONNRESET))
+            return 0;
+        int r = got > 0 ? -EBADMSG : rill_sleep(0);
+        if (r < 0)
+            return r;
+    }
+    return -ETIME;
+}
+
+static int cancelled_wait_for_the_close_leaves_it_going_on(void *arg)
 {
     size_t size;
     (void)arg;
@@ -893,13 +906,41 @@ static int cancelled_close_drops_what_is_left_and_closes(void *arg)
     EXPECT_IS(give_up_turns(&turns), 0);
     EXPECT(rill_cancel(closer, NULL));
     EXPECT_IS(rill_await(closer), -ECANCELED);
-    char in[1];
-    take_far();
-    ssize_t got;
-    while ((got = recv(far, in, 1, MSG_DONTWAIT)) != 0 && (got > 0 || errno == EAGAIN))
-        EXPECT_IS(rill_sleep(0), 0);
-    EXPECT(got == 0 || errno == ECONNRESET);
+    EXPECT_IS(take_far_until(size), 0);
     EXPECT(arrived_in_order());
+    EXPECT_IS(far_ends(), 0);
+    return 0;
+}
+
+static int wait_for_close(void *arg)
+{
+    (void)arg;
+    int r = rill_stream_wait_closed(left);
+    trace(r == 0 ? 'c' : '!');
+    return r;
+}
+
+static int abort_after_close_drops_what_is_left(void *arg)
+{
+    size_t size;
+    (void)arg;
+    OWNED_PAIR;
+    EXPECT_IS(make_far(), 0);
+    EXPECT_IS(overfill(&size), 0);
+    rill_stream_close(left);
+    rill_task *waiters[2];
+    for (int i = 0; i < 2; i++)
+        waiters[i] = kept(rill_create_task(RILL_CORO(wait_for_close, NULL)));
+    static int turns = 10;
+    EXPECT_IS(give_up_turns(&turns), 0);
+    EXPECT_TRACE("");
+    rill_stream_abort(left);
+    for (int i = 0; i < 2; i++)
+        EXPECT_IS(rill_await(waiters[i]), 0);
+    EXPECT_IS(far_ends(), 0);
+    EXPECT(arrived_size < size && arrived_in_order());
+    rill_stream_abort(left); /* once more changes nothing */
+    EXPECT_IS(rill_stream_wait_closed(left), 0);
     return 0;
 }
 
@@ -934,7 +975,7 @@ static int waiters_of_a_stream_that_is_closed_learn_so(void *arg)
     static int turns = 10;
     EXPECT_IS(give_up_turns(&turns), 0);
     EXPECT_TRACE("");
-    rill_stream_abort(left);
+    expect_drop_stream(&left);
     left = NULL;
     for (int i = 0; i < 4; i++)
         EXPECT_IS(rill_await(waiters[i]), -EBADF);
@@ -1076,7 +1117,7 @@ static void drop_crowd(int *unused)
 {
     (void)unused;
     for (int i = 0; i < many; i++) {
-        rill_stream_abort(crowd[i]);
+        expect_drop_stream(&crowd[i]);
         if (crowd_far[i] > 0)
             close(crowd_far[i]);
         crowd[i] = NULL;
@@ -1158,7 +1199,8 @@ static const struct scenario scenarios[] = {
     SCENARIO(reset_of_the_peer_comes_behind_the_octets_before_it),
     SCENARIO(abort_resets_the_peer),
     SCENARIO(close_waits_until_everything_is_sent),
-    SCENARIO(cancelled_close_drops_what_is_left_and_closes),
+    SCENARIO(cancelled_wait_for_the_close_leaves_it_going_on),
+    SCENARIO(abort_after_close_drops_what_is_left),
     SCENARIO(waiters_of_a_stream_that_is_closed_learn_so),
     SCENARIO(file_follows_its_head_and_writes_follow_the_file),
     SCENARIO(file_that_ends_before_is_told_with_what_was_sent),

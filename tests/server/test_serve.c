@@ -144,7 +144,7 @@ struct crowd {
 static void drop_crowd(struct crowd *crowd)
 {
     for (int i = 0; i < connections; i++)
-        rill_stream_abort(crowd->streams[i]);
+        expect_drop_stream(&crowd->streams[i]);
 }
 
 /* As many connections as there may be, each of which has said `text`. */
@@ -389,9 +389,8 @@ static int drain_idle(void *arg)
     EXPECT_IS(client_ended(silent), 0);
     rill_time took = rill_now() - begun;
     EXPECT(took > RILL_MS(130) && took < RILL_SEC(5));
-    EXPECT_IS(rill_stream_close(asks), 0);
-    EXPECT_IS(rill_stream_close(fresh), 0);
-    asks = fresh = NULL;
+    EXPECT_IS(end_stream(&asks), 0);
+    EXPECT_IS(end_stream(&fresh), 0);
     EXPECT_IS(serve_drained(RILL_SEC(5), &cut), 0);
     EXPECT_IS(cut, 0);
     EXPECT_IS(conn_count(), 0);
@@ -421,8 +420,7 @@ static int drain_while_a_request_runs(void *arg)
     EXPECT_IS(answer.status, 200);
     EXPECT(answer_has(&answer, "Connection", "close"));
     EXPECT_IS(client_ended(stream), 0); /* the request behind it was not begun */
-    EXPECT_IS(rill_stream_close(stream), 0);
-    stream = NULL;
+    EXPECT_IS(end_stream(&stream), 0);
     EXPECT_IS(serve_drained(RILL_SEC(5), &cut), 0);
     EXPECT_IS(cut, 0);
     EXPECT(strstr(serving_access_log(), "\"end\":\"done\"") != NULL);

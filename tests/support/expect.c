@@ -63,6 +63,16 @@ void expect_drop_fd(int *fd)
         close(*fd);
 }
 
+int end_stream(rill_stream **owned)
+{
+    rill_stream *stream = *owned;
+    *owned = NULL;
+    rill_stream_close(stream);
+    int r = rill_stream_wait_closed(stream);
+    rill_stream_unref(stream);
+    return r;
+}
+
 int sleep_for_ever(void *arg)
 {
     (void)arg;

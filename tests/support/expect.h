@@ -73,7 +73,11 @@ static inline void expect_drop_future(rill_future **future)
 static inline void expect_drop_stream(rill_stream **stream)
 {
     rill_stream_abort(*stream);
+    rill_stream_unref(*stream);
 }
+
+/* Close, wait until that is done, and drop the reference: *stream is NULL then. */
+int end_stream(rill_stream **stream) RILL_SUSPENDS;
 
 static inline void expect_drop_listener(rill_listener **listener)
 {

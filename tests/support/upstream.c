@@ -116,10 +116,13 @@ static int serve_connection(void *arg)
     int r = serve_requests(connection);
     connection->stream = NULL;
     connection->upstream->open--;
-    if (r == 0)
-        r = rill_stream_close(stream);
-    else
+    if (r == 0) {
+        rill_stream_close(stream);
+        r = rill_stream_wait_closed(stream);
+    }
+    if (r != 0)
         rill_stream_abort(stream);
+    rill_stream_unref(stream);
     return r == -ECANCELED ? r : 0; /* what a connection meets is no error of the server */
 }
 
@@ -141,6 +144,7 @@ static void begin_connection(struct upstream *upstream, rill_group *group, int f
     if (rill_group_go(group, RILL_CORO(serve_connection, slot)) == 0)
         return;
     rill_stream_abort(slot->stream);
+    rill_stream_unref(slot->stream);
     slot->stream = NULL;
     upstream->open--;
 }
@@ -150,6 +154,7 @@ static void end_connections(struct upstream *upstream)
 {
     for (size_t i = 0; i < UPSTREAM_CONNECTIONS_MAX; i++) {
         rill_stream_abort(upstream->slots[i].stream);
+        rill_stream_unref(upstream->slots[i].stream);
         upstream->slots[i].stream = NULL;
     }
 }

@@ -182,7 +182,8 @@ static int deliver(struct delivery *delivery)
         r = rill_scope_leave(&scope, converse(stream, delivery));
     if (r == -ETIME)
         r = wrong(delivery, "nothing came for %d seconds", limit_seconds);
-    return rill_first_error(r, rill_stream_close(stream));
+    rill_stream_unref(stream);
+    return r;
 }
 
 /* --- One vector --- */
