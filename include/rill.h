@@ -21,7 +21,7 @@
  *
  * OWNERSHIP. A call borrows its arguments unless it says that it takes or gives. Futures, tasks and
  * gathers are counted: who makes one holds a reference, rill_join and rill_unref drop it. A running task
- * is kept by its loop. Scopes, groups and iterations lie in the caller's memory, valid when zeroed.
+ * is kept by its loop. Scopes, groups, locks and events lie in the caller's memory, valid when zeroed.
  *
  * THREADS. A loop and its objects belong to the thread that runs it. rill_call_soon_threadsafe is the
  * call for other threads. Make rings after fork: a child has no running loop.
@@ -31,6 +31,7 @@
  * asyncio's words and ours: create_task rill_create_task, await rill_await, sleep rill_sleep, gather
  * rill_gather, wait rill_wait, as_completed rill_as_completed_*, wait_for rill_wait_for, timeout
  * rill_timeout, shield rill_shield, TaskGroup rill_group_*, run rill_run, call_soon rill_call_soon,
+ * Lock, Event, Condition, Semaphore and Barrier rill_lock_* and so on, Queue rill_queue_*,
  * StreamReader and StreamWriter rill_stream_*. */
 #pragma once
 
@@ -46,7 +47,9 @@
 #include <rill/loop.h>
 #include <rill/mem.h>
 #include <rill/net.h>
+#include <rill/queue.h>
 #include <rill/stream.h>
+#include <rill/sync.h>
 #include <rill/task.h>
 #include <rill/text.h>
 #include <rill/time.h>

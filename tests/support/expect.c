@@ -106,8 +106,26 @@ rill_future *kept(rill_future *future)
     return kept_futures[kept_count++] = future;
 }
 
+static struct {
+    rill_call_fn *fn;
+    void *arg;
+} endings[kept_max];
+static size_t ending_count;
+
+void after_run(rill_call_fn *fn, void *arg)
+{
+    if (ending_count == kept_max)
+        fail_msg("raise kept_max");
+    endings[ending_count].fn = fn;
+    endings[ending_count++].arg = arg;
+}
+
 static void drop_kept(void)
 {
+    while (ending_count > 0) {
+        ending_count--;
+        endings[ending_count].fn(endings[ending_count].arg);
+    }
     while (kept_count > 0) {
         rill_future *future = kept_futures[--kept_count];
         if (torturing)

@@ -89,6 +89,9 @@ void expect_drop_fd(int *fd);
 /* A future that other tasks use as well: given back after the run.   Owns: takes it.   Returns: it. */
 rill_future *kept(rill_future *future);
 
+/* Call `fn(arg)` when the run has ended: what tasks use until then is given back there. */
+void after_run(rill_call_fn *fn, void *arg);
+
 /* Coroutines for everybody. */
 int sleep_for_ever(void *arg);
 int give_up_turns(void *arg); /* as many as the int that `arg` points to; none for NULL */
