@@ -1,8 +1,10 @@
 #!/bin/sh
-# install.sh - an installed librill is found by pkg-config, compiled against and linked.
+# install.sh - an installed librill is found by pkg-config, compiled against and linked: the program of
+# README.md, and those of the essay in rill.h, which print what the essay says.
 #   install.sh CMAKE BUILD-FOLDER COMPILER
 set -eu
 cmake=$1 build=$2 compiler=$3
+examples=${0%/*}
 command -v pkg-config >/dev/null || { echo "pkg-config is not installed"; exit 77; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -11,6 +13,17 @@ trap 'rm -rf "$work"' EXIT
 file=$(find "$work/prefix" -name rill.pc)
 PKG_CONFIG_PATH=${file%/*}
 export PKG_CONFIG_PATH
-# Both lists are words for the compiler.
-"$compiler" -Wall -Werror -o "$work/readme" "${0%/*}/readme.c" $(pkg-config --cflags --libs rill)
-"$work/readme"
+awk -f "$examples/tutorial.awk" -v folder="$work" "$work/prefix/include/rill.h"
+cp "$examples/readme.c" "$work"
+cd "$work"
+for program in *.c; do
+    name=${program%.c}
+    # Both lists are words for the compiler.
+    "$compiler" -Wall -Wextra -Werror -o "$name" "$program" $(pkg-config --cflags --libs rill) || {
+        echo "program $name of rill.h does not compile"
+        exit 1
+    }
+    "./$name" >"$name.out"
+    [ "$name" = readme ] || diff -u "$name.wanted" "$name.out"
+done
+[ -f 5.out ] || { echo "the programs of rill.h were not found"; exit 1; }
