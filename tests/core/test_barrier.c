@@ -462,12 +462,13 @@ static void barrier_of_another_loop_is_refused(void **state)
     assert_int_equal(rill_barrier_wait(&barrier), -ESRCH);
     assert_int_equal(rill_loop_new(NULL, &loop), 0);
     rill_task *task = rill_loop_create_task(loop, RILL_CORO(stop_and_wait, loop), NULL);
-    assert_int_equal(rill_run_until_complete(loop, rill_ref(task)), -EINPROGRESS);
+    assert_int_equal(rill_run_until_complete(loop, task), -EINPROGRESS);
     assert_int_equal(rill_run(RILL_CORO(wait_here, NULL)), -EXDEV);
     assert_int_equal(rill_barrier_n_waiting(&barrier), 1);
     assert_int_equal(rill_barrier_abort(&barrier), 0);
     assert_int_equal(rill_run_until_complete(loop, task), -ESTALE);
     assert_int_equal(rill_barrier_fini(&barrier), 0);
+    rill_unref(task);
     rill_loop_close(loop);
 }
 

@@ -384,10 +384,11 @@ static void condition_of_another_loop_is_refused(void **unused)
     assert_int_equal(rill_condition_wait(&changed), -ESRCH);
     assert_int_equal(rill_loop_new(NULL, &loop), 0);
     rill_task *task = rill_loop_create_task(loop, RILL_CORO(hold_and_stop, loop), NULL);
-    assert_int_equal(rill_run_until_complete(loop, rill_ref(task)), -EINPROGRESS);
+    assert_int_equal(rill_run_until_complete(loop, task), -EINPROGRESS);
     assert_int_equal(run_main(wait_in_other_loop, NULL), 0);
     rill_cancel(task, NULL);
     assert_int_equal(rill_run_until_complete(loop, task), -ECANCELED);
+    rill_unref(task);
     rill_loop_close(loop);
 }
 

@@ -173,10 +173,11 @@ static void event_of_another_loop_is_refused(void **state)
     assert_int_equal(rill_event_wait(&event), -ESRCH);
     assert_int_equal(rill_loop_new(NULL, &loop), 0);
     rill_task *task = rill_loop_create_task(loop, RILL_CORO(stop_and_wait, loop), NULL);
-    assert_int_equal(rill_run_until_complete(loop, rill_ref(task)), -EINPROGRESS);
+    assert_int_equal(rill_run_until_complete(loop, task), -EINPROGRESS);
     assert_int_equal(rill_run(RILL_CORO(wait_here, NULL)), -EXDEV);
     rill_event_set(&event);
     assert_int_equal(rill_run_until_complete(loop, task), 0);
+    rill_unref(task);
     rill_loop_close(loop);
 }
 

@@ -309,7 +309,7 @@ static void lock_in_use_by_another_loop_is_refused(void **state)
     lock = (rill_lock){ 0 };
     assert_int_equal(rill_loop_new(NULL, &loop), 0);
     rill_task *task = rill_loop_create_task(loop, RILL_CORO(hold_and_stop, loop), NULL);
-    assert_int_equal(rill_run_until_complete(loop, rill_ref(task)), -EINPROGRESS);
+    assert_int_equal(rill_run_until_complete(loop, task), -EINPROGRESS);
     assert_int_equal(rill_run(RILL_CORO(take_in_other_loop, NULL)), -EXDEV);
     assert_ptr_equal(rill_lock_holder(&lock), task);
     rill_cancel(task, NULL);

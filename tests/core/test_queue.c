@@ -649,10 +649,11 @@ static void queue_of_another_loop_is_refused(void **state)
     assert_int_equal(rill_queue_get(&queue, &got), -ESRCH);
     assert_int_equal(rill_loop_new(NULL, &loop), 0);
     rill_task *task = rill_loop_create_task(loop, RILL_CORO(stop_and_get, loop), NULL);
-    assert_int_equal(rill_run_until_complete(loop, rill_ref(task)), -EINPROGRESS);
+    assert_int_equal(rill_run_until_complete(loop, task), -EINPROGRESS);
     assert_int_equal(rill_run(RILL_CORO(get_one, NULL)), -EXDEV);
     assert_int_equal(rill_queue_put_nowait(&queue, item(6)), 0);
     assert_int_equal(rill_run_until_complete(loop, task), 6);
+    rill_unref(task);
     rill_loop_close(loop);
     assert_int_equal(rill_queue_fini(&queue), 0);
 }

@@ -277,10 +277,11 @@ static void semaphore_of_another_loop_is_refused(void **state)
     assert_int_equal(rill_semaphore_acquire(&permits), -ESRCH);
     assert_int_equal(rill_loop_new(NULL, &loop), 0);
     rill_task *task = rill_loop_create_task(loop, RILL_CORO(stop_and_take, loop), NULL);
-    assert_int_equal(rill_run_until_complete(loop, rill_ref(task)), -EINPROGRESS);
+    assert_int_equal(rill_run_until_complete(loop, task), -EINPROGRESS);
     assert_int_equal(rill_run(RILL_CORO(take_here, NULL)), -EXDEV);
     assert_int_equal(rill_semaphore_release(&permits), 0);
     assert_int_equal(rill_run_until_complete(loop, task), 0);
+    rill_unref(task);
     rill_loop_close(loop);
 }
 
