@@ -19,6 +19,9 @@ ROWS = {
     "spawn": ["rill", "go", "asyncio"],
     "gather": ["rill", "go", "asyncio"],
     "timer": ["rill", "go", "asyncio"],
+    "lock": ["rill", "go", "asyncio"],
+    "queue": ["rill", "go", "asyncio"],
+    "handoff": ["rill", "go", "asyncio"],
     "sleepers": ["rill", "go", "asyncio"],
     "reads": ["rill", "fio", "go", "asyncio"],
 }
@@ -28,6 +31,7 @@ GB = 1000 ** 3 / 2 ** 20  # in MiB
 GOALS = {
     "switch": (10.7, None, None), "sched-2": (20, "go", 0.40), "sched-10000": (20, "go", 0.40),
     "spawn": (100, "go", 0.70), "gather": (150, "asyncio", 1 / 49), "timer": (30, None, None),
+    "lock": (None, "go", 1.0), "queue": (None, "go", 1.0), "handoff": (None, "go", 1.0),
     "sleepers-time": (2.0, "go", 0.62), "sleepers-memory": (4.6 * GB, "go", 1.92),
 }
 for kind in ("cached", "direct"):

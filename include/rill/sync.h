@@ -91,10 +91,11 @@ RILL_API bool rill_lock_locked(const rill_lock *lock);
 RILL_API rill_task *rill_lock_holder(const rill_lock *lock);
 
 /* A pointer to a lock, or NULL, whose lock is released when the block is left. */
-#define RILL_AUTO_LOCK __attribute__((cleanup(rill_lock_drop_)))
+#define RILL_AUTO_LOCK __attribute__((cleanup(rill_lock_drop)))
 
-/** What RILL_AUTO_LOCK calls.   Returns: nothing.   Since: 0.1 */
-static inline void rill_lock_drop_(rill_lock **lock)
+/** Release the lock that `*lock` points to, if there is one: what RILL_AUTO_LOCK does.
+ *  Returns: nothing.   Since: 0.1 */
+static inline void rill_lock_drop(rill_lock **lock)
 {
     if (*lock != NULL)
         rill_lock_release(*lock);

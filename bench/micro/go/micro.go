@@ -91,6 +91,44 @@ func timer() {
 	runtime.KeepAlive(pending)
 }
 
+func lock() {
+	const count = 50000000
+	var mutex sync.Mutex
+	start := cpuNs()
+	for i := 0; i < count; i++ {
+		mutex.Lock()
+		mutex.Unlock()
+	}
+	report("lock", since(start)/count, "ns")
+}
+
+func queue() {
+	const count = 50000000
+	channel := make(chan unsafe.Pointer, 64)
+	var item unsafe.Pointer
+	start := cpuNs()
+	for i := 0; i < count; i++ {
+		channel <- item
+		item = <-channel
+	}
+	report("queue", since(start)/count, "ns")
+}
+
+func handoff() {
+	const count = 10000000
+	channel := make(chan unsafe.Pointer)
+	start := cpuNs()
+	go func() {
+		for i := 0; i < count; i++ {
+			channel <- nil
+		}
+	}()
+	for i := 0; i < count; i++ {
+		<-channel
+	}
+	report("handoff", since(start)/count, "ns")
+}
+
 func memoryMiB() float64 {
 	status, _ := os.ReadFile("/proc/self/status")
 	kib := 0
@@ -166,7 +204,8 @@ func reads(path string, seconds string) {
 
 func main() {
 	rows := map[string]func(){
-		"sched": sched, "spawn": spawn, "gather": gather, "timer": timer, "sleepers": sleepers,
+		"sched": sched, "spawn": spawn, "gather": gather, "timer": timer, "lock": lock,
+		"queue": queue, "handoff": handoff, "sleepers": sleepers,
 	}
 	if os.Args[1] == "reads" {
 		reads(os.Args[2], os.Args[3])

@@ -59,6 +59,40 @@ async def timer():
         handle.cancel()
 
 
+async def lock():
+    count, mutex = 500_000, asyncio.Lock()
+    start = time.process_time_ns()
+    for _ in range(count):
+        await mutex.acquire()
+        mutex.release()
+    report("lock", (time.process_time_ns() - start) / count, "ns")
+
+
+async def queue():
+    count, items = 500_000, asyncio.Queue(64)
+    start = time.process_time_ns()
+    for i in range(count):
+        await items.put(i)
+        await items.get()
+    report("queue", (time.process_time_ns() - start) / count, "ns")
+
+
+async def handoff():
+    count, items = 200_000, asyncio.Queue(1)
+
+    async def produce():
+        for i in range(count):
+            await items.put(i)
+
+    async def consume():
+        for _ in range(count):
+            await items.get()
+
+    start = time.process_time_ns()
+    await asyncio.gather(produce(), consume())
+    report("handoff", (time.process_time_ns() - start) / count, "ns")
+
+
 async def sleepers():
     start = time.process_time()
     tasks = [asyncio.create_task(asyncio.sleep(3600)) for _ in range(1_000_000)]
@@ -94,7 +128,7 @@ async def reads(path, length):
 
 
 def main():
-    rows = {f.__name__: f for f in (sched, spawn, gather, timer, sleepers)}
+    rows = {f.__name__: f for f in (sched, spawn, gather, timer, lock, queue, handoff, sleepers)}
     name = sys.argv[1]
     asyncio.run(reads(sys.argv[2], float(sys.argv[3])) if name == "reads" else rows[name]())
 
