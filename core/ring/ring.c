@@ -15,9 +15,10 @@
  * I4 A receive that ran out of buffers ends with ENOBUFS. It stays in flight for its owner: the op
  *    waits in `starved` and is armed again once buffers are free, never in a spin.
  *
- * FAILURE. enter may return EINTR, EAGAIN, EBUSY, ETIME: what was not consumed stays queued and the
- * next turn tries again. An overflown completion queue is flushed by the next enter and counted. A
- * stale completion's buffer is released here.
+ * FAILURE. enter may return EINTR, EAGAIN, EBUSY, ENOMEM, ETIME: what was not consumed stays queued
+ * and the next turn tries again; a loop that has nothing else to do gives a kernel that refuses a
+ * millisecond. An overflown completion queue is flushed by the next enter and counted. A ring that
+ * lost completions (EBADR: no memory to keep them) is lost: tasks would wait for ever.
  *
  * ELSEWHERE. submit.c makes SQEs of ops, reap.c takes CQEs, call.c makes plain calls, bufs.c has the
  * receive buffers.
@@ -151,22 +152,45 @@ static int enter_and_sleep(struct ring *ring, rill_time deadline)
                             IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &arg, sizeof arg);
 }
 
+static bool refuses(int r)
+{
+    return r == -EAGAIN || r == -EBUSY || r == -ENOMEM;
+}
+
+/* Nothing could be submitted and nobody is ready: wait a little for completions, not to spin. */
+static void back_off(struct ring *ring)
+{
+    struct __kernel_timespec span = { .tv_nsec = RILL_MS(1) };
+    struct io_uring_getevents_arg arg = { .ts = (uint64_t)(uintptr_t)&span };
+    (void)rill__ring_enter(ring, 0, 1, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &arg,
+                           sizeof arg);
+}
+
+static bool is_lost(int r)
+{
+    return r == -EBADF || r == -EEXIST || r == -ENXIO || r == -EOPNOTSUPP || r == -EBADR;
+}
+
 static __attribute__((noinline)) int submit_and_reap(struct ring *ring, rill_time deadline)
 {
     if (!list_is_empty(&ring->cancelled)) {
         rill__ring_finish_cancelled(ring);
         deadline = 0;
     }
+    if (ring->lost < 0)
+        deadline = 0; /* nobody knows whether something would come */
     rill__bufs_flush(&ring->bufs);
     rill__ring_start_waiting(ring);
     int r = enter_and_sleep(ring, deadline);
+    if (refuses(r) && deadline != 0 && !rill__ring_has_completions(ring))
+        back_off(ring);
     unsigned consumed = *ring->uring.sq.khead; /* now: reaping may submit, and so enter again */
     if (rill__ring_reap(ring) && !(cq_flags(ring) & IORING_SQ_CQ_OVERFLOW))
         rill__ring_settle(ring, consumed);
     ring->late = !list_is_empty(&ring->unsettled);
-    if (r == -EBADF || r == -EEXIST || r == -ENXIO || r == -EOPNOTSUPP)
-        return r; /* this ring is not ours to use */
-    return 0;
+    if (is_lost(r))
+        ring->lost = r;
+    return ring->lost;
 }
 
 static bool ring_is_quiet(struct rill__backend *backend, rill_time deadline)

@@ -19,6 +19,7 @@ struct ring {
     struct list unsettled; /* NOW sends, in order (I3) */
     struct list starved;   /* receives without buffers (I4) */
     unsigned enter_flags;
+    int lost;              /* why this ring is of no use any more; 0: it is fine */
     unsigned skip_success; /* IOSQE_CQE_SKIP_SUCCESS, or 0 where the kernel does it otherwise */
     bool late;             /* silent sends were not settled by the last wait */
     rill_time entered;     /* when enter was last called */

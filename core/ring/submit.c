@@ -23,9 +23,10 @@ int rill__ring_enter(struct ring *ring, unsigned submit, unsigned wait, unsigned
                      size_t arg_size)
 {
     ring->backend.counters.enters++;
-    ring->backend.counters.submitted += submit;
-    return io_uring_enter2((unsigned)ring->uring.enter_ring_fd, submit, wait,
-                           flags | ring->enter_flags, arg, arg_size);
+    int r = io_uring_enter2((unsigned)ring->uring.enter_ring_fd, submit, wait,
+                            flags | ring->enter_flags, arg, arg_size);
+    ring->backend.counters.submitted += r > 0 ? (unsigned)r : 0;
+    return r;
 }
 
 /* A free SQE, making room by a submit-only enter; NULL if the kernel takes none just now. */
