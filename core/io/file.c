@@ -70,14 +70,20 @@ int rill_file_close(int fd)
 
 /* --- Octets. --- */
 
-/* A descriptor in non-blocking mode says that it would have to wait: wait for it. */
-static int transfer(const struct rill__op *op, unsigned events)
+/* A descriptor in non-blocking mode says that it would have to wait: wait for it. The kernel says so of a
+ * FIFO without its other side, too, and would go on saying so: that is an end, or nobody who reads. */
+static int transfer(const struct rill__op *op, int event)
 {
-    int r;
-    do
-        r = rill__io(op);
-    while (r == -EAGAIN && (r = rill_poll(op->fd, events)) >= 0);
-    return r;
+    for (;;) {
+        int r = rill__io(op);
+        if (r != -EAGAIN)
+            return r;
+        r = rill_poll(op->fd, (unsigned)event);
+        if (r < 0)
+            return r;
+        if ((r & event) == 0)
+            return event == POLLIN ? 0 : -EPIPE;
+    }
 }
 
 int rill_file_read(int fd, void *buf, size_t size, uint64_t offset)

@@ -266,13 +266,13 @@ static int turn(struct rill_loop *loop)
 
 /* --- Run, stop, free. --- */
 
-/* A peer that hangs up must be an error code, not the end of the process. */
-static void ignore_sigpipe(void)
+/* A peer that hangs up and a file over its limit must be error codes, not the end of the process. */
+static void ignore(int signo)
 {
     struct sigaction now;
-    if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL) {
+    if (sigaction(signo, NULL, &now) == 0 && now.sa_handler == SIG_DFL) {
         now.sa_handler = SIG_IGN;
-        sigaction(SIGPIPE, &now, NULL);
+        sigaction(signo, &now, NULL);
     }
 }
 
@@ -282,7 +282,8 @@ static int first_run(struct rill_loop *loop)
     if (r < 0)
         return r;
     loop->watched = true;
-    ignore_sigpipe();
+    ignore(SIGPIPE);
+    ignore(SIGXFSZ);
     r = rill__backend_new(&loop->opts, &loop->backend);
     if (r < 0)
         return r;

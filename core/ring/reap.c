@@ -63,6 +63,7 @@ static void complete(struct ring *ring, const struct io_uring_cqe *cqe)
         release_stale(ring, cqe);
         return;
     }
+    int result = __builtin_expect(cqe->res <= -RILL__ERESTARTSYS, 0) ? -EINTR : cqe->res;
     unsigned flags = cqe->flags & IORING_CQE_F_MORE ? RILL__OP_MORE : 0;
     if (cqe->flags & IORING_CQE_F_BUFFER) {
         op->buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
@@ -70,7 +71,7 @@ static void complete(struct ring *ring, const struct io_uring_cqe *cqe)
         ring->bufs.out++;
         flags |= RILL__OP_BUFFER;
     }
-    if (cqe->res == -ENOBUFS && op->kind == RILL__OP_RECV_MANY && flags == 0) {
+    if (result == -ENOBUFS && op->kind == RILL__OP_RECV_MANY && flags == 0) {
         ring->backend.counters.enobufs++; /* I4 */
         rill__bufs_grow(&ring->bufs);
         if (op->stopping)
@@ -79,7 +80,7 @@ static void complete(struct ring *ring, const struct io_uring_cqe *cqe)
             list_push_back(&ring->starved, &op->link);
         return;
     }
-    finish(ring, op, cqe->res, flags);
+    finish(ring, op, result, flags);
 }
 
 bool rill__ring_reap(struct ring *ring)

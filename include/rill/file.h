@@ -47,7 +47,8 @@ RILL_API int rill_file_openat2(int dirfd, const char *path, const struct open_ho
  *  Since: 0.1 */
 RILL_API int rill_file_close(int fd);
 
-/** Read up to `size` octets at `offset`; UINT64_MAX: at the file's own position, for pipes and the like.
+/** Read up to `size` octets at `offset`; UINT64_MAX: at the file's own position. What has
+ *  none, as a pipe, ignores the offset.
  *  Returns: the octets read, as many as the kernel gave; 0 at the end; -ECANCELED (nothing was read); -EBADF
  *           (closed meanwhile); as pread(2).
  *  Owns: `buf` is the kernel's until it returns.   Suspends: yes; also while a descriptor in non-blocking
