@@ -40,10 +40,12 @@ static int run_until(rill_loop *loop, rill_future *future)
 {
     struct until until = { .ready = { .run = stop_loop }, .loop = loop };
     until.callback.ready = &until.ready;
+    if (!rill__loop_is_live(loop))
+        return -ESHUTDOWN;
     if (future->loop != NULL && future->loop != loop)
-        return -EXDEV;
+        return rill__misuse(-EXDEV);
     if (rill__loop_running != NULL)
-        return -EBUSY;
+        return rill__misuse(-EBUSY);
     if (future->state == RILL_PENDING)
         rill__callback_add(future, &until.callback);
     else
@@ -65,7 +67,7 @@ int rill_run_coro(rill_loop *loop, rill_coro coro)
     if (loop == NULL)
         return -ENOMEM;
     if (rill__loop_running != NULL)
-        return -EBUSY;
+        return rill__misuse(-EBUSY);
     rill_task *task = rill_loop_create_task(loop, coro, NULL);
     int r = rill_run_until_done(loop, task);
     rill_unref(task);
@@ -128,6 +130,7 @@ static bool catch_sigint(struct rill_loop *loop, struct sigaction *ret_before)
         return false; /* the program has its own idea of SIGINT */
     if (gettid() != getpid() || !atomic_compare_exchange_strong(&interrupted_loop, &none, loop))
         return false;
+    loop->interrupted = loop->interrupt_told = false;
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     return true;
@@ -231,13 +234,13 @@ int rill_loop_close(rill_loop *loop)
 {
     if (loop == NULL || !rill__loop_is_live(loop))
         return 0; /* a second close does nothing */
-    if (rill__loop_is_inherited(loop))
+    if (loop->running || loop->reporting || loop->closing)
+        return rill__loop_is_inherited(loop) ? -ESRCH : rill__misuse(-EBUSY);
+    if (rill__loop_is_foreign(loop))
         return -ESRCH;
-    if (loop->running)
-        return -EBUSY;
     bool left = !list_is_empty(&loop->tasks) || !list_is_empty(&loop->gens);
     if (rill__loop_running != NULL && loop->backend != NULL && left)
-        return -EBUSY; /* they cannot be run to their end now */
+        return rill__misuse(-EBUSY); /* they cannot be run to their end now */
     report_leftovers(loop);
     if (loop->backend != NULL)
         run_leftovers(loop, 0);
@@ -252,7 +255,34 @@ int rill_loop_close(rill_loop *loop)
     return 0;
 }
 
-static int run_main(rill_loop *loop, rill_coro coro)
+/* --- The runner: several main tasks on one loop. --- */
+
+struct runner {
+    struct rill_loop *loop; /* made by the first run */
+    struct rill_loop_opts opts;
+    bool closed;
+};
+
+_Static_assert(sizeof(struct runner) <= sizeof(rill_runner), "raise private_ of rill_runner");
+
+static struct runner *runner_of(rill_runner *public)
+{
+    return (struct runner *)(void *)public->private_;
+}
+
+int rill_runner_init(rill_runner *public, const rill_loop_opts *opts)
+{
+    struct rill_loop_opts checked = { 0 };
+    if (opts != NULL)
+        checked = *opts;
+    int r = rill__loop_check_opts(&checked);
+    if (r < 0)
+        return r;
+    *runner_of(public) = (struct runner){ .opts = opts != NULL ? *opts : (rill_loop_opts){ 0 } };
+    return 0;
+}
+
+static int run_main(struct rill_loop *loop, rill_coro coro)
 {
     struct sigaction before;
     rill_task *task = rill_loop_create_task(loop, coro, NULL);
@@ -263,26 +293,49 @@ static int run_main(rill_loop *loop, rill_coro coro)
         r = -EINTR; /* the interrupt was the only request */
     stop_grace(loop);
     loop->main = NULL;
-    if (loop->backend != NULL)
-        run_leftovers(loop, end_grace(loop));
-    else
-        drop_unstarted(loop); /* the code says that there is no ring: nothing more to report */
     if (caught)
         release_sigint(&before);
     rill_unref(task);
     return r;
 }
 
+int rill_runner_run(rill_runner *public, rill_coro coro)
+{
+    struct runner *runner = runner_of(public);
+    if (rill__loop_running != NULL)
+        return rill__misuse(-EBUSY);
+    if (runner->closed)
+        return -ESHUTDOWN;
+    int r = runner->loop != NULL ? 0 : rill_loop_new(&runner->opts, &runner->loop);
+    return r < 0 ? r : run_main(runner->loop, coro);
+}
+
+int rill_runner_close(rill_runner *public)
+{
+    struct runner *runner = runner_of(public);
+    struct rill_loop *loop = runner->loop;
+    if (loop != NULL && rill__loop_is_foreign(loop))
+        return -ESRCH;
+    if (loop != NULL && rill__loop_running != NULL)
+        return rill__misuse(-EBUSY); /* its tasks cannot be run to their end now */
+    if (loop != NULL && loop->backend != NULL)
+        run_leftovers(loop, end_grace(loop));
+    else if (loop != NULL)
+        drop_unstarted(loop); /* there was no ring, as the run has told: nothing more to report */
+    runner->loop = NULL;
+    runner->closed = true;
+    return rill_loop_close(loop);
+}
+
 int rill_run_with(rill_coro coro, const rill_loop_opts *opts)
 {
-    rill_loop *loop;
-    if (rill__loop_running != NULL)
-        return -EBUSY;
-    int r = rill_loop_new(opts, &loop);
+    rill_runner runner;
+    int r = rill_runner_init(&runner, opts);
     if (r < 0)
         return r;
-    r = run_main(loop, coro);
-    rill_loop_close(loop);
+    r = rill_runner_run(&runner, coro);
+    if (rill__loop_running == NULL)
+        (void)rill_runner_close(&runner);
     return r;
 }
 

@@ -124,9 +124,9 @@ static const struct exemption {
     const char *reason;
 } exemptions[] = {
     { "core/base/mem.c", HEAP, "it is what everybody else uses" },
-    { "core/ring/", LOOP, "it is the waist: the real clock and randomness enter here" },
+    { "core/ring/", LOOP, "it is the waist: calls of the kernel are made here" },
     { "core/coro/coro.c", LOOP, "the overflow report runs in a signal handler" },
-    { "core/loop/loop.c", LOOP, "where no loop runs, the machine's clocks answer" },
+    { "core/base/machine.c", LOOP, "where no loop runs, the machine answers" },
     { "core/loop/wake.c", LOOP, "other threads write the eventfd" },
     { "server/master", LOOP, "the master has no ring: it waits in poll" },
     { "server/notify", LOOP, "part of the master, which has no ring" },

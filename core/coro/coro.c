@@ -196,20 +196,14 @@ static _Thread_local unsigned watchers; /* loops of this thread that rely on it 
 static struct sigaction previous;       /* what SIGSEGV did before */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* Follow the frame pointers, never leaving the coroutine's stack. */
-static int walk(const ucontext_t *context, const struct rill__coro *coro, void *frames[frames_max])
+/* Follow the frame pointers from `frame`, never leaving the coroutine's stack. */
+static int walk(const struct rill__coro *coro, void *pc, char *frame, void *frames[], int most)
 {
-#if defined(__x86_64__)
-    void *pc = (void *)context->uc_mcontext.gregs[REG_RIP];
-    char *frame = (char *)context->uc_mcontext.gregs[REG_RBP];
-#elif defined(__aarch64__)
-    void *pc = (void *)context->uc_mcontext.pc;
-    char *frame = (char *)context->uc_mcontext.regs[29];
-#endif
     char *low = coro->stack.base, *high = rill__stack_top(coro->stack) - 2 * sizeof(void *);
     int count = 0;
-    frames[count++] = pc;
-    while (count < frames_max && frame >= low && frame <= high && (uintptr_t)frame % 8 == 0) {
+    if (most > 0)
+        frames[count++] = pc;
+    while (count < most && frame >= low && frame <= high && (uintptr_t)frame % 8 == 0) {
         void *words[2];
         memcpy(words, frame, sizeof words);
         if (words[1] == NULL || (char *)words[0] <= frame)
@@ -218,6 +212,32 @@ static int walk(const ucontext_t *context, const struct rill__coro *coro, void *
         frame = words[0];
     }
     return count;
+}
+
+static int walk_context(const ucontext_t *context, const struct rill__coro *coro, void *frames[])
+{
+#if defined(__x86_64__)
+    void *pc = (void *)context->uc_mcontext.gregs[REG_RIP];
+    char *frame = (char *)context->uc_mcontext.gregs[REG_RBP];
+#elif defined(__aarch64__)
+    void *pc = (void *)context->uc_mcontext.pc;
+    char *frame = (char *)context->uc_mcontext.regs[29];
+#endif
+    return walk(coro, pc, frame, frames, frames_max);
+}
+
+int rill__coro_frames(const struct rill__coro *coro, void *frames[], int most)
+{
+    if (coro->stack.base == NULL || coro->finished)
+        return 0;
+    if (coro == running)
+        return walk(coro, __builtin_return_address(0), __builtin_frame_address(0), frames, most);
+    void **sp = coro->sp; /* as first_context and the switch lay it out */
+#if defined(__x86_64__)
+    return walk(coro, sp[6], sp[5], frames, most);
+#elif defined(__aarch64__)
+    return walk(coro, sp[11], sp[10], frames, most);
+#endif
 }
 
 static void report(const struct rill__coro *coro, const void *address, const ucontext_t *context)
@@ -246,7 +266,7 @@ static void report(const struct rill__coro *coro, const void *address, const uco
     rill_text_add(&text, RILL_SPAN("; raise its stack_size or keep less on its stack\n"));
     ssize_t ignored = write(STDERR_FILENO, memory, text.used);
     (void)ignored;
-    backtrace_symbols_fd(frames, walk(context, coro, frames), STDERR_FILENO);
+    backtrace_symbols_fd(frames, walk_context(context, coro, frames), STDERR_FILENO);
 }
 
 static void on_fault(int signo, siginfo_t *info, void *context)

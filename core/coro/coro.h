@@ -42,6 +42,10 @@ void rill__coro_fini(struct rill__coro *coro, struct rill__stack_pool *pool);
 /* The coroutine that runs in this thread; NULL: the thread's own stack. */
 struct rill__coro *rill__coro_running(void);
 
+/* The addresses at which the calls of `coro` go on, the innermost first, `most` at most: of a suspended
+ * one, or of the one that runs and asks. How many. */
+int rill__coro_frames(const struct rill__coro *coro, void *frames[], int most);
+
 /* Report overflows of coroutine stacks of this thread: name, place and a backtrace on standard
  * error, then the death that was due. 0, or -ENOMEM: no memory for a signal stack. */
 int rill__coro_watch_overflow(void);

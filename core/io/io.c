@@ -69,6 +69,13 @@ static int settle(struct op_wait *wait)
     return wait->result == -ECANCELED ? -EIO : wait->result; /* nobody of us asked for it */
 }
 
+static void tell_op(const struct rill__wait *record, struct rill__told *told)
+{
+    const struct op_wait *wait = container_of(record, struct op_wait, wait);
+    told->what = rill__op_word((enum rill__op_kind)wait->op.kind);
+    told->fd = wait->op.fd;
+}
+
 int rill__io(const struct rill__op *op)
 {
     struct rill__task *task;
@@ -76,7 +83,7 @@ int rill__io(const struct rill__op *op)
     if (r < 0)
         return r;
     struct rill_loop *loop = task->future.loop;
-    struct op_wait wait = { .wait = { ask_to_stop }, .op = *op, .task = task };
+    struct op_wait wait = { .wait = { ask_to_stop, tell_op }, .op = *op, .task = task };
     wait.op.done = on_done;
     r = loop->backend->ops->submit(loop->backend, &wait.op);
     if (r < 0)

@@ -159,6 +159,12 @@ static bool cancel_accept(struct rill__wait *record, const char *msg)
     return true;
 }
 
+static void tell_accept(const struct rill__wait *record, struct rill__told *told)
+{
+    told->what = "accept";
+    told->fd = container_of(record, struct accept_wait, wait)->listener->fd;
+}
+
 int rill_listener_accept(rill_listener *listener, int *ret_fd)
 {
     struct rill__task *task;
@@ -176,7 +182,7 @@ int rill_listener_accept(rill_listener *listener, int *ret_fd)
             return -ESHUTDOWN;
         if (listener->waiter != NULL)
             return -EBUSY;
-        struct accept_wait wait = { .wait = { cancel_accept }, .listener = listener };
+        struct accept_wait wait = { .wait = { cancel_accept, tell_accept }, .listener = listener };
         listener->waiter = task;
         rill__task_park(task, &wait.wait);
         listener->waiter = NULL;

@@ -26,6 +26,7 @@ struct rill__stream_reader {
     struct rill__wait wait;
     struct rill__task *task;
     size_t least;
+    int fd;
     bool woken, cancelled;
 };
 
@@ -225,9 +226,17 @@ static bool cancel_read(struct rill__wait *wait, const char *msg)
     return true;
 }
 
+static void tell_read(const struct rill__wait *wait, struct rill__told *told)
+{
+    told->what = "stream read";
+    told->fd = container_of(wait, struct rill__stream_reader, wait)->fd;
+}
+
 static int wait_for_octets(rill_stream *stream, struct rill__task *task, size_t least)
 {
-    struct rill__stream_reader reader = { .wait = { cancel_read }, .task = task, .least = least };
+    struct rill__stream_reader reader = {
+        .wait = { cancel_read, tell_read }, .task = task, .least = least, .fd = stream->fd
+    };
     if (stream->reader != NULL || stream->parked)
         return -EBUSY;
     stream->reader = &reader;
@@ -528,6 +537,12 @@ static bool cancel_close_wait(struct rill__wait *record, const char *msg)
     return true;
 }
 
+static void tell_close(const struct rill__wait *wait, struct rill__told *told)
+{
+    (void)wait;
+    told->what = "the end of a stream";
+}
+
 int rill_stream_wait_closed(rill_stream *stream)
 {
     struct rill__task *task;
@@ -536,7 +551,7 @@ int rill_stream_wait_closed(rill_stream *stream)
         return r;
     if (is_over(stream))
         return rill__await_ready(task, lost_by(stream));
-    struct close_wait wait = { .wait = { cancel_close_wait }, .task = task };
+    struct close_wait wait = { .wait = { cancel_close_wait, tell_close }, .task = task };
     wait.closer.ready = &task->ready;
     stream->refs++;
     while (r == 0 && !is_over(stream)) {

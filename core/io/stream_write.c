@@ -28,6 +28,7 @@ struct writer {
     struct rill__wait wait;
     struct list link;
     struct rill__task *task;
+    int fd;
     bool woken, cancelled;
 };
 
@@ -337,6 +338,12 @@ static bool cancel_write(struct rill__wait *wait, const char *msg)
     return true;
 }
 
+static void tell_write(const struct rill__wait *wait, struct rill__told *told)
+{
+    told->what = "stream write";
+    told->fd = container_of(wait, struct writer, wait)->fd;
+}
+
 /* The next writer may go on once we have put what we have. */
 static void pass_on(rill_stream *stream)
 {
@@ -350,7 +357,9 @@ static int queue_up(rill_stream *stream, struct rill__task *task)
 {
     struct list *writers = &stream->out->writers;
     while (is_busy(stream) || !list_is_empty(writers)) {
-        struct writer writer = { .wait = { cancel_write }, .task = task };
+        struct writer writer = { .wait = { cancel_write, tell_write },
+                                 .task = task,
+                                 .fd = stream->fd };
         if (stream->send_error != 0)
             break;
         list_push_back(writers, &writer.link);
@@ -414,10 +423,16 @@ static bool cancel_direct(struct rill__wait *record, const char *msg)
     return false; /* whether this is the delivery, what was sent decides */
 }
 
+static void tell_direct(const struct rill__wait *record, struct rill__told *told)
+{
+    told->what = "stream write";
+    told->fd = container_of(record, struct direct_wait, wait)->out->stream->fd;
+}
+
 static int write_direct(rill_stream *stream, struct rill__task *task,
                         struct rill__stream_direct *direct)
 {
-    struct direct_wait wait = { { cancel_direct }, stream->out, direct, false };
+    struct direct_wait wait = { { cancel_direct, tell_direct }, stream->out, direct, false };
     direct->task = task;
     stream->out->direct = direct;
     rill__loop_prepare(stream->loop, &stream->prepare);

@@ -53,7 +53,7 @@ static struct rill__call_entry *take(struct rill_loop *loop)
 static struct rill__call_entry *make(struct rill_loop *loop, rill_call_fn *fn, void *arg)
 {
     static _Thread_local uint64_t ids;
-    if (loop->closing)
+    if (rill__loop_check(loop) < 0)
         return NULL; /* a call that calls again must not keep the loop from its end */
     struct rill__call_entry *entry = take(loop);
     if (entry == NULL)

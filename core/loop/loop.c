@@ -17,87 +17,19 @@
  * came) and making one ready must not be able to fail. */
 #include "core/loop/loop.h"
 
+#include "core/base/machine.h"
 #include "core/loop/chunk.h"
 
-#include <rill/future.h>
 #include <rill/mem.h>
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
-
-_Thread_local struct rill_loop *rill__loop_running;
-static _Thread_local struct rill_loop *own; /* this thread's loop, made on first use */
+#include <unistd.h>
 
 enum { trim_most = 64 }; /* cold stacks given back per idle turn */
 
-/* All loops of the process: a future may outlive its loop, and then has nobody to report to. */
-static pthread_mutex_t live_mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct list live = { &live, &live };
-
-static void add_live(struct rill_loop *loop)
-{
-    pthread_mutex_lock(&live_mutex);
-    list_push_back(&live, &loop->live);
-    pthread_mutex_unlock(&live_mutex);
-}
-
-static void remove_live(struct rill_loop *loop)
-{
-    pthread_mutex_lock(&live_mutex);
-    list_remove(&loop->live);
-    pthread_mutex_unlock(&live_mutex);
-}
-
-bool rill__loop_is_live(const struct rill_loop *loop)
-{
-    bool found = false;
-    pthread_mutex_lock(&live_mutex);
-    list_for_each(node, &live)
-        found |= node == &loop->live;
-    pthread_mutex_unlock(&live_mutex);
-    return found;
-}
-
-rill_loop *rill_get_running_loop(void)
-{
-    return rill__loop_running;
-}
-
-rill_loop *rill_get_event_loop(void)
-{
-    if (rill__loop_running != NULL)
-        return rill__loop_running;
-    if (own == NULL)
-        (void)rill_loop_new(NULL, &own);
-    return own;
-}
-
-static unsigned forks; /* how many lie between the first process and this one */
-
-/* A child shares nothing with its parent's loop: no loop runs there. */
-static void forget_after_fork(void)
-{
-    forks++;
-    rill__loop_running = NULL;
-    own = NULL;
-    pthread_mutex_init(&live_mutex, NULL); /* another thread may have held it */
-}
-
-bool rill__loop_is_inherited(const struct rill_loop *loop)
-{
-    return loop->backend != NULL && loop->forks != forks;
-}
-
-static void watch_forks(void)
-{
-    pthread_atfork(NULL, NULL, forget_after_fork);
-}
-
-static int check_opts(struct rill_loop_opts *opts)
+int rill__loop_check_opts(struct rill_loop_opts *opts)
 {
     if (opts->sq_entries == 0)
         opts->sq_entries = 256;
@@ -115,11 +47,10 @@ static int check_opts(struct rill_loop_opts *opts)
 
 int rill_loop_new(const rill_loop_opts *opts, rill_loop **ret_loop)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     rill_loop_opts checked = { 0 };
     if (opts != NULL)
         checked = *opts;
-    int r = check_opts(&checked);
+    int r = rill__loop_check_opts(&checked);
     if (r < 0)
         return r;
     rill_loop *loop = rill_alloc_zero(1, sizeof *loop);
@@ -135,24 +66,17 @@ int rill_loop_new(const rill_loop_opts *opts, rill_loop **ret_loop)
     for (size_t i = 0; i < RILL__IO_BUCKETS; i++)
         list_init(&loop->io[i]);
     list_init(&loop->parked);
-    r = rill__wake_init(loop);
-    if (r < 0) {
-        rill_free(loop);
-        return r;
-    }
-    pthread_once(&once, watch_forks);
-    add_live(loop);
+    rill__wake_init(loop);
+    rill__loop_add_live(loop);
     *ret_loop = loop;
     return 0;
 }
 
 rill_time rill__loop_now(const struct rill_loop *loop)
 {
-    struct timespec at;
     if (loop != NULL && loop->backend != NULL)
         return loop->backend->ops->now(loop->backend);
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return RILL_SEC(at.tv_sec) + at.tv_nsec;
+    return rill__machine_time(CLOCK_MONOTONIC);
 }
 
 rill_time rill_now(void)
@@ -173,11 +97,8 @@ rill_time rill_turn_time(void)
 rill_time rill_wall_clock(void)
 {
     struct rill_loop *loop = rill__loop_running;
-    struct timespec at;
-    if (loop == NULL) {
-        clock_gettime(CLOCK_REALTIME, &at);
-        return RILL_SEC(at.tv_sec) + at.tv_nsec;
-    }
+    if (loop == NULL)
+        return rill__machine_time(CLOCK_REALTIME);
     if (loop->wall == 0)
         loop->wall = loop->backend->ops->wall_clock(loop->backend);
     return loop->wall;
@@ -186,18 +107,10 @@ rill_time rill_wall_clock(void)
 void rill_random(void *memory, size_t size)
 {
     struct rill_loop *loop = rill__loop_running;
-    char *at = memory;
-    if (loop != NULL) {
+    if (loop != NULL)
         loop->backend->ops->random(loop->backend, memory, size);
-        return;
-    }
-    while (size > 0) {
-        ssize_t got = getrandom(at, size, 0);
-        if (got < 0)
-            continue; /* only EINTR, and only before the first seed */
-        at += got;
-        size -= (size_t)got;
-    }
+    else
+        rill__machine_random(memory, size);
 }
 
 /* --- A turn. --- */
@@ -208,6 +121,7 @@ static void run_ready(struct rill_loop *loop)
     list_splice(&loop->turn, &loop->ready);
     while ((node = list_pop_front(&loop->turn)) != NULL) {
         struct rill__ready *ready = container_of(node, struct rill__ready, link);
+        rill__loop_count_step(loop);
         ready->run(ready);
     }
 }
@@ -287,7 +201,8 @@ static int first_run(struct rill_loop *loop)
     r = rill__backend_new(&loop->opts, &loop->backend);
     if (r < 0)
         return r;
-    loop->forks = forks;
+    loop->forks = rill__loop_forks();
+    loop->thread = gettid();
     r = rill__wake_start(loop);
     if (r < 0) { /* the next try begins anew: a loop that cannot be woken is none */
         loop->backend->ops->free(loop->backend);
@@ -299,10 +214,12 @@ static int first_run(struct rill_loop *loop)
 int rill__loop_run(struct rill_loop *loop)
 {
     int r = 0;
-    if (rill__loop_is_inherited(loop))
+    if (!rill__loop_is_live(loop))
+        return -ESHUTDOWN;
+    if (rill__loop_is_foreign(loop))
         return -ESRCH;
     if (rill__loop_running != NULL || loop->running)
-        return -EBUSY;
+        return rill__misuse(-EBUSY);
     if (loop->backend == NULL)
         r = first_run(loop);
     if (r < 0)
@@ -330,7 +247,12 @@ void rill_loop_stop(rill_loop *loop)
 
 bool rill_loop_is_running(const rill_loop *loop)
 {
-    return loop->running;
+    return rill__loop_is_live(loop) && !rill__loop_is_inherited(loop) && loop->running;
+}
+
+bool rill_loop_is_closed(const rill_loop *loop)
+{
+    return !rill__loop_is_live(loop);
 }
 
 void rill__loop_run_entries(struct rill_loop *loop)
@@ -340,6 +262,11 @@ void rill__loop_run_entries(struct rill_loop *loop)
     while (!list_is_empty(&loop->ready))
         run_ready(loop);
     rill__loop_running = outer;
+}
+
+size_t rill__loop_in_flight(const struct rill_loop *loop)
+{
+    return loop->backend != NULL ? loop->backend->ops->in_flight(loop->backend) : 0;
 }
 
 static void end_ops(struct rill_loop *loop)
@@ -379,37 +306,6 @@ void rill__loop_free(struct rill_loop *loop)
     rill__stack_pool_fini(&loop->stacks);
     if (loop->watched)
         rill__coro_unwatch_overflow();
-    if (own == loop)
-        own = NULL;
-    remove_live(loop);
+    rill__loop_remove_live(loop);
     rill_free(loop);
-}
-
-/* --- Errors that nobody took. --- */
-
-void rill_loop_set_error_handler(rill_loop *loop, rill_error_fn *fn, void *arg)
-{
-    loop->error_fn = fn;
-    loop->error_arg = arg;
-}
-
-static void print_error(const char *message, struct rill_future *future)
-{
-    char what[256] = "";
-    if (future != NULL)
-        rill_repr(future, what, sizeof what);
-    fprintf(stderr, "rill: %s%s%s\n", message, future != NULL ? ": " : "", what);
-}
-
-void rill__loop_report(struct rill_loop *loop, const char *message, struct rill_future *future)
-{
-    rill_error_fn *fn = rill__loop_is_live(loop) ? loop->error_fn : NULL;
-    if (fn == NULL) {
-        print_error(message, future);
-        return;
-    }
-    loop->error_fn = NULL; /* an error in the handler goes to the default one */
-    fn(loop, message, future, loop->error_arg);
-    if (loop->error_fn == NULL)
-        loop->error_fn = fn;
 }

@@ -31,7 +31,7 @@ struct rill__wake {
     pthread_mutex_t mutex; /* guards `calls` and `closed` */
     struct list calls;
     bool closed;
-    int fd;         /* eventfd */
+    int fd;         /* eventfd; -1 until the loop first runs: a child must not share it */
     uint64_t count; /* what the read of `fd` brings */
     struct rill__op op;
 };
@@ -49,14 +49,15 @@ struct rill_loop {
     struct rill__stack_pool stacks;
     rill_time now, wall;  /* the two clocks as read in this turn; 0: not read */
     unsigned budget_left; /* awaits that need not wait, left to the running task */
-    bool running, stopping, closing;
+    bool running, stopping, closing, reporting;
     bool leaving;              /* the end has begun: nobody is parked any more */
     bool ending;               /* leftovers are asked to end */
     bool hard;                 /* its end is in the hard phase: no task is made any more */
     bool interrupt_told;       /* the main task was asked to cancel because of SIGINT */
     struct rill__timer grace;  /* until the hard phase */
     struct rill__ready harden; /* its begin; written by run.c */
-    unsigned forks;            /* `forks` of loop.c when the ring was made */
+    unsigned forks;            /* rill__loop_forks when the ring was made */
+    pid_t thread;              /* that made the ring: nobody else may use it */
     bool watched;              /* overflows of its stacks are reported */
     struct list live;          /* in the list of all loops */
 
@@ -66,6 +67,7 @@ struct rill_loop {
     struct list parked;   /* streams that wait without a task; written by park.c */
     struct list awaiting; /* done callbacks of pending futures; written by future.c */
     uint64_t tasks_made;
+    uint64_t steps; /* entries run; read by the watchdog */
 
     struct rill__call_entry *calls_free,
         *calls_all;             /* handles' entries; never freed before the loop */
@@ -87,14 +89,35 @@ int rill__backend_new(const struct rill_loop_opts *opts, struct rill__backend **
 /* SIGINT came while the main task ran; defined by run.c. */
 void rill__loop_interrupted(struct rill_loop *loop);
 
-/* Run turns until rill_loop_stop. 0; -EBUSY; -ESRCH: a parent's loop; why there is no ring. */
+/* Put the defaults where `opts` has zeros. 0; -EINVAL: out of range. */
+int rill__loop_check_opts(struct rill_loop_opts *opts);
+/* Run turns until rill_loop_stop. 0; -EBUSY; -ESRCH: another's ring; why there is no ring. */
 int rill__loop_run(struct rill_loop *loop);
 /* Run what is ready until nothing is, without the kernel. */
 void rill__loop_run_entries(struct rill_loop *loop);
 /* Whether `loop` and its ring are those of a parent process: not ours to use. */
 bool rill__loop_is_inherited(const struct rill_loop *loop);
+/* Whether the ring of `loop` was made by another thread, or by a parent process. */
+bool rill__loop_is_foreign(const struct rill_loop *loop);
+/* How many forks lie between the first process and this one. */
+unsigned rill__loop_forks(void);
+/* Add to, take from, the list of all loops. */
+void rill__loop_add_live(struct rill_loop *loop);
+void rill__loop_remove_live(struct rill_loop *loop);
+/* This thread's own loop if it has been made, or NULL. */
+struct rill_loop *rill__loop_own(void);
+/* How many operations the kernel has. */
+size_t rill__loop_in_flight(const struct rill_loop *loop);
 /* Whether `loop` has not been freed. Walks all loops. */
 bool rill__loop_is_live(const struct rill_loop *loop);
+/* The same, and if it is true nobody frees it before rill__loop_let_go: for other threads. */
+bool rill__loop_hold(const struct rill_loop *loop);
+void rill__loop_let_go(void);
+/* As rill__loop_check, of a loop that does not run in this thread. */
+int rill__loop_check_idle(const struct rill_loop *loop);
+/* A call that the caller could have known to be wrong: `code`; with the option `strict` a dump of all
+ * tasks and the end of the process. */
+int rill__misuse(int code) __attribute__((cold));
 /* Tell the error handler; standard error if the loop is gone. */
 void rill__loop_report(struct rill_loop *loop, const char *message, struct rill_future *future);
 /* Cancel all ops and take every final completion; no task is left. */
@@ -102,11 +125,26 @@ void rill__loop_end(struct rill_loop *loop);
 /* Free the ended loop. */
 void rill__loop_free(struct rill_loop *loop);
 
+/* Whether this thread may give `loop` something to do. 0; -ESHUTDOWN: it is closed, or about to be;
+ * -ESRCH: it runs in another thread, or in the parent process. */
+static inline int rill__loop_check(const struct rill_loop *loop)
+{
+    if (loop == rill__loop_running)
+        return loop->closing ? -ESHUTDOWN : 0;
+    return rill__loop_check_idle(loop);
+}
+
 /* Put `ready` on the queue for the next turn, unless it is on it. */
 static inline void rill__loop_ready(struct rill_loop *loop, struct rill__ready *ready)
 {
     if (!list_is_linked(&ready->link))
         list_push_back(&loop->ready, &ready->link);
+}
+
+/* One more entry runs. The watchdog of another thread reads the count. */
+static inline void rill__loop_count_step(struct rill_loop *loop)
+{
+    __atomic_store_n(&loop->steps, loop->steps + 1, __ATOMIC_RELAXED);
 }
 
 static inline void rill__loop_unready(struct rill__ready *ready)
@@ -131,6 +169,12 @@ static inline void rill__timer_start(struct rill_loop *loop, struct rill__timer 
     rill__timer_arm(&loop->timers, timer, at);
 }
 
+/* When an armed `timer` is due. */
+static inline rill_time rill__timer_at(const struct rill__timer *timer)
+{
+    return timer->at;
+}
+
 /* Disarm `timer`. Its entry may be on the queue already, and stays there. */
 static inline void rill__timer_stop(struct rill_loop *loop, struct rill__timer *timer)
 {
@@ -140,10 +184,10 @@ static inline void rill__timer_stop(struct rill_loop *loop, struct rill__timer *
 /* Now, not as of the turn's begin: a timer armed late in a long step must not fire early. */
 rill_time rill__loop_now(const struct rill_loop *loop);
 
-int rill__wake_init(struct rill_loop *loop);
+void rill__wake_init(struct rill_loop *loop);
 /* Wake the loop from a signal handler. */
 void rill__wake_signal(struct rill_loop *loop);
-/* Begin to listen for other threads; the loop has its backend. 0 or -ENOMEM. */
+/* Begin to listen for other threads; the loop has its backend. 0, -ENOMEM, or no descriptor is left. */
 int rill__wake_start(struct rill_loop *loop);
 /* Refuse further calls; those that came still run. */
 void rill__wake_close(struct rill_loop *loop);

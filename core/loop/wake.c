@@ -44,18 +44,30 @@ static void on_wake(struct rill__op *op, int result, unsigned flags)
         (void)loop->backend->ops->submit(loop->backend, op); /* the slot just freed is there */
 }
 
-int rill__wake_init(struct rill_loop *loop)
+void rill__wake_init(struct rill_loop *loop)
 {
-    loop->wake.fd = eventfd(0, EFD_CLOEXEC);
-    if (loop->wake.fd < 0)
-        return -errno;
+    loop->wake.fd = -1;
     list_init(&loop->wake.calls);
     pthread_mutex_init(&loop->wake.mutex, NULL);
+}
+
+/* The descriptor, if the loop has none yet: the calls that came before are taken right after. */
+static int open_eventfd(struct rill__wake *wake)
+{
+    int fd = wake->fd >= 0 ? wake->fd : eventfd(0, EFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    pthread_mutex_lock(&wake->mutex);
+    wake->fd = fd;
+    pthread_mutex_unlock(&wake->mutex);
     return 0;
 }
 
 int rill__wake_start(struct rill_loop *loop)
 {
+    int r = open_eventfd(&loop->wake);
+    if (r < 0)
+        return r;
     loop->wake.op = (struct rill__op){
         .kind = RILL__OP_READ,
         .fd = loop->wake.fd,
@@ -70,8 +82,22 @@ int rill__wake_start(struct rill_loop *loop)
 void rill__wake_signal(struct rill_loop *loop)
 {
     static const uint64_t one = 1;
+    if (loop->wake.fd < 0)
+        return; /* it has never run and looks for itself */
     ssize_t ignored = write(loop->wake.fd, &one, sizeof one);
     (void)ignored;
+}
+
+static bool give_call(struct rill_loop *loop, struct call *call)
+{
+    pthread_mutex_lock(&loop->wake.mutex);
+    bool closed = loop->wake.closed, first = list_is_empty(&loop->wake.calls);
+    if (!closed)
+        list_push_back(&loop->wake.calls, &call->ready.link);
+    if (!closed && first)
+        rill__wake_signal(loop);
+    pthread_mutex_unlock(&loop->wake.mutex);
+    return !closed;
 }
 
 int rill_call_soon_threadsafe(rill_loop *loop, rill_call_fn *fn, void *arg)
@@ -82,14 +108,10 @@ int rill_call_soon_threadsafe(rill_loop *loop, rill_call_fn *fn, void *arg)
     call->ready.run = run_call;
     call->fn = fn;
     call->arg = arg;
-    pthread_mutex_lock(&loop->wake.mutex);
-    bool closed = loop->wake.closed, first = list_is_empty(&loop->wake.calls);
-    if (!closed)
-        list_push_back(&loop->wake.calls, &call->ready.link);
-    if (!closed && first)
-        rill__wake_signal(loop);
-    pthread_mutex_unlock(&loop->wake.mutex);
-    if (!closed)
+    bool live = rill__loop_hold(loop), taken = live && give_call(loop, call);
+    if (live)
+        rill__loop_let_go();
+    if (taken)
         return 0;
     rill_free(call);
     return -ESHUTDOWN;
@@ -105,6 +127,7 @@ void rill__wake_close(struct rill_loop *loop)
 
 void rill__wake_fini(struct rill_loop *loop)
 {
-    close(loop->wake.fd);
+    if (loop->wake.fd >= 0)
+        close(loop->wake.fd);
     pthread_mutex_destroy(&loop->wake.mutex);
 }

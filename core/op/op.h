@@ -93,6 +93,9 @@ struct rill__op_slot {
     uint32_t next; /* free list: slot plus 1 */
 };
 
+/* What an op does, in one word. */
+const char *rill__op_word(enum rill__op_kind kind);
+
 /* Names `op`. 0 or -ENOMEM. */
 int rill__op_add(struct rill__op_table *table, struct rill__op *op);
 /* The name of an op in the table, never 0. */

@@ -26,6 +26,7 @@
  * WHY NOT one timeout op per timer, linked timeouts, SQPOLL: see ARCHITECTURE.md. */
 #include "core/ring/ring.h"
 
+#include "core/base/machine.h"
 #include "core/ring/call.h"
 #include "core/ring/probe.h"
 #include "core/ring/state.h"
@@ -33,24 +34,15 @@
 #include <rill/mem.h>
 
 #include <errno.h>
-#include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { enter_every = 100 * 1000 /* ns */ };
 
-static rill_time clock_now(clockid_t clock)
-{
-    struct timespec at;
-    clock_gettime(clock, &at);
-    return RILL_SEC(at.tv_sec) + at.tv_nsec;
-}
-
 static rill_time ring_now(struct rill__backend *backend)
 {
     (void)backend;
-    return clock_now(CLOCK_MONOTONIC);
+    return rill__machine_time(CLOCK_MONOTONIC);
 }
 
 /* A counter that is cheaper to read than the clock: for "was it long ago?" in every turn. */
@@ -68,20 +60,13 @@ static uint64_t ticks(void)
 static rill_time ring_wall_clock(struct rill__backend *backend)
 {
     (void)backend;
-    return clock_now(CLOCK_REALTIME);
+    return rill__machine_time(CLOCK_REALTIME);
 }
 
 static void ring_random(struct rill__backend *backend, void *memory, size_t size)
 {
-    char *at = memory;
     (void)backend;
-    while (size > 0) {
-        ssize_t got = getrandom(at, size, 0);
-        if (got < 0)
-            continue; /* only EINTR, and only before the first seed */
-        at += got;
-        size -= (size_t)got;
-    }
+    rill__machine_random(memory, size);
 }
 
 /* --- A turn. --- */

@@ -76,6 +76,7 @@ static int release(struct barrier *barrier)
 static int wait_inside(struct barrier *barrier, struct rill__task *task)
 {
     struct barrier_waiter in = { .index = 0 };
+    barrier->inside.kind = RILL__WAITQ_BARRIER;
     int r = rill__waitq_wait(&barrier->inside, &in.waiter, task, false);
     if (!in.waiter.woken)
         return r;
@@ -91,6 +92,7 @@ static int pass(struct barrier *barrier, struct rill__task *task)
 {
     while (barrier->state == DRAINING || barrier->state == RESETTING) {
         struct rill__waiter out;
+        barrier->outside.kind = RILL__WAITQ_BARRIER;
         int r = rill__waitq_wait(&barrier->outside, &out, task, false);
         if (r < 0)
             return r;

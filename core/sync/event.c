@@ -40,5 +40,6 @@ int rill_event_wait(rill_event *public)
         return r;
     if (event->set)
         return rill__await_ready(task, 0);
+    event->queue.kind = RILL__WAITQ_EVENT;
     return rill__waitq_wait(&event->queue, &waiter, task, false);
 }

@@ -27,6 +27,7 @@ void rill__lock_pass_on(struct rill__lock *lock)
 static int wait_for_lock(struct rill__lock *lock, struct rill__task *task)
 {
     struct rill__waiter waiter;
+    lock->queue.kind = RILL__WAITQ_LOCK;
     int r = rill__waitq_wait(&lock->queue, &waiter, task, false);
     if (waiter.woken)
         lock->handed = false;
@@ -41,6 +42,7 @@ int rill__lock_take_again(struct rill__lock *lock, struct rill__task *task)
         give(lock, task);
         return 0;
     }
+    lock->queue.kind = RILL__WAITQ_LOCK;
     int r = rill__waitq_wait_stubbornly(&lock->queue, task);
     lock->handed = false;
     return r;

@@ -138,6 +138,7 @@ static int wait_for_room(struct queue *queue, struct rill__task *task)
     struct rill__waiter waiter;
     bool again = false;
     do {
+        queue->putters.kind = RILL__WAITQ_PUT;
         int r = rill__waitq_wait(&queue->putters, &waiter, task, again);
         queue->putters_woken -= waiter.woken;
         if (r < 0) {
@@ -180,6 +181,7 @@ static int wait_for_item(struct queue *queue, struct rill__task *task)
     struct rill__waiter waiter;
     bool again = false;
     do {
+        queue->getters.kind = RILL__WAITQ_GET;
         int r = rill__waitq_wait(&queue->getters, &waiter, task, again);
         queue->getters_woken -= waiter.woken;
         if (r < 0) {
@@ -243,6 +245,7 @@ int rill_queue_join(rill_queue *public)
         return r;
     if (queue->unfinished == 0)
         return rill__await_ready(task, 0);
+    queue->joiners.kind = RILL__WAITQ_JOIN;
     return rill__waitq_wait(&queue->joiners, &waiter, task, false);
 }
 

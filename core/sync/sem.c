@@ -72,6 +72,7 @@ static void hand_over(struct semaphore *semaphore)
 static int wait_for_permit(struct semaphore *semaphore, struct rill__task *task)
 {
     struct rill__waiter waiter;
+    semaphore->queue.kind = RILL__WAITQ_SEMAPHORE;
     int r = rill__waitq_wait(&semaphore->queue, &waiter, task, false);
     if (!waiter.woken)
         return r;

@@ -1,6 +1,8 @@
 /* waitq.c - waiting in a fifo, and leaving it. See waitq.h. */
 #include "core/sync/waitq.h"
 
+#include <rill/sync.h>
+
 #include <errno.h>
 
 void rill__waitq_remove(struct rill__waiter *waiter)
@@ -33,6 +35,23 @@ int rill__waitq_bind(struct rill__waitq *queue, struct rill_loop *loop)
     return 0;
 }
 
+static void tell_waiter(const struct rill__wait *wait, struct rill__told *told)
+{
+    static const char *const words[] = {
+        [RILL__WAITQ_LOCK] = "lock",           [RILL__WAITQ_EVENT] = "event",
+        [RILL__WAITQ_CONDITION] = "condition", [RILL__WAITQ_SEMAPHORE] = "semaphore",
+        [RILL__WAITQ_BARRIER] = "barrier",     [RILL__WAITQ_GET] = "an item of queue",
+        [RILL__WAITQ_PUT] = "room in queue",   [RILL__WAITQ_JOIN] = "the end of queue",
+    };
+    const struct rill__waitq *queue = container_of(wait, struct rill__waiter, wait)->queue;
+    if (queue == NULL || words[queue->kind] == NULL)
+        return;
+    told->what = words[queue->kind];
+    told->object = queue;
+    if (queue->kind == RILL__WAITQ_LOCK)
+        told->holder = rill_lock_holder((const rill_lock *)queue);
+}
+
 static bool cancel_waiter(struct rill__wait *wait, const char *msg)
 {
     struct rill__waiter *waiter = container_of(wait, struct rill__waiter, wait);
@@ -47,7 +66,7 @@ static bool cancel_waiter(struct rill__wait *wait, const char *msg)
 int rill__waitq_wait(struct rill__waitq *queue, struct rill__waiter *waiter,
                      struct rill__task *task, bool first)
 {
-    *waiter = (struct rill__waiter){ .wait = { cancel_waiter }, .task = task };
+    *waiter = (struct rill__waiter){ .wait = { cancel_waiter, tell_waiter }, .task = task };
     int r = rill__waitq_bind(queue, task->future.loop);
     if (r < 0)
         return r;
@@ -67,7 +86,7 @@ static bool refuse_cancel(struct rill__wait *wait, const char *msg)
 
 int rill__waitq_wait_stubbornly(struct rill__waitq *queue, struct rill__task *task)
 {
-    struct rill__waiter waiter = { .wait = { refuse_cancel }, .task = task };
+    struct rill__waiter waiter = { .wait = { refuse_cancel, tell_waiter }, .task = task };
     rill__waitq_add(queue, &waiter);
     rill__task_park(task, &waiter.wait);
     CHECK_SLOW(waiter.woken);

@@ -13,10 +13,24 @@
 
 struct rill__waiter;
 
+/* What a queue is for, so that a waiting task can say what it waits for. */
+enum rill__waitq_kind {
+    RILL__WAITQ_OTHER,
+    RILL__WAITQ_LOCK, /* the queue is the first member of a struct rill__lock */
+    RILL__WAITQ_EVENT,
+    RILL__WAITQ_CONDITION,
+    RILL__WAITQ_SEMAPHORE,
+    RILL__WAITQ_BARRIER,
+    RILL__WAITQ_GET,
+    RILL__WAITQ_PUT,
+    RILL__WAITQ_JOIN,
+};
+
 struct rill__waitq {
     struct rill__waiter *first; /* NULL: nobody waits */
     struct rill_loop *loop;     /* of those who wait, or waited last; NULL: nobody yet */
     uint32_t count;
+    uint32_t kind; /* rill__waitq_kind, set by whoever waits */
 };
 
 struct rill__waiter {

@@ -39,6 +39,8 @@ struct rill__detail {
 struct rill__future_ops {
     /* Forward a cancel: true if the request was taken, the end comes later. NULL: ends at once. */
     bool (*cancel)(rill_future *future, const char *msg);
+    /* The one at `index` among those that it waits for, or NULL. NULL: it waits for none. */
+    rill_future *(*member)(const rill_future *future, size_t index);
     /* Release what the kind holds and free the memory; the last reference has gone. */
     void (*free)(rill_future *future);
 };

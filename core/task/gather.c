@@ -78,7 +78,15 @@ static void gather_free(rill_future *future)
     rill_free(gather);
 }
 
-static const struct rill__future_ops gather_ops = { .cancel = gather_cancel, .free = gather_free };
+static rill_future *gather_member(const rill_future *future, size_t index)
+{
+    const struct gather *gather = container_of(future, struct gather, future);
+    return index < gather->count ? gather->members[index].future : NULL;
+}
+
+static const struct rill__future_ops gather_ops = { .cancel = gather_cancel,
+                                                    .member = gather_member,
+                                                    .free = gather_free };
 
 /* The loop of all members, or of the caller if there are none. */
 static int common_loop(size_t count, rill_future *const futures[], struct rill_loop **ret_loop)
@@ -133,11 +141,9 @@ rill_future *rill_gather(size_t count, rill_future *const futures[], unsigned fl
     return &gather->future;
 }
 
-static rill_future *member_at(rill_future *future, size_t index)
+static rill_future *member_at(const rill_future *future, size_t index)
 {
-    if (future->kind != RILL__GATHER || index >= gather_of(future)->count)
-        return NULL;
-    return gather_of(future)->members[index].future;
+    return future->kind == RILL__GATHER ? gather_member(future, index) : NULL;
 }
 
 int rill_gather_result(rill_future *future, size_t index)

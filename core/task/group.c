@@ -250,6 +250,13 @@ static bool cancel_start(struct rill__wait *wait, const char *msg)
     return taken || start->task->hard;
 }
 
+static void tell_start(const struct rill__wait *wait, struct rill__told *told)
+{
+    const struct start_wait *start = container_of(wait, struct start_wait, wait);
+    told->what = "the start of a child";
+    told->future = start->child != NULL ? start->child->task : NULL;
+}
+
 static int started(struct start_wait *start, rill_task *child)
 {
     if (start->started)
@@ -264,7 +271,7 @@ static int started(struct start_wait *start, rill_task *child)
 
 int rill_group_start(rill_group *public, rill_coro coro, void **ret_value)
 {
-    struct start_wait start = { .wait = { cancel_start } };
+    struct start_wait start = { .wait = { cancel_start, tell_start } };
     int r = rill__await_begin(&start.task);
     if (r == 0)
         r = add_child(group_of(public), coro, &start.child);
@@ -318,11 +325,17 @@ static bool cancel_leave(struct rill__wait *wait, const char *msg)
     return true;
 }
 
+static void tell_leave(const struct rill__wait *wait, struct rill__told *told)
+{
+    told->what = "the children of group";
+    told->object = container_of(wait, struct leave_wait, wait)->group;
+}
+
 /* One wait for the children; true if a request to cancel came instead. */
 static bool wait_children(struct group *group)
 {
     struct rill__task *task = group->block.task;
-    struct leave_wait leave = { .wait = { cancel_leave }, .group = group };
+    struct leave_wait leave = { .wait = { cancel_leave, tell_leave }, .group = group };
     if (task->undelivered == 0) {
         group->wait = &leave.wait;
         rill__task_park(task, &leave.wait);

@@ -31,6 +31,11 @@ static bool shield_cancel(rill_future *future, const char *msg)
     return true;
 }
 
+static rill_future *shield_member(const rill_future *future, size_t index)
+{
+    return index == 0 ? container_of(future, struct shield, future)->inner : NULL;
+}
+
 static void shield_free(rill_future *future)
 {
     struct shield *shield = container_of(future, struct shield, future);
@@ -43,7 +48,9 @@ static void shield_free(rill_future *future)
 
 rill_future *rill_shield(rill_future *inner)
 {
-    static const struct rill__future_ops ops = { .cancel = shield_cancel, .free = shield_free };
+    static const struct rill__future_ops ops = { .cancel = shield_cancel,
+                                                 .member = shield_member,
+                                                 .free = shield_free };
     if (inner->state != RILL_PENDING)
         return rill_ref(inner);
     struct shield *shield = rill_alloc_zero(1, sizeof *shield);

@@ -27,6 +27,13 @@ static bool cancel_sleep(struct rill__wait *wait, const char *msg)
     return true;
 }
 
+static void tell_sleep(const struct rill__wait *wait, struct rill__told *told)
+{
+    const struct sleep_wait *sleep = container_of(wait, struct sleep_wait, wait);
+    told->what = "sleep";
+    told->deadline = rill__timer_at(&sleep->timer);
+}
+
 struct yield_wait {
     struct rill__wait wait;
     bool cancelled;
@@ -41,9 +48,15 @@ static bool cancel_yield(struct rill__wait *wait, const char *msg)
     return first;
 }
 
+static void tell_yield(const struct rill__wait *wait, struct rill__told *told)
+{
+    (void)wait;
+    told->what = "its next turn";
+}
+
 static int give_up_turn(struct rill__task *task)
 {
-    struct yield_wait yield = { .wait = { cancel_yield } };
+    struct yield_wait yield = { .wait = { cancel_yield, tell_yield } };
     rill__loop_ready(task->future.loop, &task->ready);
     rill__task_park(task, &yield.wait);
     return yield.cancelled || task->undelivered > 0 ? rill__task_deliver(task) : 0;
@@ -58,8 +71,8 @@ int rill_sleep(rill_time span)
     if (span <= 0)
         return give_up_turn(task);
     struct rill_loop *loop = task->future.loop;
-    struct sleep_wait sleep = { .wait = { cancel_sleep },
-                                .timer = { .ready = &task->ready },
+    struct sleep_wait sleep = { .wait = { cancel_sleep, tell_sleep },
+                                .timer = { .ready = &task->ready, .at = RILL_FOREVER },
                                 .task = task };
     if (span != RILL_FOREVER)
         rill__timer_start(loop, &sleep.timer, rill_time_add(rill__loop_now(loop), span));

@@ -140,6 +140,12 @@ static void start_task(struct rill__ready *ready)
         step(task);
 }
 
+struct rill__task *rill__task_of_step(struct rill__ready *ready)
+{
+    bool is_step = ready->run == run_task || ready->run == start_task;
+    return is_step ? rill__task_of_ready(ready) : NULL;
+}
+
 static int set_up(struct rill__task *task, rill_coro coro, const rill_task_opts *opts)
 {
     int class = rill__stack_class(opts->stack_size);
@@ -162,7 +168,10 @@ int rill__task_new(struct rill_loop *loop, rill_coro coro, const rill_task_opts 
 {
     if (loop == NULL)
         return -ESRCH;
-    if (loop->closing || loop->hard)
+    int r = rill__loop_check(loop);
+    if (r < 0)
+        return r;
+    if (loop->hard)
         return -ESHUTDOWN;
     struct rill__task *task = rill_alloc(sizeof *task);
     if (task == NULL)
@@ -172,7 +181,7 @@ int rill__task_new(struct rill_loop *loop, rill_coro coro, const rill_task_opts 
     task->ready.run = start_task;
     task->fn = coro.fn;
     task->site = coro.site;
-    int r = set_up(task, coro, opts);
+    r = set_up(task, coro, opts);
     if (r < 0) {
         task_free(&task->future);
         return r;
@@ -200,6 +209,8 @@ rill_task *rill_loop_create_task(rill_loop *loop, rill_coro coro, const rill_tas
     if (opts == NULL)
         opts = &defaults;
     int r = rill__task_new(loop, coro, opts, &task);
+    if (r == -ESRCH || (r == -ESHUTDOWN && loop != rill__loop_running))
+        loop = NULL; /* nobody of ours to tell of it */
     if (r < 0)
         return rill__future_failed(loop, r);
     rill__task_launch(task, opts->eager);
@@ -301,10 +312,12 @@ void rill__task_park(struct rill__task *task, struct rill__wait *wait)
 void rill__task_give_way(struct rill__task *task)
 {
     struct rill__task *next = task->driving == 0 ? next_to_run(task) : NULL;
-    if (next == NULL)
+    if (next == NULL) {
         rill__coro_suspend();
-    else
+    } else {
+        rill__loop_count_step(next->future.loop);
         enter_step(next);
+    }
     if (next != NULL && next != task)
         rill__coro_transfer(&next->coro);
 }
@@ -316,9 +329,15 @@ static bool take_no_cancel(struct rill__wait *wait, const char *msg)
     return false;
 }
 
+static void tell_turn(const struct rill__wait *wait, struct rill__told *told)
+{
+    (void)wait;
+    told->what = "its next turn";
+}
+
 int rill__await_ready(struct rill__task *task, int rc)
 {
-    struct rill__wait wait = { take_no_cancel };
+    struct rill__wait wait = { take_no_cancel, tell_turn };
     if (__builtin_expect(--task->future.loop->budget_left > 0, 1))
         return rc;
     rill__loop_ready(task->future.loop, &task->ready);
@@ -364,12 +383,18 @@ static bool keep_waiting(struct rill__wait *record, const char *msg)
     return wait->task->hard && abandon(wait);
 }
 
+static void tell_future(const struct rill__wait *wait, struct rill__told *told)
+{
+    told->what = "future";
+    told->future = container_of(wait, struct future_wait, wait)->future;
+}
+
 /* Park until `future` is done; false: the wait was abandoned. Holds a reference: what it waits for
  * must outlive the wake-up. */
 static bool park_on(struct rill__task *task, rill_future *future,
                     bool (*cancel)(struct rill__wait *wait, const char *msg))
 {
-    struct future_wait wait = { .wait = { cancel },
+    struct future_wait wait = { .wait = { cancel, tell_future },
                                 .callback = { .ready = &task->ready },
                                 .task = task,
                                 .future = rill_ref(future) };

@@ -6,12 +6,25 @@
 
 #include <rill/task.h>
 
+/* What a task waits for, told as data: for people, and for whoever shows it elsewhere. */
+struct rill__told {
+    const char *what;    /* a static text: "sleep", "recv", "lock" */
+    const void *object;  /* what has no better name than its address, or NULL */
+    rill_future *future; /* what is awaited, or NULL */
+    rill_future *holder; /* the task that has what is waited for, or NULL */
+    rill_time deadline;  /* of the wait itself; RILL_FOREVER: none */
+    int fd;              /* -1: none */
+    uint32_t left, of;   /* so many of so many are still to come; 0 of 0: not counted */
+};
+
 /* What a parked task waits for; lies on the waiting task's stack. */
 struct rill__wait {
     /* Forward a request to cancel. True: it was taken, the wait ends with -ECANCELED or with a
      * result that won; false: nothing to forward to, the request stays pending. Called again when
      * the hard phase begins (`hard` of the task is set then). */
     bool (*cancel)(struct rill__wait *wait, const char *msg);
+    /* Say what is waited for: fills in what differs from "something". NULL: nothing is known. */
+    void (*tell)(const struct rill__wait *wait, struct rill__told *told);
 };
 
 struct rill__task {
@@ -53,6 +66,9 @@ static inline struct rill__task *rill__task_of_ready(struct rill__ready *ready)
 {
     return container_of(ready, struct rill__task, ready);
 }
+
+/* The task whose step `ready` is; NULL: it is something else. */
+struct rill__task *rill__task_of_step(struct rill__ready *ready);
 
 /* The running task, or NULL. */
 static inline struct rill__task *rill__task_running(void)

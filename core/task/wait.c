@@ -72,6 +72,14 @@ struct waiting {
     bool over, cancelled;
 };
 
+static void tell_wait(const struct rill__wait *wait, struct rill__told *told)
+{
+    const struct waiting *waiting = container_of(wait, struct waiting, wait);
+    told->what = waiting->when == RILL_ALL_COMPLETED ? "all futures" : "any future";
+    told->left = (uint32_t)waiting->left;
+    told->of = (uint32_t)(waiting->left + waiting->ended);
+}
+
 static bool failed(const rill_future *future)
 {
     return future->state == RILL_FINISHED && future->rc < 0;
@@ -173,7 +181,7 @@ int rill_wait(size_t count, rill_future *const futures[], rill_wait_when when, r
         return r;
     if (timeout <= 0 || holds_already(count, futures, when))
         return rill__await_ready(task, sort_out(count, futures, 0, out));
-    struct waiting waiting = { .wait = { cancel_wait },
+    struct waiting waiting = { .wait = { cancel_wait, tell_wait },
                                .timer = { .ready = &task->ready },
                                .task = task,
                                .when = when,
@@ -284,6 +292,12 @@ static bool cancel_next(struct rill__wait *wait, const char *msg)
     return true;
 }
 
+static void tell_next(const struct rill__wait *wait, struct rill__told *told)
+{
+    (void)wait;
+    told->what = "the next of several futures";
+}
+
 static int take_next(struct iteration *it, rill_future **ret_future)
 {
     if (it->given == it->ended)
@@ -301,7 +315,7 @@ int rill_as_completed_next(rill_as_completed *public, rill_future **ret_future)
         return r;
     if (list_is_empty(&it->waiters) && settled(it))
         return rill__await_ready(task, take_next(it, ret_future));
-    struct next_wait next = { .wait = { cancel_next }, .task = task };
+    struct next_wait next = { .wait = { cancel_next, tell_next }, .task = task };
     list_push_back(&it->waiters, &next.link);
     do
         rill__task_park(task, &next.wait);

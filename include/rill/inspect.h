@@ -1,9 +1,14 @@
-/* inspect.h - looking at tasks and loops: who asked for what.
+/* inspect.h - looking at a running program: its tasks, what each waits for, who asked it to cancel.
+ *
+ * For logs, debuggers and the last words of a program that hangs:
+ *
+ *     rill_dump(STDERR_FILENO);
  *
  *     rill_cancel_rec rec;
  *     for (unsigned i = 0; rill_cancel_record(task, i, &rec) == 0; i++)
  *         printf("%s asked: %s\n", rec.name, rec.why != NULL ? rec.why : "no reason");
- */
+ *
+ * Names of tasks are in task.h. */
 #pragma once
 
 #include <rill/base.h>
@@ -31,6 +36,26 @@ typedef struct rill_cancel_rec {
     rill_time when;  /* on the loop's clock */
 } rill_cancel_rec;
 
+typedef void rill_task_fn(rill_task *task, void *arg);
+
+/* What a loop has done and has; the counts go up as long as it lives. */
+typedef struct rill_stats {
+    uint64_t steps;      /* of tasks and calls */
+    uint64_t tasks_made; /* in all */
+    size_t tasks;        /* that have not ended */
+    size_t timers;       /* armed */
+    size_t in_flight;    /* operations that the kernel has */
+    size_t stacks;       /* in use */
+    size_t stacks_most;  /* that were in use at once */
+    uint64_t enters;     /* system calls of the loop */
+    uint64_t submitted;  /* operations */
+    uint64_t completions;
+    uint64_t overflows; /* the completion queue was full: nothing was lost */
+    uint64_t lost; /* completions that the kernel had no memory to keep: those operations failed */
+    uint64_t no_buffers; /* receives that waited for a buffer */
+    uint64_t wakes;      /* by other threads and signals */
+} rill_stats;
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -40,6 +65,32 @@ extern "C" {
  *  Returns: 0 and the record; -ENOENT (no such request, or no memory to note it).
  *  Since: 0.1 */
 RILL_API int rill_cancel_record(const rill_task *task, unsigned index, rill_cancel_rec *ret_rec);
+
+/** Call `fn(task, arg)` for each unfinished task of the running loop, in order of creation; tasks may be
+ *  cancelled meanwhile, and made: those are not told. NULL for `fn` only counts.
+ *  Returns: how many there are; -ESRCH (no loop runs).   Like: asyncio.all_tasks.   Since: 0.1 */
+RILL_API int rill_all_tasks(rill_task_fn *fn, void *arg);
+
+/** A text that says what `task` waits for: the operation with its descriptor and peer, the future, the lock
+ *  with its holder, the deadline.
+ *  Returns: the length of the whole text, as snprintf; what fits is in `buf`, ended by a zero octet;
+ *           -EINVAL (it is no task: none could be made).   Since: 0.1 */
+RILL_API int rill_task_waits_for(const rill_task *task, char *buf, size_t size);
+
+/** Write where `task` is parked, or runs, to the descriptor `fd`, a line per frame, the innermost first.
+ *  Returns: the number of frames; 0 (it has not begun, or has ended); -EINVAL (it is no task).
+ *  Like: Task.print_stack.   Since: 0.1 */
+RILL_API int rill_backtrace(const rill_task *task, int fd);
+
+/** Write all unfinished tasks of the running loop, else of this thread's own, to the descriptor `fd`: state,
+ *  place of creation, what each waits for and who awaits it; then the circles of those that wait for each
+ *  other.
+ *  Returns: how many tasks; -ESRCH (this thread has no loop).   Since: 0.1 */
+RILL_API int rill_dump(int fd);
+
+/** The counts of `loop`.   Returns: 0 and them; -ESHUTDOWN (it is closed); -ESRCH (it runs in another
+ *  thread).   Since: 0.1 */
+RILL_API int rill_loop_stats(const rill_loop *loop, rill_stats *ret_stats);
 
 #ifdef __cplusplus
 }

@@ -17,10 +17,13 @@ typedef struct rill_loop_opts {
     unsigned recv_buffers; /* receive buffers of 2 KiB filled in at the start; 128 (16 to 4096) */
     unsigned budget;       /* awaits that need not wait before a task gives up its turn; 128 */
     bool eager;            /* new tasks run at once until their first suspension */
-    rill_time
-        grace; /* how long tasks may go on after the loop asked them to cancel, before each of their
-                        awaits fails at once: leftovers at its end, 10 s; main after SIGINT, no bound.
-                        RILL_FOREVER: no bound */
+    bool strict;           /* a misuse dumps all tasks and aborts, where it else returns its code */
+    /* How long tasks may go on after the loop asked them to cancel, before each of their awaits fails at
+     * once: leftovers at its end, 10 s; main after SIGINT, no bound. RILL_FOREVER: no bound. */
+    rill_time grace;
+    /* A step that takes longer is told: 100 ms, RILL_FOREVER: never. If it is set, steps are timed one
+     * by one; else a watchdog finds those that go on for so long. */
+    rill_time slow;
 } rill_loop_opts;
 
 /* A call that was asked for: a plain value; stale ones are harmless while the loop lives. */
@@ -28,6 +31,17 @@ typedef struct rill_handle {
     void *entry;
     uint64_t id;
 } rill_handle;
+
+/* Several main tasks on one loop, which lives from the first to the close. Zeroed: the defaults.
+ *
+ *     rill_runner runner = { 0 };
+ *     int rc = rill_runner_run(&runner, RILL_CORO(first, NULL));
+ *     if (rc >= 0) rc = rill_runner_run(&runner, RILL_CORO(second, NULL));
+ *     rc = rill_first_error(rc, rill_runner_close(&runner));
+ */
+typedef struct rill_runner {
+    uint64_t private_[16];
+} rill_runner;
 
 /* What the error handler is told. `future` may be NULL. */
 typedef void rill_error_fn(rill_loop *loop, const char *message, rill_future *future, void *arg);
@@ -58,6 +72,23 @@ RILL_API int rill_run_with(rill_coro coro, const rill_loop_opts *opts);
  *           -EINVAL; -ENOMEM or -EAGAIN (they cannot be forked).
  *  Thread: any that runs no loop; it is blocked meanwhile.   Like: multiprocessing.Process.   Since: 0.1 */
 RILL_API int rill_run_workers(unsigned count, rill_coro coro);
+/** Make ready a runner with options; its loop is made by the first run.
+ *  Args: `opts` may be NULL.   Returns: 0; -EINVAL (an option out of its range).
+ *  Like: asyncio.Runner.   Since: 0.1 */
+RILL_API int rill_runner_init(rill_runner *runner, const rill_loop_opts *opts);
+
+/** Run `coro` as a main task on the runner's loop until it ends; tasks that it leaves behind stay, and go on
+ *  in the next run. Task-local values that it sets are there in the next run.
+ *  Returns: its result code; -EBUSY (a loop runs in this thread); -ESHUTDOWN (the runner is closed);
+ *           -EINTR (it ended because of SIGINT); -EINPROGRESS (it stopped the loop); -ENOMEM; or why
+ *           there is no ring.
+ *  Like: Runner.run.   Since: 0.1 */
+RILL_API int rill_runner_run(rill_runner *runner, rill_coro coro);
+
+/** Cancel what is left, await it, and close the runner's loop; a second close does nothing.
+ *  Returns: 0; -EBUSY (a loop runs in this thread); -ESRCH (it was made before this process was forked).
+ *  Like: Runner.close.   Since: 0.1 */
+RILL_API int rill_runner_close(rill_runner *runner);
 
 /** The exit status for a result code.
  *  Returns: 0 for success; 78 if the ring could not be made; 130 for -EINTR; else 1.   Since: 0.1 */
@@ -84,8 +115,8 @@ RILL_API rill_loop *rill_get_running_loop(void);
 
 /** Run `loop` until `future` is done.
  *  Returns: its result code; -EINPROGRESS (the loop was stopped before); -EBUSY (a loop runs in this
- *           thread); -EXDEV (a future of another loop); -ESRCH (the loop of a parent
- *           process); the ring's error.
+ *           thread); -EXDEV (a future of another loop); -ESRCH (its ring was made by
+ *           another thread or by a parent process); -ESHUTDOWN (it is closed); the ring's error.
  *  Owns: borrows.   Like: loop.run_until_complete.   Since: 0.1 */
 RILL_API int rill_run_until_done(rill_loop *loop, rill_future *future);
 
@@ -97,24 +128,31 @@ RILL_API int rill_run_coro(rill_loop *loop, rill_coro coro);
     _Generic((x), rill_coro : rill_run_coro, default : rill_run_until_done)((loop), (x))
 
 /** Run `loop` until rill_loop_stop.   Returns: as rill_run_until_done without a future: 0; -EBUSY;
- *  -ESRCH; the ring's error.
+ *  -ESRCH; -ESHUTDOWN; the ring's error.
  *  Like: loop.run_forever.   Since: 0.1 */
 RILL_API int rill_run_forever(rill_loop *loop);
 
-/** Let the running `loop` end after this turn.   Returns: nothing.   Like: loop.stop.   Since: 0.1 */
+/** Let the running `loop` end after this turn; one that does not run runs one turn next time.
+ *  Returns: nothing.   Like: loop.stop.   Since: 0.1 */
 RILL_API void rill_loop_stop(rill_loop *loop);
 
 /** Report tasks of `loop` that have not ended, cancel them hard (each await fails at once) and run them to
  *  their return, give the ring back and free the loop; a second close does nothing.
- *  Returns: 0; -EBUSY (it runs); -ESRCH (the loop of a parent process, which is left as it is).
+ *  Returns: 0; -EBUSY (it runs, or is being closed); -ESRCH (its ring was made by another thread or by a
+ *           parent process: it is left as it is).
  *  Owns: takes it; NULL is fine.   Like: loop.close.   Since: 0.1 */
 RILL_API int rill_loop_close(rill_loop *loop);
 
 /** Whether `loop` runs.   Returns: true if so.   Like: loop.is_running.   Since: 0.1 */
 RILL_API bool rill_loop_is_running(const rill_loop *loop);
 
+/** Whether `loop` was closed. Only the address is looked at; a loop made later may get the same one.
+ *  Returns: true if so.   Thread: any.   Like: loop.is_closed.   Since: 0.1 */
+RILL_API bool rill_loop_is_closed(const rill_loop *loop);
+
 /** Call `fn(arg)` in the next turn, after what is ready now.
- *  Returns: a handle; its `entry` is NULL without memory, or if the loop is closing.
+ *  Returns: a handle; its `entry` is NULL without memory, if the loop is closing or closed, or if it runs
+ *           in another thread.
  *  Like: loop.call_soon.   Since: 0.1 */
 RILL_API rill_handle rill_call_soon(rill_loop *loop, rill_call_fn *fn, void *arg);
 
@@ -131,11 +169,12 @@ RILL_API rill_handle rill_call_at(rill_loop *loop, rill_time at, rill_call_fn *f
 RILL_API bool rill_handle_cancel(rill_handle handle);
 
 /** Call `fn(arg)` in a later turn of `loop`, which is woken if it sleeps.
- *  Returns: 0; -ENOMEM; -ESHUTDOWN (the loop is closing).   Thread: any.
+ *  Returns: 0; -ENOMEM; -ESHUTDOWN (the loop is closing or closed).   Thread: any.
  *  Like: loop.call_soon_threadsafe.   Since: 0.1 */
 RILL_API int rill_call_soon_threadsafe(rill_loop *loop, rill_call_fn *fn, void *arg);
 
-/** Who is told of errors that nobody took. NULL: the default, one line on standard error.
+/** Who is told of errors that nobody took. NULL: the default, one line on standard error, which also tells
+ *  of errors that come while the handler runs. The handler must not await.
  *  Returns: nothing.   Like: loop.set_exception_handler.   Since: 0.1 */
 RILL_API void rill_loop_set_error_handler(rill_loop *loop, rill_error_fn *fn, void *arg);
 

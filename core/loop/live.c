@@ -1,0 +1,128 @@
+/* live.c - which loops there are: of this process, of this thread, and after a fork.
+ *
+ * Futures may outlive their loop, and other threads may know one that has been closed meanwhile. So
+ * whoever is not sure asks here first, and may hold the loops while it uses one. */
+#include "core/loop/loop.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+_Thread_local struct rill_loop *rill__loop_running;
+static _Thread_local struct rill_loop *own; /* this thread's loop, made on first use */
+
+/* Those who ask come often; those who add and remove come seldom, but must not wait for ever. */
+#define LIVE_LOCK_INIT PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP
+static pthread_rwlock_t live_lock = LIVE_LOCK_INIT;
+static struct list live = { &live, &live };
+
+static unsigned forks; /* how many lie between the first process and this one */
+
+/* No other thread is in the middle of a change of the list when the child gets its copy. */
+static void before_fork(void)
+{
+    pthread_rwlock_wrlock(&live_lock);
+}
+
+static void after_fork_in_parent(void)
+{
+    pthread_rwlock_unlock(&live_lock);
+}
+
+/* A child shares nothing with its parent's loop: no loop runs there. */
+static void after_fork_in_child(void)
+{
+    static const pthread_rwlock_t unlocked = LIVE_LOCK_INIT;
+    forks++;
+    rill__loop_running = NULL;
+    own = NULL;
+    live_lock = unlocked;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+void rill__loop_add_live(struct rill_loop *loop)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+    pthread_rwlock_wrlock(&live_lock);
+    list_push_back(&live, &loop->live);
+    pthread_rwlock_unlock(&live_lock);
+}
+
+void rill__loop_remove_live(struct rill_loop *loop)
+{
+    if (own == loop)
+        own = NULL;
+    pthread_rwlock_wrlock(&live_lock);
+    list_remove(&loop->live);
+    pthread_rwlock_unlock(&live_lock);
+}
+
+bool rill__loop_hold(const struct rill_loop *loop)
+{
+    pthread_rwlock_rdlock(&live_lock);
+    list_for_each(node, &live)
+        if (node == &loop->live)
+            return true;
+    pthread_rwlock_unlock(&live_lock);
+    return false;
+}
+
+void rill__loop_let_go(void)
+{
+    pthread_rwlock_unlock(&live_lock);
+}
+
+bool rill__loop_is_live(const struct rill_loop *loop)
+{
+    bool found = rill__loop_hold(loop);
+    if (found)
+        rill__loop_let_go();
+    return found;
+}
+
+/* --- This thread's, and a parent's. --- */
+
+rill_loop *rill_get_running_loop(void)
+{
+    return rill__loop_running;
+}
+
+rill_loop *rill_get_event_loop(void)
+{
+    if (rill__loop_running != NULL)
+        return rill__loop_running;
+    if (own == NULL)
+        (void)rill_loop_new(NULL, &own);
+    return own;
+}
+
+bool rill__loop_is_foreign(const struct rill_loop *loop)
+{
+    return loop->backend != NULL && loop->thread != gettid();
+}
+
+struct rill_loop *rill__loop_own(void)
+{
+    return own;
+}
+
+bool rill__loop_is_inherited(const struct rill_loop *loop)
+{
+    return loop->backend != NULL && loop->forks != forks;
+}
+
+int rill__loop_check_idle(const struct rill_loop *loop)
+{
+    if (!rill__loop_is_live(loop) || loop->closing)
+        return -ESHUTDOWN;
+    return loop->running ? -ESRCH : 0;
+}
+
+unsigned rill__loop_forks(void)
+{
+    return forks;
+}

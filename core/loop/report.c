@@ -1,0 +1,51 @@
+/* report.c - errors that nobody took, and misuse: who is told.
+ *
+ * Besides the reports of stacks that overflowed and of steps that block, the default handler is the
+ * only place where the library prints. */
+#include "core/loop/loop.h"
+
+#include <rill/future.h>
+#include <rill/inspect.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void rill_loop_set_error_handler(rill_loop *loop, rill_error_fn *fn, void *arg)
+{
+    loop->error_fn = fn;
+    loop->error_arg = arg;
+}
+
+static void print_error(const char *message, struct rill_future *future)
+{
+    char what[256] = "";
+    if (future != NULL)
+        rill_repr(future, what, sizeof what);
+    fprintf(stderr, "rill: %s%s%s\n", message, future != NULL ? ": " : "", what);
+}
+
+void rill__loop_report(struct rill_loop *loop, const char *message, struct rill_future *future)
+{
+    bool live = rill__loop_is_live(loop);
+    if (!live || loop->error_fn == NULL || loop->reporting) {
+        print_error(message, future); /* also for an error in the handler itself */
+        return;
+    }
+    struct rill_future *task = loop->current;
+    loop->current = NULL; /* the handler is a callback, also if a task dropped the future */
+    loop->reporting = true;
+    loop->error_fn(loop, message, future, loop->error_arg);
+    loop->reporting = false;
+    loop->current = task;
+}
+
+int rill__misuse(int code)
+{
+    const struct rill_loop *loop = rill__loop_running;
+    if (loop == NULL || !loop->opts.strict)
+        return code;
+    fprintf(stderr, "rill: misuse: %s\n", rill_errname(code));
+    (void)rill_dump(STDERR_FILENO);
+    abort();
+}

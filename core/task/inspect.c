@@ -1,0 +1,245 @@
+/* inspect.c - tasks told to people: all of them, what each waits for, where it is parked.
+ *
+ * Nothing here changes a task or allocates for it, so it can be asked at any time, also right before
+ * an abort. What a wait knows of itself it tells as data (rill__told in task.h); the words are here. */
+#include "core/task/inspect.h"
+
+#include <rill/inspect.h>
+#include <rill/net.h>
+#include <rill/text.h>
+
+#include <errno.h>
+#include <execinfo.h>
+#include <stdio.h>
+
+enum { frames_most = 64, names_most = 4, text_size = 768 };
+
+/* --- What is waited for. --- */
+
+bool rill__task_tell(const struct rill__task *task, struct rill__told *ret_told)
+{
+    *ret_told = (struct rill__told){ .what = "something", .deadline = RILL_FOREVER, .fd = -1 };
+    if (task->wait == NULL || list_is_linked(&task->ready.link))
+        return false;
+    if (task->wait->tell != NULL)
+        task->wait->tell(task->wait, ret_told);
+    return true;
+}
+
+static void add_name(rill_text *text, const rill_future *future)
+{
+    if (future->kind == RILL__TASK)
+        rill_text_fmt(text, "'%s'", rill_task_name(future));
+    else
+        rill_text_fmt(text, "future %p", (const void *)future);
+}
+
+static void add_members(rill_text *text, const rill_future *future)
+{
+    size_t count = 0, pending = 0;
+    const rill_future *member;
+    for (; (member = future->ops->member(future, count)) != NULL; count++)
+        pending += member->state == RILL_PENDING;
+    rill_text_fmt(text, ", %zu of %zu to come:", pending, count);
+    for (size_t i = 0, named = 0; i < count && named < names_most; i++) {
+        member = future->ops->member(future, i);
+        if (member->state != RILL_PENDING)
+            continue;
+        rill_text_char(text, ' ');
+        add_name(text, member);
+        named++;
+    }
+    if (pending > names_most)
+        rill_text_fmt(text, " ...");
+}
+
+static const char *kind_word(const rill_future *future)
+{
+    switch ((enum rill__future_kind)future->kind) {
+    case RILL__TASK: return "task ";
+    case RILL__GATHER: return "gather, ";
+    case RILL__SHIELD: return "shield, ";
+    default: return "";
+    }
+}
+
+static void add_future(rill_text *text, const rill_future *future)
+{
+    rill_text_fmt(text, "%s", kind_word(future));
+    add_name(text, future);
+    if (future->ops->member != NULL)
+        add_members(text, future);
+}
+
+static void add_peer(rill_text *text, const struct rill_loop *loop, int fd)
+{
+    rill_addr peer;
+    struct rill__op op = { .kind = RILL__OP_GETPEERNAME, .fd = fd, .addr = &peer };
+    if (loop->backend->ops->call(loop->backend, &op) < 0)
+        return;
+    rill_text_fmt(text, " with ");
+    rill_addr_format(&peer, text);
+}
+
+static void add_deadline(rill_text *text, const struct rill_loop *loop, rill_time deadline)
+{
+    rill_time left = deadline - rill__loop_now(loop);
+    rill_text_fmt(text, ", %s %lld.%03d s", left < 0 ? "due since" : "due in",
+                  (long long)((left < 0 ? -left : left) / RILL_SEC(1)),
+                  (int)((left < 0 ? -left : left) % RILL_SEC(1) / RILL_MS(1)));
+}
+
+static void add_told(rill_text *text, const struct rill_loop *loop, const struct rill__told *told)
+{
+    if (told->future != NULL)
+        add_future(text, told->future);
+    else
+        rill_text_fmt(text, "%s", told->what);
+    if (told->object != NULL)
+        rill_text_fmt(text, " %p", told->object);
+    if (told->fd >= 0) {
+        rill_text_fmt(text, " on fd %d", told->fd);
+        add_peer(text, loop, told->fd);
+    }
+    if (told->of > 0)
+        rill_text_fmt(text, ", %u of %u to come", told->left, told->of);
+    if (told->holder != NULL) {
+        rill_text_fmt(text, ", held by ");
+        add_name(text, told->holder);
+    }
+    if (told->deadline != RILL_FOREVER)
+        add_deadline(text, loop, told->deadline);
+}
+
+static void add_wait(rill_text *text, const struct rill__task *task)
+{
+    struct rill__told told;
+    if (task->future.state != RILL_PENDING)
+        rill_text_fmt(text, "nothing: it has ended");
+    else if (task->future.loop->current == &task->future)
+        rill_text_fmt(text, "nothing: it runs");
+    else if (!task->started)
+        rill_text_fmt(text, "its first turn");
+    else if (rill__task_tell(task, &told))
+        add_told(text, task->future.loop, &told);
+    else
+        rill_text_fmt(text, "nothing: it is ready");
+}
+
+int rill_task_waits_for(const rill_task *future, char *buf, size_t size)
+{
+    char memory[text_size];
+    rill_text text = { memory, sizeof memory, 0, false };
+    if (future->kind != RILL__TASK)
+        return -EINVAL;
+    add_wait(&text, container_of(future, struct rill__task, future));
+    return snprintf(buf, size, "%s", rill_text_end(&text));
+}
+
+/* --- Where it is. --- */
+
+int rill_backtrace(const rill_task *future, int fd)
+{
+    void *frames[frames_most];
+    if (future->kind != RILL__TASK)
+        return -EINVAL;
+    const struct rill__task *task = container_of(future, struct rill__task, future);
+    int count =
+        future->state == RILL_PENDING ? rill__coro_frames(&task->coro, frames, frames_most) : 0;
+    backtrace_symbols_fd(frames, count, fd);
+    return count;
+}
+
+/* --- All of them. --- */
+
+int rill_all_tasks(rill_task_fn *fn, void *arg)
+{
+    struct rill_loop *loop = rill__loop_running;
+    int count = 0;
+    if (loop == NULL)
+        return -ESRCH;
+    uint32_t last = (uint32_t)loop->tasks_made;
+    list_for_each(node, &loop->tasks) {
+        struct rill__task *task = container_of(node, struct rill__task, link);
+        if ((int32_t)(last - task->number) < 0)
+            break; /* made by `fn` */
+        count++;
+        if (fn != NULL)
+            fn(&task->future, arg);
+    }
+    return count;
+}
+
+static void add_waiters(rill_text *text, const struct rill__task *task)
+{
+    size_t named = 0, others = 0;
+    list_for_each(node, &task->future.callbacks) {
+        struct rill__ready *ready = container_of(node, struct rill__callback, link)->ready;
+        const struct rill__task *waiter = rill__task_of_step(ready);
+        if (waiter == NULL || named == names_most) {
+            others++;
+            continue;
+        }
+        rill_text_fmt(text, "%s", named++ == 0 ? "; awaited by " : ", ");
+        add_name(text, &waiter->future);
+    }
+    if (others > 0)
+        rill_text_fmt(text, "; %zu more to be told of its end", others);
+}
+
+static void dump_task(const struct rill__task *task, int fd)
+{
+    char memory[2 * text_size];
+    rill_text text = { memory, sizeof memory, 0, false };
+    rill_text_fmt(&text, "  '%s' %s() made at %s:%d, waits for ", rill_task_name(&task->future),
+                  task->site->function, task->site->file, task->site->line);
+    add_wait(&text, task);
+    if (task->cancels > 0)
+        rill_text_fmt(&text, "; cancel asked for %u times", task->cancels);
+    add_waiters(&text, task);
+    dprintf(fd, "%s\n", rill_text_end(&text));
+}
+
+int rill_dump(int fd)
+{
+    struct rill_loop *loop = rill__loop_running != NULL ? rill__loop_running : rill__loop_own();
+    int count = 0;
+    if (loop == NULL)
+        return -ESRCH;
+    list_for_each(node, &loop->tasks)
+        count++;
+    dprintf(fd, "rill: %d tasks, %zu timers, %zu operations in flight\n", count, loop->timers.count,
+            rill__loop_in_flight(loop));
+    list_for_each(node, &loop->tasks)
+        dump_task(container_of(node, struct rill__task, link), fd);
+    (void)rill__circles_write(loop, fd);
+    return count;
+}
+
+int rill_loop_stats(const rill_loop *loop, rill_stats *ret_stats)
+{
+    int r = rill__loop_check(loop);
+    if (r < 0)
+        return r;
+    rill_stats stats = { .steps = loop->steps,
+                         .tasks_made = loop->tasks_made,
+                         .timers = loop->timers.count,
+                         .in_flight = rill__loop_in_flight(loop) };
+    list_for_each(node, &loop->tasks)
+        stats.tasks++;
+    for (uint32_t kind = 0; kind < RILL__STACK_CLASSES; kind++) {
+        stats.stacks += loop->stacks.classes[kind].used;
+        stats.stacks_most += loop->stacks.classes[kind].used_high;
+    }
+    if (loop->backend != NULL) {
+        const struct rill__counters *counters = &loop->backend->counters;
+        stats.enters = counters->enters;
+        stats.submitted = counters->submitted;
+        stats.completions = counters->completions;
+        stats.overflows = counters->overflows;
+        stats.no_buffers = counters->enobufs;
+        stats.wakes = counters->wakes;
+    }
+    *ret_stats = stats;
+    return 0;
+}
