@@ -3,6 +3,7 @@
  * PENDING leads to FINISHED or CANCELLED, once, and never back. See future.h for the wait protocol. */
 #include "core/task/future.h"
 
+#include "core/task/inspect.h"
 #include "core/task/task.h"
 
 #include <rill/mem.h>
@@ -215,8 +216,10 @@ bool rill_cancel(rill_future *future, const char *msg)
 
 bool rill__cancel(rill_future *future, const char *msg)
 {
-    if (future->state != RILL_PENDING)
+    if (future->state != RILL_PENDING) {
+        future->taken = true; /* who cancels it does not ask for its error */
         return false;
+    }
     if (future->ops->cancel != NULL)
         return future->ops->cancel(future, msg);
     rill__future_end(future, RILL_CANCELLED, -ECANCELED,
@@ -342,7 +345,7 @@ const rill_err *rill_error(rill_future *future)
 static const char *state_word(const rill_future *future)
 {
     switch (future->state) {
-    case RILL_PENDING: return "pending";
+    case RILL_PENDING: return rill_cancelling(future) > 0 ? "cancelling" : "pending";
     case RILL_CANCELLED: return "cancelled";
     default: return "finished";
     }
@@ -362,17 +365,32 @@ static void add_result(const rill_future *future, rill_text *text)
         rill_text_fmt(text, " result=%d", future->rc);
 }
 
+enum { repr_depth = 4 }; /* who awaits whom: a cycle ends here */
+
+static void add_repr(const rill_future *future, rill_text *text, int depth)
+{
+    const struct rill__task *task =
+        future->kind == RILL__TASK ? container_of(future, struct rill__task, future) : NULL;
+    struct rill__told told;
+    const rill_future *awaited = task != NULL && rill__task_tell(task, &told) ? told.future : NULL;
+    rill_text_fmt(text, "<%s %s", task != NULL ? "Task" : "Future", state_word(future));
+    if (task != NULL)
+        rill_text_fmt(text, " name='%s' coro=%s() at %s:%d", rill_task_name(future),
+                      task->site->function, task->site->file, task->site->line);
+    if (awaited != NULL)
+        rill_text_add(text, RILL_SPAN(" wait_for="));
+    if (awaited != NULL && depth == repr_depth)
+        rill_text_add(text, RILL_SPAN("..."));
+    else if (awaited != NULL)
+        add_repr(awaited, text, depth + 1);
+    add_result(future, text);
+    rill_text_char(text, '>');
+}
+
 int rill_repr(const rill_future *future, char *buf, size_t size)
 {
     char memory[1024];
     rill_text text = { memory, sizeof memory, 0, false };
-    const struct rill__task *task =
-        future->kind == RILL__TASK ? container_of(future, struct rill__task, future) : NULL;
-    rill_text_fmt(&text, "<%s %s", task != NULL ? "Task" : "Future", state_word(future));
-    if (task != NULL)
-        rill_text_fmt(&text, " name='%s' coro=%s() at %s:%d", rill_task_name(future),
-                      task->site->function, task->site->file, task->site->line);
-    add_result(future, &text);
-    rill_text_char(&text, '>');
+    add_repr(future, &text, 1);
     return snprintf(buf, size, "%s", rill_text_end(&text));
 }

@@ -196,10 +196,13 @@ int rill__task_new(struct rill_loop *loop, rill_coro coro, const rill_task_opts 
 void rill__task_launch(struct rill__task *task, bool eager)
 {
     struct rill_loop *loop = task->future.loop;
-    if ((eager || loop->opts.eager) && loop->running)
-        start_task(&task->ready);
-    else
+    if ((!eager && !loop->opts.eager) || !loop->running) {
         rill__loop_ready(loop, &task->ready);
+        return;
+    }
+    task->driving++; /* when it parks, control comes back here, also in a callback */
+    start_task(&task->ready);
+    task->driving--;
 }
 
 rill_task *rill_loop_create_task(rill_loop *loop, rill_coro coro, const rill_task_opts *opts)

@@ -61,8 +61,8 @@ static int error_brings_its_text_to_whoever_awaits(void *arg)
     EXPECT_IS(rill_await(future), -EIO);
     EXPECT(rill_error(future) != NULL);
     EXPECT_IS(rill_error(future)->code, -EIO);
-    EXPECT(rill_error(future)->msg == NULL || strcmp(rill_error(future)->msg, "disk 7") == 0);
-    EXPECT(rill_last_error() != NULL && strcmp(rill_last_error()->msg, "disk 7") == 0);
+    EXPECT(rill_error(future)->msg == NULL || says(rill_error(future), "disk 7"));
+    EXPECT(says(rill_last_error(), "disk 7"));
     EXPECT(rill_value(future) == NULL);
     return 0;
 }
@@ -240,6 +240,120 @@ static int error_that_was_taken_and_a_cancel_are_not_told(void *arg)
     return 0;
 }
 
+/* Row 35: asyncio forgets the error of a future that somebody tries to cancel. */
+static int error_of_a_future_that_was_cancelled_too_late_is_not_told(void *arg)
+{
+    (void)arg;
+    listen_to_errors();
+    rill_future *future = rill_future_new();
+    (void)rill_future_set_error(future, -EIO, "too early");
+    bool asked = rill_cancel(future, NULL);
+    int code = rill_done(future);
+    rill_unref(future);
+    rill_unref(rill_future_new()); /* nor one that nobody ended */
+    future = rill_future_new();
+    (void)rill_future_set_result(future, 42, NULL); /* nor a result that nobody took */
+    rill_unref(future);
+    EXPECT(!asked);
+    EXPECT_IS(code, 1);
+    EXPECT_IS(tellings, 0);
+    return 0;
+}
+
+static void trace_arg(rill_future *future, void *arg)
+{
+    EXPECT_HERE(rill_done(future));
+    trace(*(char *)arg);
+}
+
+static char letters[] = "abc";
+
+static int add_three(rill_future *future)
+{
+    int r = 0;
+    for (int i = 0; i < 3; i++)
+        r = rill_first_error(r, rill_add_done_callback(future, trace_arg, &letters[i]));
+    return r;
+}
+
+/* Which of three are removed, some of them twice, and what is left of them. */
+static int callbacks_that_were_not_removed_run_in_order(void *arg)
+{
+    static const struct {
+        const char *removed, *left;
+    } cases[] = { { "aa", "bc" }, { "aba", "c" }, { "cc", "ab" }, { "", "abc" }, { "abc", "" } };
+
+    (void)arg;
+    char wanted[32] = "";
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rill_future *future = kept(rill_future_new());
+        EXPECT_IS(add_three(future), 0);
+        for (const char *at = cases[i].removed; *at != 0; at++)
+            (void)rill_remove_done_callback(future, trace_arg, &letters[*at - 'a']);
+        if (i % 2 == 0)
+            EXPECT_IS(rill_future_set_result(future, 0, NULL), 0);
+        else
+            EXPECT_IS(rill_future_set_error(future, -EIO, NULL), 0);
+        EXPECT_TRACE(wanted);
+        EXPECT_IS(rill_sleep(0), 0);
+        memcpy(wanted + strlen(wanted), cases[i].left, strlen(cases[i].left) + 1);
+        EXPECT_TRACE(wanted);
+        (void)rill_result(future);
+    }
+    return 0;
+}
+
+static int await_it_twice(void *arg)
+{
+    int r = rill_await(arg);
+    return r != 42 ? r : rill_await(arg);
+}
+
+static int finished_future_may_be_awaited_again(void *arg)
+{
+    (void)arg;
+    rill_future *future = kept(rill_future_new());
+    OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(await_it_twice, future));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_future_set_result(future, 42, NULL), 0);
+    EXPECT_IS(rill_await(task), 42);
+    return 0;
+}
+
+/* One code, however often it is awaited, and no text that grows. */
+static int failed_future_gives_the_same_error_each_time(void *arg)
+{
+    (void)arg;
+    OWNED_FUTURE rill_future *future = rill_future_new();
+    EXPECT_IS(rill_future_set_error(future, -EIO, "forty-two"), 0);
+    for (int i = 0; i < 5; i++) {
+        EXPECT_IS(rill_await(future), -EIO);
+        EXPECT(says(rill_error(future), "forty-two"));
+        EXPECT(says(rill_last_error(), "forty-two"));
+    }
+    EXPECT_IS(rill_future_set_result(future, 0, NULL), -EALREADY);
+    EXPECT_IS(rill_future_set_error(future, -EPERM, NULL), -EALREADY);
+    return 0;
+}
+
+static int cancelled_future_keeps_its_message_and_takes_no_result(void *arg)
+{
+    (void)arg;
+    OWNED_FUTURE rill_future *future = rill_future_new();
+    EXPECT(!rill_cancelled(future) && !rill_done(future));
+    EXPECT(rill_cancel(future, "my message"));
+    EXPECT(rill_cancelled(future) && rill_done(future));
+    EXPECT_IS(rill_result(future), -ECANCELED);
+    EXPECT_IS(rill_error(future)->code, -ECANCELED);
+    EXPECT(says(rill_error(future), "my message"));
+    EXPECT_IS(rill_future_set_result(future, 0, NULL), -EALREADY);
+    EXPECT_IS(rill_future_set_error(future, -EIO, "x"), -EALREADY);
+    EXPECT(!rill_cancel(future, "another"));
+    EXPECT_IS(rill_await(future), -ECANCELED);
+    EXPECT(says(rill_error(future), "my message"));
+    return 0;
+}
+
 static void hear_and_fail(rill_loop *loop, const char *message, rill_future *future, void *arg)
 {
     hear(loop, message, future, arg);
@@ -298,7 +412,7 @@ static int sleep_future_brings_its_result_and_may_be_dropped(void *arg)
     OWNED_FUTURE rill_future *stopped = rill_sleep_future(RILL_SEC(3600), 0, NULL);
     EXPECT(rill_cancel(stopped, "enough"));
     EXPECT_IS(rill_await(stopped), -ECANCELED);
-    EXPECT(rill_error(stopped)->msg == NULL || strcmp(rill_error(stopped)->msg, "enough") == 0);
+    EXPECT(rill_error(stopped)->msg == NULL || says(rill_error(stopped), "enough"));
     rill_unref(rill_sleep_future(0, 0, NULL)); /* its entry is on the queue */
     EXPECT_IS(rill_sleep(0), 0);
     return 0;
@@ -369,6 +483,11 @@ static const struct scenario scenarios[] = {
     SCENARIO(set_result_unless_cancelled_leaves_a_cancelled_future_alone),
     SCENARIO(error_that_nobody_took_is_told_once_when_the_future_goes),
     SCENARIO(error_that_was_taken_and_a_cancel_are_not_told),
+    SCENARIO(error_of_a_future_that_was_cancelled_too_late_is_not_told),
+    SCENARIO(callbacks_that_were_not_removed_run_in_order),
+    SCENARIO(finished_future_may_be_awaited_again),
+    SCENARIO(failed_future_gives_the_same_error_each_time),
+    SCENARIO(cancelled_future_keeps_its_message_and_takes_no_result),
     SCENARIO(error_in_the_error_handler_goes_to_the_default_one),
     SCENARIO(all_waiters_of_a_future_get_its_result),
     SCENARIO(sleep_future_brings_its_result_and_may_be_dropped),

@@ -253,6 +253,7 @@ static void stop_here(void *loop)
     rill_loop_stop(loop);
 }
 
+/* Row 25. */
 static void stop_before_the_result_is_einprogress_and_the_task_goes_on_later(void **state)
 {
     rill_loop *loop = new_loop();

@@ -53,6 +53,12 @@ int expect_failed(const char *file, int line, const char *text);
 int expect_differs(const char *file, int line, const char *what, long long got,
                    const char *wanted_text, long long wanted);
 
+/* Whether an error has this text; false also if it has lost it for lack of memory. */
+static inline bool says(const rill_err *error, const char *text)
+{
+    return error != NULL && error->msg != NULL && strcmp(error->msg, text) == 0;
+}
+
 /* The order of things, a letter each; empty at the begin of each run by run_main. */
 void trace(char letter);
 void trace_reset(void);
