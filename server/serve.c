@@ -6,7 +6,7 @@
 #include "server/serve.h"
 
 #include "server/conf/conf.h"
-#include "server/conn/conn.h"
+#include "server/conn/crowd.h"
 #include "server/conn/tables.h"
 #include "server/filecache.h"
 #include "server/generation.h"
@@ -126,8 +126,8 @@ void serve_abandon(struct serve *serve)
 static void admit(int fd, struct conn_listener *listener)
 {
     static struct log_limit limit;
-    bool full = conn_count() >= serve_of(tables_current)->connections_most;
-    if (full && conn_shed(1) == 0) {
+    bool full = crowd_count() >= serve_of(tables_current)->connections_most;
+    if (full && crowd_shed(1) == 0) {
         (void)rill_file_close(fd);
         log_client(
             &limit, LOG_WARNING, "serve",
@@ -176,7 +176,7 @@ static int accept_main(void *arg)
         }
         log_client(&limit, LOG_WARNING, "serve", "cannot accept: %s; accepting pauses",
                    rill_strerror(r));
-        (void)conn_shed(shed_at_once);
+        (void)crowd_shed(shed_at_once);
     }
     if (accepting->gone)
         empty_queue(accepting);
@@ -251,34 +251,19 @@ void serve_drain(rill_time grace)
 {
     for (struct accepting *at = all_accepting; at != NULL; at = at->next)
         stop_accepting(at, true);
-    conn_drain(grace);
-}
-
-/* Requests begun and not answered to their end. */
-static unsigned in_flight(void)
-{
-    unsigned count = 0;
-    for (struct conn *conn = conn_oldest(); conn != NULL; conn = conn->next)
-        count += conn->tables != NULL;
-    return count;
-}
-
-static void stop_all(void)
-{
-    for (struct conn *conn = conn_oldest(); conn != NULL; conn = conn->next)
-        conn_stop(conn, CONN_STOP);
+    crowd_drain(grace);
 }
 
 int serve_drained(rill_time timeout, unsigned *ret_cut)
 {
     unsigned cut = 0;
-    rill_future *ended = conn_all_ended();
+    rill_future *ended = crowd_all_ended();
     int r = rill_wait_for(ended, timeout);
     rill_unref(ended);
     if (r == -ETIME) {
-        cut = in_flight();
-        stop_all();
-        ended = conn_all_ended();
+        cut = crowd_in_flight();
+        crowd_stop();
+        ended = crowd_all_ended();
         r = rill_wait_for(ended, RILL_SEC(1));
         rill_unref(ended);
     }

@@ -42,17 +42,17 @@ struct rill__stream_out {
 struct rill_stream {
     struct rill_loop *loop;
     int fd;
-    unsigned refs;    /* its owners' and one for each task that waits in a call on it */
-    bool closing;     /* by us: what is unsent still goes out */
-    bool aborted;     /* what is unsent is lost */
-    bool closed;      /* the descriptor has gone; the memory goes with the last reference */
-    bool eof_written; /* our sending has ended */
-    bool borrowed;    /* `at` lies in receive buffer `buffer` */
-    bool ended;       /* the other side has ended its sending */
-    bool paused;      /* receiving was stopped above the limit */
-    bool rearm;       /* receiving ended by itself and goes on with the next turn */
-    bool filing;      /* a file is being sent */
-    bool parked;      /* nobody has it: see park.c */
+    unsigned refs;        /* its owners' and one for each task that waits in a call on it */
+    bool closing : 1;     /* by us: what is unsent still goes out */
+    bool aborted : 1;     /* what is unsent is lost */
+    bool closed : 1;      /* the descriptor has gone; the memory goes with the last reference */
+    bool eof_written : 1; /* our sending has ended */
+    bool borrowed : 1;    /* `at` lies in receive buffer `buffer` */
+    bool ended : 1;       /* the other side has ended its sending */
+    bool paused : 1;      /* receiving was stopped above the limit */
+    bool rearm : 1;       /* receiving ended by itself and goes on with the next turn */
+    bool filing : 1;      /* a file is being sent */
+    bool parked : 1;      /* nobody has it: see park.c */
     uint16_t buffer;
     uint32_t limit; /* octets received ahead of the reader before receiving pauses */
     int recv_error, send_error;

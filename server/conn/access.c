@@ -37,7 +37,7 @@ static uint64_t id_prefix(void)
 }
 
 /* The client's address without its port, asked for once: a connection that broke has none any more. */
-static void note_client(struct conn *conn)
+static void note_address(struct conn *conn)
 {
     rill_addr addr;
     char memory[RILL_ADDR_TEXT_MAX];
@@ -48,7 +48,7 @@ static void note_client(struct conn *conn)
     if (addr.any.sa_family != AF_UNIX)
         while (text.used > 0 && text.at[--text.used] != ':')
             ;
-    conn->client = rill_copy(memory, text.used);
+    conn->address = rill_copy(memory, text.used);
 }
 
 void access_begin(struct conn *conn)
@@ -58,8 +58,8 @@ void access_begin(struct conn *conn)
         return;
     conn->begun_wall = rill_wall_clock();
     conn->begun = rill_now();
-    if (conn->client == NULL)
-        note_client(conn);
+    if (conn->address == NULL)
+        note_address(conn);
 }
 
 /* The version, once the request line was understood. */
@@ -82,15 +82,15 @@ void access_record(const struct conn *conn, int status, int result)
         return;
     if (status == 0 && strcmp(end, "client-gone") == 0)
         status = 499; /* rule 107 */
-    rill_addr_format(&conn->listener->address, &listener_text);
+    rill_addr_format(&conn->client->listener->address, &listener_text);
     log_access(&(struct log_access){
         .time = conn->begun_wall,
         .id = { id_prefix(), ++ids },
-        .conn = conn->number,
+        .conn = conn->client->number,
         .worker = (unsigned)log_slot(),
         .generation = conn->tables->generation,
         .listener = { listener, listener_text.used },
-        .client = rill_span_of(conn->client),
+        .client = rill_span_of(conn->address),
         .proto = proto_of(head),
         .method = rill_http_span(head, head->method_name),
         .host = rill_http_head_value(head, RILL_HTTP_FIELD_HOST),

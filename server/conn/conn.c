@@ -6,14 +6,18 @@
  * the timer looks four times within the limit at what the client took, and only one that took next
  * to nothing is cut, whatever the task waits for.
  *
+ * PARKING. A connection that is silent gives its task up, which takes the stack along, and comes back
+ * as a fresh one when octets come. Whoever told it to is crowd.c; a cancel is the way, and whether
+ * nothing else was meant decides. What is left of the idle limit goes with the parked stream.
+ *
  * THE END. A normal end closes the stream, which sends what is left. A cut (a silent client, a drain
  * at its limit, an answer that could not be finished) aborts it, so that the client can tell. */
 #include "server/conn/conn.h"
 
 #include "server/conf/conf.h"
+#include "server/conn/crowd.h"
 #include "server/conn/h1.h"
 #include "server/conn/tables.h"
-#include "server/shm.h"
 
 #include <rill/file.h>
 #include <rill/future.h>
@@ -28,39 +32,7 @@ enum {
 
 #define not_known UINT64_MAX
 
-static struct conn *first, *last;
-static unsigned count;
 static uint64_t numbers;
-static bool draining;          /* new connections serve one request, too */
-static rill_time drain_grace;  /* and have that long to ask */
-static rill_future *all_ended; /* somebody waits for it, or NULL */
-
-static void link_in(struct conn *conn)
-{
-    conn->prev = last;
-    if (last != NULL)
-        last->next = conn;
-    else
-        first = conn;
-    last = conn;
-    count++;
-    shm_add(&shm_mine->connections, 1);
-    shm_add(&shm_mine->accepted, 1);
-}
-
-static void link_out(struct conn *conn)
-{
-    if (conn->prev != NULL)
-        conn->prev->next = conn->next;
-    else
-        first = conn->next;
-    if (conn->next != NULL)
-        conn->next->prev = conn->prev;
-    else
-        last = conn->prev;
-    count--;
-    shm_add(&shm_mine->connections, (uint64_t)-1);
-}
 
 /* --- Time limits. --- */
 
@@ -115,8 +87,9 @@ void conn_phase(struct conn *conn, enum conn_phase phase, rill_time limit)
 
 void conn_idle(struct conn *conn)
 {
-    conn->last = draining;
-    conn_phase(conn, CONN_IDLE, draining ? drain_grace : tables_current->conf->limits.idle_timeout);
+    conn->last = crowd_drains();
+    conn->quiet = false;
+    conn_phase(conn, CONN_IDLE, crowd_idle_limit());
 }
 
 void conn_sending(struct conn *conn, rill_time limit)
@@ -150,23 +123,52 @@ void conn_listener_unref(struct conn_listener *listener)
         rill_free(listener);
 }
 
-static void end(struct conn *conn)
+/* What only a busy connection has. */
+static void rest(struct conn *conn)
 {
-    link_out(conn);
+    crowd_rest(conn);
     rill_handle_cancel(conn->timer);
     rill_arena_fini(&conn->arena);
-    rill_free(conn->client);
-    conn_listener_unref(conn->listener);
-    rill_unref(conn->task);
-    rill_free(conn);
-    if (count == 0 && all_ended != NULL)
-        (void)rill_future_set_result_unless_cancelled(all_ended, 0, NULL);
+    rill_free(conn->address);
+    conn->client->conn = NULL;
 }
 
-static int conn_main(void *arg)
+static void drop(struct client *client)
 {
-    struct conn *conn = arg;
-    int r = h1_serve(conn);
+    crowd_leave(client);
+    conn_listener_unref(client->listener);
+    rill_free(client);
+}
+
+static int wake_main(void *arg);
+
+void conn_repark(struct client *client, rill_time limit)
+{
+    (void)rill_stream_park(client->stream, limit, RILL_CORO(wake_main, client));
+}
+
+void conn_wake(struct client *client)
+{
+    client->leaving = true;
+    conn_repark(client, 0);
+}
+
+/* Whether the connection was told to park, and for no other reason, and now is. What is left of its
+ * limit goes with it. */
+static bool park(struct conn *conn)
+{
+    struct client *client = conn->client;
+    if (conn->why != CONN_PARK || rill_uncancel(conn->task) > 0)
+        return false;
+    rill_time left = conn->deadline;
+    if (left != RILL_FOREVER)
+        left -= rill_turn_time();
+    return rill_stream_park(client->stream, left, RILL_CORO(wake_main, client)) == 0;
+}
+
+/* Send what is left and close; or cut, after an error. */
+static void finish(struct conn *conn, int r)
+{
     if (r == 0) {
         conn_sending(conn, tables_current->conf->limits.send_timeout);
         if (rill_cancelling(conn->task) > 0)
@@ -175,10 +177,46 @@ static int conn_main(void *arg)
         r = rill_stream_wait_closed(conn->stream);
     }
     if (r < 0)
-        rill_stream_abort(conn->stream);
+        rill_stream_abort(conn->stream); /* what the client missed is its own affair */
     rill_stream_unref(conn->stream);
-    end(conn);
-    return 0; /* what the client missed is its own affair, and in the access log */
+}
+
+/* A busy time, from the accept or the first octets after a silence to the next silence or the end. */
+static int talk(struct client *client, rill_time limit, bool is_over)
+{
+    struct conn conn = { .client = client,
+                         .stream = client->stream,
+                         .task = rill_current_task(),
+                         .last = crowd_drains() || client->leaving,
+                         .deadline = RILL_FOREVER,
+                         .timer_at = RILL_FOREVER };
+    client->conn = &conn;
+    client->leaving = false;
+    crowd_join(&conn);
+    conn_phase(&conn, CONN_IDLE, limit);
+    int r = is_over ? 0 : h1_serve(&conn);
+    bool parked = r == 0 && park(&conn);
+    if (!parked)
+        finish(&conn, r);
+    rest(&conn);
+    if (!parked)
+        drop(client);
+    return 0;
+}
+
+static int first_main(void *arg)
+{
+    rill_time limit = tables_current->conf->limits.head_timeout;
+    return talk(arg, crowd_drains() ? crowd_idle_limit() : limit, false);
+}
+
+/* Octets have come, or the client has left; else the limit has passed. */
+static int wake_main(void *arg)
+{
+    struct client *client = arg;
+    bool is_over =
+        rill_stream_buffered(client->stream) == 0 && !rill_stream_peer_ended(client->stream);
+    return talk(client, crowd_idle_limit(), is_over);
 }
 
 /* A head in pieces is collected in the stream. */
@@ -192,77 +230,25 @@ int conn_open(int fd, struct conn_listener *listener)
 {
     /* At once, until it waits: a task that is cancelled before its first step would never run. */
     static const rill_task_opts at_once = { .eager = true };
-    const struct conf_limits *limits = &tables_current->conf->limits;
-    const rill_stream_opts opts = stream_opts(limits);
-    struct conn *conn = rill_alloc_zero(1, sizeof *conn);
-    int r = conn == NULL ? -ENOMEM : rill_stream_new(fd, &opts, &conn->stream);
+    const rill_stream_opts opts = stream_opts(&tables_current->conf->limits);
+    struct client *client = rill_alloc_zero(1, sizeof *client);
+    int r = client == NULL ? -ENOMEM : rill_stream_new(fd, &opts, &client->stream);
     if (r < 0) {
         (void)rill_file_close(fd);
-        rill_free(conn);
+        rill_free(client);
         return r;
     }
-    conn->listener = listener;
-    conn->number = ++numbers;
-    conn->last = draining;
-    conn->deadline = conn->timer_at = RILL_FOREVER;
-    conn->task = rill_create_task_with(RILL_CORO(conn_main, conn), &at_once);
-    if (rill_done(conn->task)) { /* there is no memory for it, or the loop is closing */
-        r = rill_result(conn->task);
-        rill_unref(conn->task);
-        rill_stream_abort(conn->stream);
-        rill_stream_unref(conn->stream);
-        rill_free(conn);
-        return r;
-    }
+    client->listener = listener;
+    client->number = ++numbers & (UINT64_MAX >> 1);
     listener->refs++;
-    link_in(conn);
-    conn_phase(conn, CONN_IDLE, draining ? drain_grace : limits->head_timeout);
-    return 0;
-}
-
-/* --- All of them. --- */
-
-unsigned conn_count(void)
-{
-    return count;
-}
-
-struct conn *conn_oldest(void)
-{
-    return first;
-}
-
-unsigned conn_shed(unsigned most)
-{
-    enum { look_at = 64 }; /* so that a flood of connections costs no walk over all of them */
-
-    unsigned looked = 0, asked = 0;
-    for (struct conn *conn = first; conn != NULL && looked < look_at && asked < most;
-         conn = conn->next, looked++)
-        if (conn->phase == CONN_IDLE && conn->why == CONN_NOT_ASKED) {
-            conn_stop(conn, CONN_TIMEOUT);
-            asked++;
-        }
-    return asked;
-}
-
-void conn_drain(rill_time grace)
-{
-    draining = true;
-    drain_grace = grace;
-    for (struct conn *conn = first; conn != NULL; conn = conn->next) {
-        if (conn->phase != CONN_SEND) /* its head is out and says otherwise: see conn_idle */
-            conn->last = true;
-        if (conn->phase == CONN_IDLE)
-            conn_phase(conn, CONN_IDLE, grace);
+    crowd_come(client);
+    rill_task *task = rill_create_task_with(RILL_CORO(first_main, client), &at_once);
+    if (rill_done(task)) { /* there is no memory for it, or the loop is closing */
+        r = rill_result(task);
+        rill_stream_abort(client->stream);
+        rill_stream_unref(client->stream);
+        drop(client);
     }
-}
-
-rill_future *conn_all_ended(void)
-{
-    rill_unref(all_ended);
-    all_ended = rill_future_new();
-    if (count == 0)
-        (void)rill_future_set_result_unless_cancelled(all_ended, 0, NULL);
-    return rill_ref(all_ended);
+    rill_unref(task);
+    return r;
 }

@@ -1,8 +1,10 @@
-/* conn.h - one client connection: accepted, served request by request, closed.
+/* conn.h - one client connection: accepted, served request by request, parked, closed.
  *
- * A connection has one task. It waits for octets, answers what they ask and waits again; h1.c does
- * the talking, this file the life: who may end it and how. Whoever wants it to end (a limit, a
- * drain, a client that left) notes why and cancels the task; nobody else touches the stream. */
+ * A connection that is busy has one task, with all that it needs on its stack. It waits for octets,
+ * answers what they ask and waits again; h1.c does the talking, conn.c the life: who may end it and
+ * how. Whoever wants it to end (a limit, a drain, a client that left) notes why and cancels the task;
+ * nobody else touches the stream. One that has been silent for a while is parked: it has no task
+ * until octets come. crowd.c knows all of them, and which ones to park. */
 #pragma once
 
 #include "server/conn/request.h"
@@ -31,15 +33,25 @@ enum conn_phase {
 };
 
 /* Why the connection's task was cancelled. */
-enum conn_why { CONN_NOT_ASKED, CONN_TIMEOUT, CONN_CLIENT_GONE, CONN_STOP };
+enum conn_why { CONN_NOT_ASKED, CONN_TIMEOUT, CONN_CLIENT_GONE, CONN_STOP, CONN_PARK };
 
+/* A connection for as long as it is open. A parked one has this and its stream: keep it small. */
+struct client {
+    struct client *prev, *next; /* all of the worker, the oldest first */
+    rill_stream *stream;
+    struct conn *conn; /* its busy half; NULL: it is parked */
+    struct conn_listener *listener;
+    uint64_t number : 63;
+    bool leaving : 1; /* while parked: it was told to end */
+};
+
+/* The busy half, on the stack of its task. */
 struct conn {
-    struct conn *prev, *next; /* all of the worker, the oldest first */
+    struct client *client;
+    struct conn *prev, *next; /* all busy ones of the worker */
     rill_stream *stream;
     rill_task *task;
-    struct conn_listener *listener;
-    uint64_t number;
-    char *client;          /* its address, for the log; NULL: nobody asked yet */
+    char *address;         /* of the client, for the log; NULL: nobody asked yet */
     struct tables *tables; /* that the request at work is pinned to; NULL: none */
     rill_time deadline;    /* of the phase; RILL_FOREVER: none */
     rill_time timer_at;    /* when `timer` looks at it; RILL_FOREVER: it is not armed */
@@ -47,6 +59,7 @@ struct conn {
     uint8_t phase;                    /* conn_phase */
     uint8_t why;                      /* conn_why */
     bool last;                        /* no request after this one */
+    bool quiet;                       /* nothing has come since crowd.c last looked */
     rill_time send_limit, send_since; /* in CONN_SEND: see is_stuck */
     uint64_t delivered;
     struct request request;
@@ -82,15 +95,8 @@ void conn_stop(struct conn *conn, enum conn_why why);
  * and for no other reason. If so the cancel is taken back: the task goes on. */
 bool conn_timed_out(struct conn *conn);
 
-/* How many there are, and the oldest. */
-unsigned conn_count(void);
-struct conn *conn_oldest(void);
+/* End a client that is parked: without a word, unless it has asked in the meantime. */
+void conn_wake(struct client *client);
 
-/* Close up to `most` of the oldest idle connections.   Returns: how many were asked to end. */
-unsigned conn_shed(unsigned most);
-
-/* All connections that are idle, and those that come, get `grace` to ask once more. */
-void conn_drain(rill_time grace);
-
-/* The future that ends when the last connection has; one reference is the caller's. */
-rill_future *conn_all_ended(void);
+/* Give a client that is parked `limit` from now on. */
+void conn_repark(struct client *client, rill_time limit);

@@ -4,7 +4,7 @@
  * tests/wire; here it is how a connection lives. Limits below a second are set behind the
  * configuration's back. After each run all memory and all descriptors must have been given back. */
 #include "core/base/mem.h"
-#include "server/conn/conn.h"
+#include "server/conn/crowd.h"
 #include "server/shm.h"
 #include "tests/support/expect.h"
 #include "tests/support/serving.h"
@@ -241,7 +241,7 @@ static int flood_without_reading(void *arg)
     EXPECT(answered < asked); /* it stopped to serve, with 16 KiB of its own in hand, */
     EXPECT(answered * answer_size < bound);
     /* It reads no further, but for what was on its way into receive buffers. */
-    EXPECT(rill_stream_buffered(conn_oldest()->stream) <= 1 << 20);
+    EXPECT(rill_stream_buffered(crowd_oldest()->stream) <= 1 << 20);
     EXPECT_IS(rill_sleep(RILL_MS(50)), 0);
     EXPECT_IS(shm_get(&shm_mine->requests) - before, (uint64_t)answered);
     return 0;
@@ -346,11 +346,11 @@ static int stay_after_a_refusal(void *arg)
     EXPECT(fd >= 0);
     EXPECT_IS(send(fd, "\r\n\r\n\r\n", 6, 0), 6);
     EXPECT_IS(settle(), 0);
-    EXPECT_IS(conn_count(), 1);
+    EXPECT_IS(crowd_count(), 1);
     rill_time begun = rill_now();
-    while (conn_count() > 0 && rill_now() - begun < RILL_SEC(4))
+    while (crowd_count() > 0 && rill_now() - begun < RILL_SEC(4))
         EXPECT_IS(rill_sleep(RILL_MS(10)), 0);
-    EXPECT_IS(conn_count(), 0);
+    EXPECT_IS(crowd_count(), 0);
     EXPECT(rill_now() - begun > RILL_MS(900));
     return 0;
 }
@@ -559,7 +559,7 @@ static int read_nothing(void *arg)
     rill_time took = rill_now() - begun;
     EXPECT(took > RILL_MS(180) && took < RILL_MS(1500));
     EXPECT_IS(settle(), 0);
-    EXPECT_IS(conn_count(), 0);
+    EXPECT_IS(crowd_count(), 0);
     return 0;
 }
 
@@ -578,7 +578,7 @@ static int read_nothing_of_many(void *arg)
     EXPECT(flood(fd) > 0);
     EXPECT_IS(await_log("\"end\":\"cut\""), 0);
     EXPECT_IS(settle(), 0);
-    EXPECT_IS(conn_count(), 0);
+    EXPECT_IS(crowd_count(), 0);
     return 0;
 }
 
@@ -630,11 +630,11 @@ static int leave_a_large_file(void *arg)
     EXPECT(fd >= 0);
     EXPECT(send(fd, ASK("/large"), sizeof ASK("/large") - 1, 0) > 0);
     EXPECT_IS(settle(), 0);
-    EXPECT_IS(conn_count(), 1);
+    EXPECT_IS(crowd_count(), 1);
     close(fd);
     EXPECT_IS(await_log("\"status\":200,\"end\":\"client-gone\""), 0);
     EXPECT_IS(settle(), 0);
-    EXPECT_IS(conn_count(), 0);
+    EXPECT_IS(crowd_count(), 0);
     return 0;
 }
 
@@ -734,10 +734,10 @@ static int leave_while_the_handler_waits(void *arg)
     EXPECT(fd >= 0);
     EXPECT_IS(settle(), 0);
     EXPECT(recv(fd, octet, sizeof octet, 0) > 0); /* the request has come */
-    EXPECT_IS(conn_count(), 1);
+    EXPECT_IS(crowd_count(), 1);
     close(client);
     EXPECT_IS(settle(), 0); /* turns, but no time */
-    EXPECT_IS(conn_count(), 0);
+    EXPECT_IS(crowd_count(), 0);
     EXPECT(recv(fd, octet, sizeof octet, 0) <= 0 && errno != EAGAIN);
     EXPECT_IS(await_log("\"status\":499,\"end\":\"client-gone\""), 0);
     return 0;

@@ -4,7 +4,7 @@
  * own. After each run all memory and all descriptors must have been given back. */
 #include "server/serve.h"
 
-#include "server/conn/conn.h"
+#include "server/conn/crowd.h"
 #include "tests/support/expect.h"
 #include "tests/support/serving.h"
 
@@ -155,7 +155,7 @@ static int gather_crowd(struct crowd *crowd, const char *text)
         EXPECT_IS(client_say(crowd->streams[i], text), 0);
     }
     EXPECT_IS(settle(), 0);
-    EXPECT_IS(conn_count(), connections);
+    EXPECT_IS(crowd_count(), connections);
     return 0;
 }
 
@@ -173,7 +173,7 @@ static int come_when_all_idle(void *arg)
         EXPECT_IS(client_answer(crowd.streams[i], false, &answer), 0);
         EXPECT_IS(ask(crowd.streams[i], ASK("/hello")), 200);
     }
-    EXPECT_IS(conn_count(), connections);
+    EXPECT_IS(crowd_count(), connections);
     return 0;
 }
 
@@ -393,7 +393,7 @@ static int drain_idle(void *arg)
     EXPECT_IS(end_stream(&fresh), 0);
     EXPECT_IS(serve_drained(RILL_SEC(5), &cut), 0);
     EXPECT_IS(cut, 0);
-    EXPECT_IS(conn_count(), 0);
+    EXPECT_IS(crowd_count(), 0);
     return 0;
 }
 
@@ -453,7 +453,7 @@ static int drain_past_its_limit(void *arg)
     EXPECT_IS(serve_drained(RILL_MS(100), &cut), 0);
     EXPECT(rill_now() - begun < RILL_MS(900));
     EXPECT_IS(cut, 2);
-    EXPECT_IS(conn_count(), 0);
+    EXPECT_IS(crowd_count(), 0);
     EXPECT_IS(client_ended(one), -ECONNRESET); /* no clean end behind no answer */
     EXPECT_IS(client_ended(two), -ECONNRESET);
     EXPECT(strstr(serving_access_log(), "\"end\":\"drain\"") != NULL);

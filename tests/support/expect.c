@@ -110,6 +110,7 @@ static struct {
     rill_call_fn *fn;
     void *arg;
 } endings[kept_max];
+
 static size_t ending_count;
 
 void after_run(rill_call_fn *fn, void *arg)

@@ -1,7 +1,7 @@
 /* serving.c - a server in the test's own loop. See serving.h. */
 #include "tests/support/serving.h"
 
-#include "server/conn/conn.h"
+#include "server/conn/crowd.h"
 #include "server/conn/tables.h"
 #include "server/generation.h"
 #include "server/log.h"
@@ -146,10 +146,8 @@ int serving_start(const char *conf, void (*tune)(struct conf *conf))
 static int end_all(void)
 {
     int r = 0;
-    for (int turns = settle_turns; turns > 0 || conn_count() > 0; turns--) {
-        for (struct conn *conn = conn_oldest(); conn != NULL; conn = conn->next)
-            if (conn->why != CONN_STOP)
-                conn_stop(conn, CONN_STOP);
+    for (int turns = settle_turns; turns > 0 || crowd_count() > 0; turns--) {
+        crowd_stop();
         r = rill_first_error(r, rill_sleep(0));
     }
     return r;
@@ -165,6 +163,13 @@ int serving_stop(void)
     int r = end_all();
     forget_tables();
     return r;
+}
+
+void serving_park(void)
+{
+    for (struct client *client = crowd_oldest(); client != NULL; client = client->next)
+        if (client->conn != NULL && client->conn->phase == CONN_IDLE)
+            conn_stop(client->conn, CONN_PARK);
 }
 
 /* --- What was logged --- */
@@ -285,6 +290,14 @@ int client_ended(rill_stream *stream)
     rill_span octets;
     int r = rill_stream_peek(stream, 1, &octets);
     return r > 0 ? -EPROTO : r;
+}
+
+int client_ask(rill_stream *stream, const char *text, struct answer *ret_answer)
+{
+    int r = client_say(stream, text);
+    if (r == 0)
+        r = client_answer(stream, false, ret_answer);
+    return r < 0 ? r : ret_answer->status;
 }
 
 rill_span answer_field(const struct answer *answer, const char *name)

@@ -31,6 +31,9 @@ int serving_change(const char *conf, void (*tune)(struct conf *conf));
 /* Cut what is left, and give everything back. */
 int serving_stop(void) RILL_SUSPENDS;
 
+/* Park every connection that idles, as crowd.c does to those that have been silent for a while. */
+void serving_park(void);
+
 /* What the logs got since the last call, zero-terminated; valid until the next. */
 const char *serving_access_log(void);
 const char *serving_error_log(void);
@@ -55,6 +58,9 @@ int client_open_plain(int receive);
 /* Send all of a text. */
 int client_send(rill_stream *stream, rill_span octets) RILL_SUSPENDS;
 int client_say(rill_stream *stream, const char *text) RILL_SUSPENDS;
+
+/* Say `text` and receive the answer.   Returns: the status; as client_answer. */
+int client_ask(rill_stream *stream, const char *text, struct answer *ret_answer) RILL_SUSPENDS;
 
 /* Receive one answer. `bodiless`: it answers HEAD.
  * Returns: 0; -ENODATA (the connection ended before it, in order, with nothing of it there);

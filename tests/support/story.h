@@ -1,0 +1,23 @@
+/* story.h - tests of the serving half, each between the start and the stop of a server. */
+#pragma once
+
+#include "tests/support/expect.h"
+#include "tests/support/serving.h"
+
+/* A test: what happens between the start and the stop of a server. */
+struct story {
+    rill_fn *body;
+    const char *conf;
+    void (*tune)(struct conf *conf); /* or NULL */
+    const rill_loop_opts *opts;      /* or NULL */
+};
+
+/* Tell it in a loop of its own, and leave nothing behind.   Returns: the result of its body. */
+int story_run(const struct story *story);
+
+/* The same without that loop: a coroutine, `arg` is the story. */
+int story_tell(void *arg) RILL_SUSPENDS;
+
+/* Before the first one, so that what a process makes once is there. Ends the program where there is no
+ * ring.   Returns: 0; -errno. */
+int story_prepare(const char *conf);
