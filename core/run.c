@@ -5,21 +5,70 @@
  * awaited, and so is what they start meanwhile; open generators are closed; the loop's operations
  * are cancelled and their last completions taken; memory goes last. */
 #include "core/io/park.h"
+#include "core/ring/call.h"
 #include "core/ring/ring.h"
+#include "core/sim/sim.h"
 #include "core/task/gen.h"
 #include "core/task/task.h"
 
 #include <rill/loop.h>
+#include <rill/sim.h>
 
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
+/* --- The backend: the ring, or the simulator. --- */
+
+/* What world the loop is to run in; false: the real one. */
+static bool is_simulated(const struct rill_loop_opts *opts, struct rill__sim_opts *ret_sim)
+{
+    *ret_sim = (struct rill__sim_opts){ .call = rill__ring_call };
+    if (opts != NULL) {
+        ret_sim->recv_buffers = opts->recv_buffers;
+        if (opts->sim != NULL)
+            ret_sim->world = *opts->sim;
+        if (opts->sim != NULL)
+            return true;
+    }
+#ifdef RILL_CHECK_SLOW
+    ret_sim->told_by_env = rill__sim_from_env(&ret_sim->world);
+#endif
+    return ret_sim->told_by_env;
+}
+
 int rill__backend_new(const struct rill_loop_opts *opts, struct rill__backend **ret_backend)
 {
     struct rill__ring_opts ring = { opts->sq_entries, opts->cq_entries, opts->recv_buffers };
+    struct rill__sim_opts sim;
+    if (is_simulated(opts, &sim))
+        return rill__sim_new(&sim, ret_backend);
     return rill__ring_new(&ring, ret_backend);
+}
+
+bool rill__backend_clocks(const struct rill_loop_opts *opts, rill_time *ret_now,
+                          rill_time *ret_wall)
+{
+    struct rill__sim_opts sim;
+    if (!is_simulated(opts, &sim))
+        return false;
+    *ret_now = rill__sim_now();
+    *ret_wall = rill__sim_wall_clock();
+    return true;
+}
+
+uint64_t rill_sim_hash(const rill_loop *loop)
+{
+    bool simulated = loop != NULL && loop->backend != NULL && rill__is_sim(loop->backend);
+    return simulated ? rill__sim_hash(loop->backend) : 0;
+}
+
+void rill_sim_report(const char *why)
+{
+    struct rill_loop *loop = rill__loop_running;
+    if (loop != NULL && rill__is_sim(loop->backend))
+        rill__sim_report(loop->backend, why);
 }
 
 /* --- Running until a future is done. --- */
@@ -33,6 +82,14 @@ struct until {
 static void stop_loop(struct rill__ready *ready)
 {
     rill_loop_stop(container_of(ready, struct until, ready)->loop);
+}
+
+/* The simulator found that nothing will ever come. */
+static void report_stuck(struct rill_loop *loop)
+{
+    list_for_each(node, &loop->tasks)
+        rill__loop_report(loop, "deadlock, it waits for ever",
+                          &container_of(node, struct rill__task, link)->future);
 }
 
 /* 0 once `future` is done, or the loop was stopped before. */
@@ -51,6 +108,8 @@ static int run_until(rill_loop *loop, rill_future *future)
     else
         rill_loop_stop(loop); /* one turn, as asyncio does */
     int r = rill__loop_run(loop);
+    if (r == -EDEADLK)
+        report_stuck(loop);
     rill__callback_remove(&until.callback);
     rill__loop_unready(&until.ready);
     return r;

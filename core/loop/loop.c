@@ -74,8 +74,11 @@ int rill_loop_new(const rill_loop_opts *opts, rill_loop **ret_loop)
 
 rill_time rill__loop_now(const struct rill_loop *loop)
 {
+    rill_time now, wall;
     if (loop != NULL && loop->backend != NULL)
         return loop->backend->ops->now(loop->backend);
+    if (rill__backend_clocks(loop != NULL ? &loop->opts : NULL, &now, &wall))
+        return now;
     return rill__machine_time(CLOCK_MONOTONIC);
 }
 
@@ -97,6 +100,9 @@ rill_time rill_turn_time(void)
 rill_time rill_wall_clock(void)
 {
     struct rill_loop *loop = rill__loop_running;
+    rill_time now, wall;
+    if (loop == NULL && rill__backend_clocks(NULL, &now, &wall))
+        return wall;
     if (loop == NULL)
         return rill__machine_time(CLOCK_REALTIME);
     if (loop->wall == 0)
@@ -119,6 +125,8 @@ static void run_ready(struct rill_loop *loop)
 {
     struct list *node;
     list_splice(&loop->turn, &loop->ready);
+    if (loop->backend != NULL && loop->backend->ops->turn != NULL)
+        loop->backend->ops->turn(loop->backend, &loop->turn);
     while ((node = list_pop_front(&loop->turn)) != NULL) {
         struct rill__ready *ready = container_of(node, struct rill__ready, link);
         rill__loop_count_step(loop);

@@ -86,6 +86,11 @@ extern _Thread_local struct rill_loop *rill__loop_running;
 /* The ring, or what stands in its place; defined by run.c, the one file that sees the backends. */
 int rill__backend_new(const struct rill_loop_opts *opts, struct rill__backend **ret_backend);
 
+/* The two clocks of a loop with these options that has no backend yet, or (NULL) of no loop at all, if a
+ * simulator stands for the machine's; else false. Defined by run.c. */
+bool rill__backend_clocks(const struct rill_loop_opts *opts, rill_time *ret_now,
+                          rill_time *ret_wall);
+
 /* SIGINT came while the main task ran; defined by run.c. */
 void rill__loop_interrupted(struct rill_loop *loop);
 

@@ -73,6 +73,7 @@ int rill__wake_start(struct rill_loop *loop)
         .fd = loop->wake.fd,
         .addr = &loop->wake.count,
         .size = sizeof loop->wake.count,
+        .flags = RILL__OP_WAKE,
         .done = on_wake,
     };
     take_calls(loop);

@@ -18,6 +18,8 @@ struct rill__backend {
     const struct rill__backend_ops *ops;
     struct rill__counters counters;
     bool can_truncate; /* RILL__OP_TRUNCATE may be submitted; kernels before 6.9 have no such op */
+    unsigned outside;  /* jobs that threads or processes do for this loop: a virtual clock waits for
+                         them; written by who starts and takes them */
 };
 
 struct rill__backend_ops {
@@ -34,6 +36,9 @@ struct rill__backend_ops {
     /* True if a wait that does not sleep would do nothing and `deadline` has not come: told without a
      * system call or a look at the clock. A false is always right; NULL: never known. */
     bool (*is_quiet)(struct rill__backend *backend, rill_time deadline);
+    /* A turn begins, `entries` run in it: only a simulator looks at them, and shuffles them. NULL on
+     * the ring. */
+    void (*turn)(struct rill__backend *backend, struct list *entries);
     /* Give a receive buffer back. */
     void (*give_back)(struct rill__backend *backend, uint16_t buffer);
     rill_time (*now)(struct rill__backend *backend);

@@ -60,6 +60,9 @@ enum {
  * completion of any kind, and does not wake a loop that sleeps. */
 enum { RILL__OP_SILENT = 1 };
 
+/* A flag of READ: by this one the loop is woken; it is nobody's operation. */
+enum { RILL__OP_WAKE = 1 << 30 };
+
 struct rill__op {
     /* Called on the loop's stack for each completion; it may only note the result and make things
      * ready. `result` is >= 0 or -errno, as the system call would have it. */
@@ -78,6 +81,11 @@ struct rill__op {
     uint32_t sq_at;
     struct list link;
 };
+
+static inline bool rill__op_is_wake(const struct rill__op *op)
+{
+    return op->kind == RILL__OP_READ && (op->flags & RILL__OP_WAKE);
+}
 
 /* The table that gives each op in flight a name of its own: slot and generation. */
 struct rill__op_table {

@@ -24,6 +24,7 @@ typedef struct rill_loop_opts {
     /* A step that takes longer is told: 100 ms, RILL_FOREVER: never. If it is set, steps are timed one
      * by one; else a watchdog finds those that go on for so long. */
     rill_time slow;
+    const struct rill_sim_opts *sim; /* NULL: the real world; else see rill/sim.h */
 } rill_loop_opts;
 
 /* A call that was asked for: a plain value; stale ones are harmless while the loop lives. */

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static unsigned failures;
@@ -183,9 +184,23 @@ int run_main(rill_fn *fn, void *arg)
     return run_main_with(fn, arg, NULL);
 }
 
+bool in_simulator(void)
+{
+    return getenv("RILL_SIM") != NULL;
+}
+
+static void skip_if_real(const struct scenario *scenario)
+{
+    if (scenario->real == NULL || !in_simulator())
+        return;
+    print_message("not in the simulator: %s\n", scenario->real);
+    skip();
+}
+
 static void run_scenario(void **state)
 {
     const struct scenario *scenario = *state;
+    skip_if_real(scenario);
     int r = run_main_with(scenario->main, NULL, scenario->opts);
     if (r < 0)
         fail_msg("the run ended with %s", rill_errname(r));
@@ -265,6 +280,7 @@ static int try_point(void)
 
 static void begin_torture(const struct scenario *scenario, const char *fault)
 {
+    skip_if_real(scenario);
     struct sigaction action = { .sa_handler = on_alarm };
     sigaction(SIGALRM, &action, NULL);
     point = (struct point){ scenario, fault, 0 };

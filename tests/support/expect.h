@@ -108,7 +108,8 @@ struct scenario {
     rill_fn *main;              /* run as a main task */
     void (*test)(void **state); /* or: a test that looks at runs from outside */
     const rill_loop_opts *opts;
-    bool once; /* not run again with failures: it is large, or depends on no fault */
+    bool once;        /* not run again with failures: it is large, or depends on no fault */
+    const char *real; /* why it cannot run in the simulator, or NULL */
 };
 
 #define SCENARIO(function)                    \
@@ -122,6 +123,10 @@ struct scenario {
 #define SCENARIO_WITH(function, opts_)                         \
     {                                                          \
         .name = #function, .main = (function), .opts = (opts_) \
+    }
+#define SCENARIO_REAL(function, why)                         \
+    {                                                        \
+        .name = #function, .main = (function), .real = (why) \
     }
 #define OUTSIDE(function)                     \
     {                                         \
@@ -147,6 +152,8 @@ struct footing {
 
 struct footing footing_now(void);
 
+/* Whether the environment puts loops on the simulator. */
+bool in_simulator(void);
 /* Whether this build runs under a sanitizer that brings its own memory or signal handling. */
 bool under_sanitizer(void);
 /* Whether it runs under ThreadSanitizer, which has room for some thousand tasks only. */

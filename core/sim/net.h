@@ -1,0 +1,65 @@
+/* net.h - simulated stream sockets. */
+#pragma once
+
+#include "core/sim/state.h"
+
+#include <sys/stat.h>
+
+enum { RILL__SEGMENTS = 32 };
+
+/* What one side has sent and the other has not read. */
+struct rill__pipe {
+    char *memory;
+    uint32_t room, at, size;
+    uint32_t arrived; /* octets of `size` that can be read */
+
+    struct {
+        rill_time at;
+        uint32_t size;
+    } under_way[RILL__SEGMENTS]; /* in order of arrival */
+
+    uint32_t segments;
+    rill_time end_at;   /* the end of the stream arrives; 0: has not been sent */
+    rill_time reset_at; /* a reset arrives; 0: none */
+    bool ended;         /* the end has arrived */
+    struct rill__event event;
+};
+
+enum rill__socket_state { RILL__IDLE, RILL__LISTENING, RILL__CONNECTED };
+
+struct rill__socket {
+    struct list link; /* in sim->sockets */
+    struct list waiters;
+    uint32_t id; /* dense, for the trace */
+    int fd;      /* -1: not accepted yet, or closed */
+    dev_t device;
+    ino_t inode; /* of what stands behind the number: somebody may have closed it behind our back */
+    int family, type;
+    enum rill__socket_state state;
+    unsigned flights; /* that keep it */
+    bool closed;      /* the descriptor is gone */
+    bool abrupt;      /* SO_LINGER 0: the close is a reset */
+    bool foreign;     /* it turned out to be about somebody outside: the real call does the rest */
+    bool real;        /* listening: also for those outside */
+    bool cannot_read, cannot_send;
+    int error; /* told once */
+    rill_addr local, remote;
+    int backlog;
+    struct list queue; /* listening: connections that nobody has accepted */
+    struct list place; /* of such a connection in that queue */
+    unsigned queued;
+    struct rill__pipe in;
+    struct rill__socket *peer; /* NULL: it is gone */
+};
+
+/* The simulated socket with that number, or NULL. */
+struct rill__socket *rill__socket_of(struct rill__sim *sim, int fd);
+void rill__socket_hold(struct rill__socket *socket);
+void rill__socket_release(struct rill__sim *sim, struct rill__socket *socket);
+/* Carries out the op of `flight` on its socket: the result, or RILL__SIM_WAIT. */
+int rill__socket_try(struct rill__sim *sim, struct rill__flight *flight);
+/* An op of the second kind. False: it is about something else. */
+bool rill__socket_call(struct rill__sim *sim, struct rill__op *op, int *ret_result);
+/* Sockets whose numbers somebody closed behind our back are closed. True: there were some. */
+bool rill__socket_sweep(struct rill__sim *sim);
+void rill__sockets_fini(struct rill__sim *sim);

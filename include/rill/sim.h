@@ -1,0 +1,81 @@
+/* sim.h - run a program in the simulator: a seed, a virtual clock, a network and faults made up from it.
+ *
+ * A loop with `rill_loop_opts.sim` set has no ring: its operations, its clock and its randomness come from
+ * a simulator, and the seed decides everything that a kernel or a network might have decided otherwise:
+ * which completion comes first, how many come at once, how far a send reached, when octets arrive. The
+ * same program with the same seed does the same, step by step, whatever the compiler.
+ *
+ *     uint64_t hash;
+ *     rill_sim_opts sim = { .seed = 17, .shuffle = true, .ret_hash = &hash };
+ *     rill_loop_opts opts = { .sim = &sim };
+ *     int rc = rill_run_with(RILL_CORO(start, NULL), &opts);
+ *
+ * TIME never passes by itself: when nothing is ready the clock jumps to the next event, so an hour of
+ * sleep costs nothing. Each thread has one virtual clock, which goes on from one simulated loop to the
+ * next. A step that only looks at the clock, and turns that only give up their turn, let a microsecond
+ * pass now and then, so that busy waits end.
+ *
+ * SOCKETS that are made, accepted and connected through rill live in the simulator: octets in a pipe with
+ * latency, bounded room, half-close and reset. Their numbers are those of real sockets that nobody else
+ * uses. Only stream sockets are simulated. Every other descriptor is carried out by the real call, without
+ * waiting, at a virtual time; the loop really waits only when nothing but those can bring anything.
+ *
+ * A DEADLOCK (nothing is ready, no timer, no event, nobody outside who could come) ends the run with
+ * -EDEADLK. What is stuck is told to the error handler, and the last steps go to standard error, with the
+ * command that repeats them.
+ *
+ * THE ENVIRONMENT. In builds with RILL_CHECK_SLOW `RILL_SIM=17` puts every loop of a program on the
+ * simulator with that seed; `RILL_SIM=17,shuffle,faults` with more of it. Such loops can be reached from
+ * outside: what they listen at is a real socket as well. `RILL_SIM_TRACE=1` prints the hash of each loop
+ * at its end to standard error, `RILL_SIM_TRACE=2` each step too: two runs differ where their lines do. */
+#pragma once
+
+#include <rill/base.h>
+#include <rill/task.h>
+#include <rill/time.h>
+
+/* Classes of faults. Without any the simulator does only what a healthy kernel may do at any time. Each
+ * seed draws which of the classes that are allowed are on, and how often they strike. */
+enum {
+    RILL_SIM_SHORT = 1, /* results shorter than what was there, or had room */
+    RILL_SIM_EINTR = 2, /* operations interrupted */
+    RILL_SIM_ERRORS =
+        4, /* no memory, no descriptors, no space, I/O errors, by the kind of operation */
+    RILL_SIM_RESET = 8,     /* connections reset in the middle */
+    RILL_SIM_CANCELED = 16, /* operations that end with ECANCELED though nobody asked */
+    RILL_SIM_ALL = 31,
+};
+
+/* The network. All zero: drawn from the seed. */
+typedef struct rill_sim_net {
+    rill_time latency_min, latency_max; /* from send to arrival; of TCP, Unix sockets have none */
+    uint32_t capacity;                  /* octets between two ends, 1 to 16 MiB */
+    bool outside; /* listening sockets are real as well, connects that find nobody go outside */
+} rill_sim_net;
+
+/* All zero: seed 0. Must live until the loop is closed. */
+typedef struct rill_sim_opts {
+    uint64_t seed;
+    bool shuffle;            /* what is ready in a turn runs in an order of the seed */
+    unsigned faults;         /* classes that are allowed: RILL_SIM_* */
+    const rill_sim_net *net; /* NULL: drawn from the seed */
+    uint64_t *ret_hash;      /* NULL, or where the hash is left when the loop is closed */
+} rill_sim_opts;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What happened on `loop` so far, in one number: every step, submit, cancel, completion, look at the clock
+ *  and draw goes into it, and nothing that depends on addresses, descriptors or the compiler.
+ *  Returns: the hash; 0 if the loop has not run yet, or is not simulated.   Since: 0.1 */
+RILL_API uint64_t rill_sim_hash(const rill_loop *loop);
+
+/** Print the last steps of the simulated loop that runs, why, and the command that repeats them to standard
+ *  error: for programs that find a broken invariant.
+ *  Returns: nothing; does nothing if the running loop is not simulated.   Since: 0.1 */
+RILL_API void rill_sim_report(const char *why);
+
+#ifdef __cplusplus
+}
+#endif

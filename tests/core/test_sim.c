@@ -1,0 +1,285 @@
+/* test_sim.c - the simulator: one seed one run, a clock that jumps, sockets, deadlocks that are found. */
+#include "core/loop/loop.h"
+#include "tests/support/expect.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+enum { seeds = 40, big = 200 << 10 };
+
+static char sent[big], got[big];
+static size_t got_size;
+static rill_addr address;
+
+/* One run of `fn` in the world of `seed`; its hash. */
+static uint64_t run_seed(rill_fn *fn, rill_sim_opts world, int wanted)
+{
+    uint64_t hash = 0;
+    world.ret_hash = &hash;
+    rill_loop_opts opts = { .sim = &world };
+    int r = run_main_with(fn, NULL, &opts);
+    if (r != wanted)
+        fail_msg("seed %llu: %s instead of %s", (unsigned long long)world.seed, rill_errname(r),
+                 rill_errname(wanted));
+    return hash;
+}
+
+/* --- A story: one side sends, the other sends it back. --- */
+
+static int echo(void *arg)
+{
+    rill_listener *listener = arg;
+    rill_stream *stream;
+    char part[3000];
+    int fd, r = rill_listener_accept(listener, &fd);
+    if (r < 0)
+        return r;
+    r = rill_stream_new(fd, NULL, &stream);
+    while (r >= 0) {
+        r = rill_stream_read(stream, part, sizeof part);
+        if (r <= 0)
+            break;
+        r = rill_stream_write(stream, part, (size_t)r, NULL);
+    }
+    return rill_first_error(r, rill_stream_close(stream));
+}
+
+static int send_all(void *arg)
+{
+    rill_stream *stream = arg;
+    int r = rill_stream_write(stream, sent, sizeof sent, NULL);
+    return r < 0 ? r : rill_stream_write_eof(stream);
+}
+
+static int talk(void *arg)
+{
+    int fd;
+    (void)arg;
+    for (size_t i = 0; i < sizeof sent; i++)
+        sent[i] = (char)(i * 7 + (i >> 9));
+    memset(got, 0, sizeof got);
+    got_size = 0;
+    EXPECT_IS(rill_addr_parse(RILL_SPAN("127.0.0.1:0"), &address), 0);
+    EXPECT_IS(rill_listen(&address, NULL, &fd), 0);
+    EXPECT_IS(rill_socket_name(fd, &address), 0);
+    OWNED_LISTENER rill_listener *listener = NULL;
+    EXPECT_IS(rill_listener_open(fd, &listener), 0);
+    OWNED_FUTURE rill_task *server = rill_create_task(RILL_CORO(echo, listener));
+    OWNED_STREAM rill_stream *stream = NULL;
+    EXPECT_IS(rill_stream_connect(&address, NULL, &stream), 0);
+    OWNED_FUTURE rill_task *writer = rill_create_task(RILL_CORO(send_all, stream));
+    int r = 1;
+    while (r > 0 && got_size < sizeof got) {
+        r = rill_stream_read(stream, got + got_size, sizeof got - got_size);
+        got_size += r > 0 ? (size_t)r : 0;
+    }
+    EXPECT_IS(r > 0 ? rill_stream_read(stream, got, 1) : r, 0);
+    EXPECT_IS(got_size, sizeof got);
+    EXPECT(memcmp(sent, got, sizeof got) == 0);
+    EXPECT_IS(rill_await(writer), 0);
+    EXPECT_IS(rill_await(server), 0);
+    return 0;
+}
+
+static void same_seed_gives_the_same_run(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < seeds; seed++) {
+        rill_sim_opts world = { .seed = seed, .shuffle = seed % 2 == 1 };
+        uint64_t first = run_seed(talk, world, 0);
+        assert_true(first != 0);
+        assert_true(run_seed(talk, world, 0) == first);
+    }
+}
+
+static void other_seeds_give_other_runs(void **state)
+{
+    uint64_t hashes[seeds];
+    (void)state;
+    for (uint64_t seed = 0; seed < seeds; seed++) {
+        hashes[seed] = run_seed(talk, (rill_sim_opts){ .seed = seed }, 0);
+        for (uint64_t other = 0; other < seed; other++)
+            assert_true(hashes[seed] != hashes[other]);
+    }
+}
+
+/* --- The clock. --- */
+
+static int sleep_long(void *arg)
+{
+    (void)arg;
+    rill_time before = rill_now(), wall = rill_wall_clock();
+    EXPECT_IS(rill_sleep(RILL_SEC(3600)), 0);
+    EXPECT_IS(rill_now() - before, RILL_SEC(3600));
+    EXPECT_IS(rill_wall_clock() - wall, RILL_SEC(3600));
+    return 0;
+}
+
+static void virtual_hour_passes_at_once_and_exactly(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < seeds; seed++)
+        run_seed(sleep_long, (rill_sim_opts){ .seed = seed }, 0);
+}
+
+static int wait_busily(void *arg)
+{
+    (void)arg;
+    rill_time until = rill_now() + RILL_MS(20);
+    while (rill_now() < until)
+        ;
+    OWNED_FUTURE rill_future *soon = rill_sleep_future(RILL_MS(20), 0, NULL);
+    while (!rill_done(soon))
+        EXPECT_IS(rill_sleep(0), 0);
+    return 0;
+}
+
+static void busy_waits_end(void **state)
+{
+    (void)state;
+    run_seed(wait_busily, (rill_sim_opts){ .seed = 1 }, 0);
+}
+
+static int draw_random(void *arg)
+{
+    static uint64_t before;
+    uint64_t octets[2];
+    (void)arg;
+    rill_random(octets, sizeof octets);
+    EXPECT(octets[0] != octets[1]);
+    EXPECT(before == 0 || before == octets[0]);
+    before = octets[0];
+    return 0;
+}
+
+static void randomness_is_the_seeds(void **state)
+{
+    (void)state;
+    run_seed(draw_random, (rill_sim_opts){ .seed = 5 }, 0);
+    run_seed(draw_random, (rill_sim_opts){ .seed = 5 }, 0);
+}
+
+/* --- Order. --- */
+
+static int trace_letter(void *arg)
+{
+    trace(*(const char *)arg);
+    return 0;
+}
+
+static int start_four(void *arg)
+{
+    rill_future *tasks[4];
+    (void)arg;
+    for (size_t i = 0; i < 4; i++)
+        tasks[i] = rill_create_task(RILL_CORO(trace_letter, (void *)(uintptr_t) & "abcd"[i]));
+    int r = 0;
+    for (size_t i = 0; i < 4; i++)
+        r = rill_first_error(r, rill_join(tasks[i]));
+    return r;
+}
+
+static void ready_tasks_are_shuffled_only_if_asked_for(void **state)
+{
+    unsigned others = 0;
+    (void)state;
+    for (uint64_t seed = 0; seed < seeds; seed++) {
+        run_seed(start_four, (rill_sim_opts){ .seed = seed }, 0);
+        assert_string_equal(traced(), "abcd");
+        run_seed(start_four, (rill_sim_opts){ .seed = seed, .shuffle = true }, 0);
+        assert_int_equal(strlen(traced()), 4);
+        others += strcmp(traced(), "abcd") != 0;
+    }
+    assert_true(others > seeds / 2);
+}
+
+/* --- Deadlocks. --- */
+
+static unsigned told;
+
+static void count_report(rill_loop *loop, const char *message, rill_future *future, void *arg)
+{
+    (void)loop;
+    (void)arg;
+    told += strstr(message, "deadlock") != NULL && future != NULL;
+}
+
+static int wait_for_nobody(void *arg)
+{
+    (void)arg;
+    rill_loop_set_error_handler(rill_get_running_loop(), count_report, NULL);
+    OWNED_FUTURE rill_future *never = rill_future_new();
+    return rill_await(never);
+}
+
+static void deadlock_ends_the_run_and_is_told(void **state)
+{
+    (void)state;
+    told = 0;
+    run_seed(wait_for_nobody, (rill_sim_opts){ .seed = 3 }, -EDEADLK);
+    assert_int_equal(told, 1);
+}
+
+/* --- The network. --- */
+
+static const rill_sim_net slow_net = { .latency_min = RILL_MS(10), .latency_max = RILL_MS(10) };
+
+static int take_first_octet(void *arg)
+{
+    rill_listener *listener = arg;
+    rill_stream *stream;
+    char in;
+    int fd, r = rill_listener_accept(listener, &fd);
+    if (r < 0)
+        return r;
+    r = rill_stream_new(fd, NULL, &stream);
+    if (r < 0)
+        return r;
+    r = rill_stream_read(stream, &in, 1);
+    rill_stream_abort(stream);
+    return r;
+}
+
+static int send_one(void *arg)
+{
+    int fd;
+    (void)arg;
+    EXPECT_IS(rill_addr_parse(RILL_SPAN("127.0.0.1:80"), &address), 0);
+    EXPECT_IS(rill_connect(&address, &fd), -ECONNREFUSED);
+    EXPECT_IS(rill_listen(&address, NULL, &fd), 0); /* nobody needs to be root in there */
+    OWNED_LISTENER rill_listener *listener = NULL;
+    EXPECT_IS(rill_listener_open(fd, &listener), 0);
+    OWNED_FUTURE rill_task *server = rill_create_task(RILL_CORO(take_first_octet, listener));
+    OWNED_STREAM rill_stream *stream = NULL;
+    EXPECT_IS(rill_stream_connect(&address, NULL, &stream), 0);
+    rill_time before = rill_now();
+    EXPECT_IS(rill_stream_write(stream, "xy", 2, NULL), 2);
+    EXPECT_IS(rill_await(server), 1);
+    EXPECT(rill_now() - before >= RILL_MS(10));
+    char in;
+    EXPECT_IS(rill_stream_read(stream, &in, 1), -ECONNRESET);
+    return 0;
+}
+
+static void octets_take_their_time_and_a_reset_comes_back(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < seeds; seed++)
+        run_seed(send_one, (rill_sim_opts){ .seed = seed, .net = &slow_net }, 0);
+}
+
+static const struct scenario scenarios[] = {
+    OUTSIDE(same_seed_gives_the_same_run),
+    OUTSIDE(other_seeds_give_other_runs),
+    OUTSIDE(virtual_hour_passes_at_once_and_exactly),
+    OUTSIDE(busy_waits_end),
+    OUTSIDE(randomness_is_the_seeds),
+    OUTSIDE(ready_tasks_are_shuffled_only_if_asked_for),
+    OUTSIDE(deadlock_ends_the_run_and_is_told),
+    OUTSIDE(octets_take_their_time_and_a_reset_comes_back),
+};
+
+int main(void)
+{
+    return RUN_SCENARIOS("sim", scenarios);
+}
