@@ -41,7 +41,10 @@ static int echo(void *arg)
             break;
         r = rill_stream_write(stream, part, (size_t)r, NULL);
     }
-    return rill_first_error(r, rill_stream_close(stream));
+    r = rill_first_error(r, rill_stream_drain(stream));
+    rill_stream_close(stream);
+    rill_stream_unref(stream);
+    return r;
 }
 
 static int send_all(void *arg)
@@ -237,6 +240,7 @@ static int take_first_octet(void *arg)
         return r;
     r = rill_stream_read(stream, &in, 1);
     rill_stream_abort(stream);
+    rill_stream_unref(stream);
     return r;
 }
 
