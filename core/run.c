@@ -13,6 +13,7 @@
 
 #include <rill/loop.h>
 #include <rill/sim.h>
+#include <rill/var.h>
 
 #include <errno.h>
 #include <signal.h>
@@ -318,6 +319,7 @@ int rill_loop_close(rill_loop *loop)
 
 struct runner {
     struct rill_loop *loop; /* made by the first run */
+    rill_context *context;  /* of all main tasks: a copy of what was in force at the first run */
     struct rill_loop_opts opts;
     bool closed;
 };
@@ -341,10 +343,11 @@ int rill_runner_init(rill_runner *public, const rill_loop_opts *opts)
     return 0;
 }
 
-static int run_main(struct rill_loop *loop, rill_coro coro)
+static int run_main(struct rill_loop *loop, rill_coro coro, rill_context *context)
 {
     struct sigaction before;
-    rill_task *task = rill_loop_create_task(loop, coro, NULL);
+    rill_task_opts opts = { .context = context };
+    rill_task *task = rill_loop_create_task(loop, coro, &opts);
     bool caught = catch_sigint(loop, &before);
     loop->main = task;
     int r = rill_run_until_done(loop, task);
@@ -366,7 +369,11 @@ int rill_runner_run(rill_runner *public, rill_coro coro)
     if (runner->closed)
         return -ESHUTDOWN;
     int r = runner->loop != NULL ? 0 : rill_loop_new(&runner->opts, &runner->loop);
-    return r < 0 ? r : run_main(runner->loop, coro);
+    if (runner->context == NULL)
+        runner->context = rill_context_copy();
+    if (r == 0 && runner->context == NULL)
+        r = -ENOMEM;
+    return r < 0 ? r : run_main(runner->loop, coro, runner->context);
 }
 
 int rill_runner_close(rill_runner *public)
@@ -381,6 +388,8 @@ int rill_runner_close(rill_runner *public)
         run_leftovers(loop, end_grace(loop));
     else if (loop != NULL)
         drop_unstarted(loop); /* there was no ring, as the run has told: nothing more to report */
+    rill_context_unref(runner->context);
+    runner->context = NULL;
     runner->loop = NULL;
     runner->closed = true;
     return rill_loop_close(loop);

@@ -380,4 +380,5 @@
 #include <rill/text.h>
 #include <rill/time.h>
 #include <rill/timeout.h>
+#include <rill/var.h>
 #include <rill/wait.h>

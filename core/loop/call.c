@@ -12,6 +12,7 @@ struct rill__call_entry {
     struct rill_loop *loop;
     rill_call_fn *fn;
     void *arg;
+    struct rill__vars *vars;              /* that were in force where it was asked for */
     uint64_t id;                          /* 0 while free */
     struct rill__call_entry *next, *made; /* free list; all entries */
 };
@@ -28,8 +29,11 @@ static void run_call(struct rill__ready *ready)
     struct rill__call_entry *entry = container_of(ready, struct rill__call_entry, ready);
     rill_call_fn *fn = entry->fn;
     void *arg = entry->arg;
+    struct rill_loop *loop = entry->loop;
+    rill__vars_begin_call(loop, entry->vars);
     release(entry);
     fn(arg);
+    rill__vars_end_call(loop);
 }
 
 static struct rill__call_entry *take(struct rill_loop *loop)
@@ -60,6 +64,7 @@ static struct rill__call_entry *make(struct rill_loop *loop, rill_call_fn *fn, v
         return NULL;
     entry->fn = fn;
     entry->arg = arg;
+    entry->vars = rill__vars_keep();
     entry->id = ++ids;
     return entry;
 }
@@ -94,6 +99,7 @@ bool rill_handle_cancel(rill_handle handle)
         return false;
     rill__timer_stop(entry->loop, &entry->timer);
     rill__loop_unready(&entry->ready);
+    rill__vars_drop(entry->vars);
     release(entry);
     return true;
 }
@@ -106,6 +112,7 @@ void rill__calls_fini(struct rill_loop *loop)
         if (dead->id != 0) {
             rill__timer_stop(loop, &dead->timer);
             rill__loop_unready(&dead->ready);
+            rill__vars_drop(dead->vars);
         }
         rill_free(dead);
     }

@@ -10,6 +10,7 @@
 #include "core/base/list.h"
 #include "core/coro/coro.h"
 #include "core/loop/timer.h"
+#include "core/loop/var.h"
 #include "core/op/backend.h"
 
 #include <rill/loop.h>
@@ -41,6 +42,7 @@ enum { RILL__IO_BUCKETS = 256 };
 struct rill_loop {
     struct rill__backend *backend; /* NULL until the loop first runs */
     struct rill_future *current;   /* the task that runs */
+    struct rill_future *deferring; /* the task whose deferred calls run, without a current task */
     struct rill_future *main;      /* of rill_run: the one that SIGINT cancels */
     volatile bool interrupted;     /* SIGINT came; written by the signal handler */
     struct list ready, turn;       /* next turn's entries; what is left of this turn's */
@@ -74,6 +76,7 @@ struct rill_loop {
     struct rill__chunk *chunks; /* free send blocks */
     unsigned chunks_kept;
     struct rill__wake wake;
+    struct rill__locals locals; /* values of the call that runs: var.h */
     rill_error_fn *error_fn;
     void *error_arg;
     struct rill_loop_opts opts;

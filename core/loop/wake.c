@@ -13,6 +13,8 @@
 
 struct call {
     struct rill__ready ready;
+    struct rill_loop *loop;
+    struct rill__vars *vars; /* of the caller's thread */
     rill_call_fn *fn;
     void *arg;
 };
@@ -20,7 +22,10 @@ struct call {
 static void run_call(struct rill__ready *ready)
 {
     struct call *call = container_of(ready, struct call, ready);
+    struct rill_loop *loop = call->loop;
+    rill__vars_begin_call(loop, call->vars);
     call->fn(call->arg);
+    rill__vars_end_call(loop);
     rill_free(call);
 }
 
@@ -107,6 +112,8 @@ int rill_call_soon_threadsafe(rill_loop *loop, rill_call_fn *fn, void *arg)
     if (call == NULL)
         return -ENOMEM;
     call->ready.run = run_call;
+    call->loop = loop;
+    call->vars = rill__vars_keep();
     call->fn = fn;
     call->arg = arg;
     bool live = rill__loop_hold(loop), taken = live && give_call(loop, call);
@@ -114,6 +121,7 @@ int rill_call_soon_threadsafe(rill_loop *loop, rill_call_fn *fn, void *arg)
         rill__loop_let_go();
     if (taken)
         return 0;
+    rill__vars_drop(call->vars);
     rill_free(call);
     return -ESHUTDOWN;
 }

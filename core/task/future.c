@@ -232,6 +232,7 @@ bool rill__cancel(rill_future *future, const char *msg)
 struct done_callback {
     struct rill__callback callback;
     struct rill__ready ready;
+    struct rill__vars *vars; /* that were in force where it was added */
     struct list awaiting; /* in the loop's list while the future is pending: each holds the other */
     rill_future *future;
     rill_done_fn *fn;
@@ -241,8 +242,11 @@ struct done_callback {
 static void run_done_callback(struct rill__ready *ready)
 {
     struct done_callback *done = container_of(ready, struct done_callback, ready);
+    struct rill_loop *loop = rill__loop_running;
     list_remove(&done->awaiting);
+    rill__vars_begin_call(loop, done->vars);
     done->fn(done->future, done->arg);
+    rill__vars_end_call(loop);
     rill_unref(done->future);
     rill_free(done);
 }
@@ -256,6 +260,7 @@ int rill_add_done_callback(rill_future *future, rill_done_fn *fn, void *arg)
     done->callback.ready = &done->ready;
     done->ready.run = run_done_callback;
     done->future = rill_ref(future);
+    done->vars = rill__vars_keep();
     done->fn = fn;
     done->arg = arg;
     if (future->state == RILL_PENDING) {
@@ -271,6 +276,7 @@ static void drop_callback(struct done_callback *done)
 {
     list_remove(&done->callback.link);
     list_remove(&done->awaiting);
+    rill__vars_drop(done->vars);
     rill_unref(done->future);
     rill_free(done);
 }

@@ -36,6 +36,7 @@ static void task_free(rill_future *future)
     struct rill__task *task = rill__task_of(future);
     rill__future_fini(future);
     rill__records_free(task);
+    rill__locals_fini(&task->locals);
     rill__detail_unref(task->last);
     rill_free(task->name);
     if (task->owns_arg)
@@ -48,6 +49,8 @@ static const struct rill__future_ops task_ops = { .cancel = task_cancel, .free =
 static void run_defers(struct rill__task *task)
 {
     struct rill_loop *loop = task->future.loop;
+    struct rill_future *outer = loop->deferring;
+    loop->deferring = &task->future;
     while (task->defers != NULL) {
         struct rill__defer *defer = task->defers;
         task->defers = defer->next;
@@ -56,6 +59,7 @@ static void run_defers(struct rill__task *task)
         loop->current = &task->future;
         rill_free(defer);
     }
+    loop->deferring = outer;
 }
 
 /* On the task's own stack. */
@@ -63,7 +67,8 @@ static void task_main(void *arg)
 {
     struct rill__task *task = arg;
     task->future.rc = task->fn(task->arg);
-    run_defers(task);
+    if (task->defers != NULL)
+        run_defers(task);
 }
 
 /* Whether a task whose function returned `rc` is cancelled: it handed the cancel on, or a request
@@ -152,6 +157,7 @@ static int set_up(struct rill__task *task, rill_coro coro, const rill_task_opts 
     if (class < 0 || opts->copy > copy_max)
         return -EINVAL;
     task->stack_class = (uint8_t) class;
+    rill__locals_init(&task->locals, opts->context);
     if (opts->name != NULL && (task->name = rill_copy(opts->name, strlen(opts->name))) == NULL)
         return -ENOMEM;
     if (opts->copy > 0) {

@@ -53,6 +53,7 @@ struct rill__task {
     bool hard_wholly; /* and that is so in the whole task, but behind shields */
     struct rill__block *block;     /* the innermost scope or group it is in */
     struct rill__records *records; /* the last requests; NULL before the first one */
+    struct rill__locals locals;    /* its values: var.c */
     struct rill__detail *last;     /* last error it gave or got */
     struct rill__defer *defers;
 };

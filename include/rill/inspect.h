@@ -50,8 +50,7 @@ typedef struct rill_stats {
     uint64_t enters;     /* system calls of the loop */
     uint64_t submitted;  /* operations */
     uint64_t completions;
-    uint64_t overflows; /* the completion queue was full: nothing was lost */
-    uint64_t lost; /* completions that the kernel had no memory to keep: those operations failed */
+    uint64_t overflows;  /* the completion queue was full: nothing was lost */
     uint64_t no_buffers; /* receives that waited for a buffer */
     uint64_t wakes;      /* by other threads and signals */
 } rill_stats;

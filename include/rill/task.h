@@ -21,6 +21,7 @@ typedef struct rill_loop rill_loop;
 typedef struct rill_future rill_future;
 typedef struct rill_future rill_task; /* a future with a coroutine behind it */
 typedef struct rill_err rill_err;
+typedef struct rill_context rill_context;
 
 typedef int rill_fn(void *arg);
 typedef void rill_call_fn(void *arg);
@@ -50,6 +51,7 @@ typedef struct rill_task_opts {
     size_t stack_size; /* 0: 64 KiB; rounded up to 64 KiB, 256 KiB, 1 MiB or 8 MiB */
     size_t copy; /* copy that many octets of *arg into the task (up to 64 KiB); 0: arg as it is */
     bool eager;  /* run at once, inside the create call, until the first suspension */
+    rill_context *context; /* its task-local values (var.h); NULL: a copy of those here */
 } rill_task_opts;
 
 #ifdef __cplusplus
