@@ -52,6 +52,7 @@ struct rill_stream {
     bool paused : 1;      /* receiving was stopped above the limit */
     bool rearm : 1;       /* receiving ended by itself and goes on with the next turn */
     bool filing : 1;      /* a file is being sent */
+    bool sliced : 1;      /* a slice in `memory` is shown */
     bool parked : 1;      /* nobody has it: see park.c */
     uint16_t buffer;
     uint32_t limit; /* octets received ahead of the reader before receiving pauses */
@@ -62,6 +63,7 @@ struct rill_stream {
     size_t size;
     char *memory; /* our own; NULL: `at` lies in a receive buffer, or there is nothing */
     size_t room;
+    char *held; /* former `memory` with the slice that is shown; NULL: none */
     struct rill__op recv;
     struct rill__stream_reader *reader;
 
@@ -91,6 +93,13 @@ struct rill_stream {
 /* The reading half. */
 int rill__stream_arm(rill_stream *stream);
 void rill__stream_prepare_read(rill_stream *stream);
+/* As rill_stream_peek, also above the limit. */
+int rill__stream_fill(rill_stream *stream, size_t least) RILL_SUSPENDS;
+/* Take `size` octets away and show them where they stay until the next read. 0 or -ENOMEM: nothing was
+ * taken. */
+int rill__stream_slice(rill_stream *stream, size_t size, rill_span *ret_slice);
+/* The stream is being closed: nobody waits for octets any more. */
+void rill__stream_end_reader(rill_stream *stream);
 void rill__stream_fini_read(rill_stream *stream);
 /* What waits for a turn of its own: the call at the peer's end, the coroutine of a parked stream. */
 void rill__stream_run_later(struct rill__ready *ready);

@@ -29,7 +29,9 @@ struct iovec;
 
 /* All zero: the defaults. */
 typedef struct rill_stream_opts {
-    size_t read_limit; /* octets received ahead of the reader before receiving pauses; 64 KiB */
+    size_t
+        read_limit; /* octets received ahead of the reader before receiving pauses, and the most that
+                          may stand before a separator; 64 KiB */
 } rill_stream_opts;
 
 #ifdef __cplusplus
@@ -60,16 +62,35 @@ RILL_API int rill_stream_peek(rill_stream *stream, size_t least, rill_span *ret_
 /** Take `size` octets, at most what the last peek showed, away.   Returns: nothing.   Since: 0.1 */
 RILL_API void rill_stream_consume(rill_stream *stream, size_t size);
 
-/** Read up to `size` octets into `buf`.
- *  Returns: the octets read; 0 at the end of the stream; else as rill_stream_peek.   Suspends: while nothing
- *  is there.   Like: StreamReader.read.   Since: 0.1 */
+/** Read up to `size` octets into `buf`: what is there, at least one.
+ *  Returns: the octets read; 0 at the end of the stream, or for a `size` of 0; -ECANCELED; -EBUSY; -EBADF; the
+ *           receive error, at once: rill_stream_peek still shows what came before it.
+ *  Suspends: while nothing is there.   Like: StreamReader.read.   Since: 0.1 */
 RILL_API int rill_stream_read(rill_stream *stream, void *buf, size_t size) RILL_SUSPENDS;
 
 /** Read exactly `size` octets into `buf`.
- *  Returns: 0; -ENODATA (the stream ended before); else as rill_stream_peek. *ret_got (or NULL) is set in any
- *  case.   Suspends: until they are there.   Like: StreamReader.readexactly.   Since: 0.1 */
+ *  Returns: 0; -ENODATA (the stream ended before); else as rill_stream_read. *ret_got (or NULL) is set in any
+ *           case; up to the read limit nothing is taken before all is there, so a cancel leaves it at 0.
+ *  Suspends: until they are there.   Like: StreamReader.readexactly.   Since: 0.1 */
 RILL_API int rill_stream_read_exactly(rill_stream *stream, void *buf, size_t size, size_t *ret_got)
     RILL_SUSPENDS;
+
+/** The next line with its newline; the last one may have none.
+ *  Returns: its length and the line in *ret_line, valid until the next read of this stream; 0 and an empty
+ *           one at the end of the stream; -EMSGSIZE (more octets than the read limit stand before the newline:
+ *           the line is thrown away, or all that is there if its end is not); -ENOMEM (nothing was taken);
+ *           else as rill_stream_read.
+ *  Suspends: until a line is there.   Like: StreamReader.readline.   Since: 0.1 */
+RILL_API int rill_stream_read_line(rill_stream *stream, rill_span *ret_line) RILL_SUSPENDS;
+
+/** The octets up to the first of `count` separators and with it: the one that ends first.
+ *  Returns: their number, and the octets in *ret_slice, valid until the next read of this stream;
+ *           -ENODATA (the stream ended before; *ret_slice has what was left); -EMSGSIZE (more octets than the
+ *           read limit stand before a separator; everything stays in the stream); -EINVAL (no separator, or an
+ *           empty one); -ENOMEM (nothing was taken); else as rill_stream_read.
+ *  Suspends: until a separator is there.   Like: StreamReader.readuntil.   Since: 0.1 */
+RILL_API int rill_stream_read_until(rill_stream *stream, const rill_span *seps, size_t count,
+                                    rill_span *ret_slice) RILL_SUSPENDS;
 
 /** Octets that are there and not consumed.   Returns: their number.   Since: 0.1 */
 RILL_API size_t rill_stream_buffered(const rill_stream *stream);

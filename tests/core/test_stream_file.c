@@ -1,0 +1,135 @@
+/* test_stream_file.c - files sent over streams: behind what was written, and told how far it came. */
+#include "tests/support/pair.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* --- Files. --- */
+
+static int file_fd = -1;
+
+static int make_file(size_t size)
+{
+    file_fd = memfd_create("file", MFD_CLOEXEC);
+    if (file_fd < 0)
+        return -errno;
+    for (size_t at = 0; at < size;) {
+        ssize_t wrote = write(file_fd, pattern + at, size - at);
+        if (wrote < 0)
+            return -errno;
+        at += (size_t)wrote;
+    }
+    return 0;
+}
+
+#define OWNED_FILE                                          \
+    __attribute__((cleanup(drop_file))) int file_mark_ = 0; \
+    (void)file_mark_
+
+static void drop_file(int *unused)
+{
+    (void)unused;
+    if (file_fd >= 0)
+        close(file_fd);
+    file_fd = -1;
+}
+
+static uint64_t file_sent;
+
+static int send_head_and_file(void *arg)
+{
+    uint64_t size = *(uint64_t *)arg;
+    int r = rill_stream_write(left, pattern, 500, NULL);
+    if (r == 500)
+        r = rill_stream_sendfile(left, file_fd, 500, size, &file_sent);
+    trace(r == 0 ? 'f' : r == -ENODATA ? 'n' : r == -ECANCELED ? 'c' : '?');
+    return r;
+}
+
+static int file_follows_its_head_and_writes_follow_the_file(void *arg)
+{
+    static uint64_t size = mib - 500;
+    static struct numbered behind = { 'b', 100 };
+    (void)arg;
+    OWNED_PAIR;
+    OWNED_FILE;
+    EXPECT_IS(make_far(), 0);
+    EXPECT_IS(make_file(mib), 0);
+    rill_task *sender = kept(rill_create_task(RILL_CORO(send_head_and_file, &size)));
+    static int turns = 5;
+    EXPECT_IS(give_up_turns(&turns), 0);
+    rill_task *writer = kept(rill_create_task(RILL_CORO(write_letters, &behind)));
+    EXPECT_IS(give_up_turns(&turns), 0);
+    EXPECT_TRACE("");
+    EXPECT_IS(take_far_until(mib + 100), 0);
+    EXPECT_IS(rill_await(sender), 0);
+    EXPECT_IS(rill_await(writer), 0);
+    EXPECT_IS(file_sent, size);
+    EXPECT_TRACE("fb");
+    EXPECT(memcmp(arrived, pattern, mib) == 0);
+    EXPECT(arrived[mib] == 'b' && arrived[mib + 99] == 'b');
+    return 0;
+}
+
+static int file_that_ends_before_is_told_with_what_was_sent(void *arg)
+{
+    static uint64_t size = 10000;
+    (void)arg;
+    OWNED_PAIR;
+    OWNED_FILE;
+    EXPECT_IS(make_far(), 0);
+    EXPECT_IS(make_file(3000), 0);
+    OWNED_FUTURE rill_task *sender = rill_create_task(RILL_CORO(send_head_and_file, &size));
+    EXPECT_IS(take_far_until(3000), 0);
+    EXPECT_IS(rill_await(sender), -ENODATA);
+    EXPECT_IS(file_sent, 2500);
+    EXPECT(arrived_in_order());
+    return 0;
+}
+
+static int cancelled_sendfile_says_how_much_is_sent_and_leaves_the_stream_usable(void *arg)
+{
+    static uint64_t size = mib - 500;
+    (void)arg;
+    OWNED_PAIR;
+    OWNED_FILE;
+    EXPECT_IS(make_far(), 0);
+    EXPECT_IS(make_file(mib), 0);
+    rill_task *sender = kept(rill_create_task(RILL_CORO(send_head_and_file, &size)));
+    static int turns = 20;
+    EXPECT_IS(give_up_turns(&turns), 0);
+    EXPECT(rill_cancel(sender, NULL));
+    EXPECT_IS(rill_await(sender), -ECANCELED);
+    take_far();
+    EXPECT_IS(arrived_size, 500 + file_sent);
+    EXPECT(file_sent > 0 && file_sent < size);
+    EXPECT_IS(rill_stream_write(left, pattern + arrived_size, 3000, NULL), 3000);
+    size_t all = arrived_size + 3000;
+    EXPECT_IS(take_far_until(all), 0);
+    EXPECT(arrived_in_order());
+    return 0;
+}
+
+static int sendfile_of_a_bad_descriptor_is_its_error(void *arg)
+{
+    uint64_t sent = 7;
+    (void)arg;
+    OWNED_PAIR;
+    EXPECT_IS(make_far(), 0);
+    EXPECT_IS(rill_stream_sendfile(left, -1, 0, 10, &sent), -EBADF);
+    EXPECT_IS(sent, 0);
+    EXPECT_IS(rill_stream_sendfile(left, -1, 0, 0, &sent), 0);
+    return 0;
+}
+
+static const struct scenario scenarios[] = {
+    SCENARIO(file_follows_its_head_and_writes_follow_the_file),
+    SCENARIO(file_that_ends_before_is_told_with_what_was_sent),
+    SCENARIO(cancelled_sendfile_says_how_much_is_sent_and_leaves_the_stream_usable),
+    SCENARIO(sendfile_of_a_bad_descriptor_is_its_error),
+};
+
+int main(void)
+{
+    return RUN_SCENARIOS("stream_file", scenarios);
+}
