@@ -35,14 +35,15 @@ static struct barrier *barrier_of(rill_barrier *barrier)
 int rill_barrier_init(rill_barrier *public, int parties)
 {
     if (parties < 1)
-        return -EINVAL;
+        return rill__misuse(-EINVAL);
     *barrier_of(public) = (struct barrier){ .parties = parties };
     return 0;
 }
 
 int rill_barrier_fini(rill_barrier *barrier)
 {
-    return barrier != NULL && barrier_of(barrier)->users > 0 ? -EBUSY : 0;
+    bool used = barrier != NULL && barrier_of(barrier)->users > 0;
+    return used ? rill__misuse(-EBUSY) : 0;
 }
 
 /* Begin to fill anew, with those who waited for that. */

@@ -24,14 +24,15 @@ static struct condition *condition_of(rill_condition *condition)
 int rill_condition_init(rill_condition *public, rill_lock *lock)
 {
     if (lock == NULL)
-        return -EINVAL;
+        return rill__misuse(-EINVAL);
     *condition_of(public) = (struct condition){ .lock = rill__lock_of(lock) };
     return 0;
 }
 
 int rill_condition_fini(rill_condition *condition)
 {
-    return condition != NULL && condition_of(condition)->users > 0 ? -EBUSY : 0;
+    bool used = condition != NULL && condition_of(condition)->users > 0;
+    return used ? rill__misuse(-EBUSY) : 0;
 }
 
 static void notify(struct condition *condition, size_t count)
@@ -45,7 +46,7 @@ static int wait_for_notice(struct condition *condition, struct rill__task *task)
     struct rill__lock *lock = condition->lock;
     struct rill__waiter waiter;
     if (!rill__lock_is_held(lock))
-        return -EPERM;
+        return rill__misuse(-EPERM);
     int r = rill__waitq_bind(&lock->queue, task->future.loop);
     if (r == 0)
         r = rill__waitq_bind(&condition->queue, task->future.loop);
@@ -87,7 +88,7 @@ int rill_condition_notify(rill_condition *public, size_t count)
 {
     struct condition *condition = condition_of(public);
     if (!rill__lock_is_held(condition->lock))
-        return -EPERM;
+        return rill__misuse(-EPERM);
     notify(condition, count);
     return 0;
 }

@@ -65,7 +65,7 @@ int rill_lock_release(rill_lock *public)
 {
     struct rill__lock *lock = rill__lock_of(public);
     if (!rill__lock_is_held(lock))
-        return -EPERM;
+        return rill__misuse(-EPERM);
     rill__lock_pass_on(lock);
     return 0;
 }

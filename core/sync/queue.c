@@ -36,7 +36,7 @@ int rill_queue_init(rill_queue *public, const rill_queue_opts *opts)
     if (opts == NULL)
         opts = &defaults;
     if (opts->order > RILL_PRIORITY || (opts->order == RILL_PRIORITY && opts->cmp == NULL))
-        return -EINVAL;
+        return rill__misuse(-EINVAL);
     struct queue queue = { .items = { .order = (uint8_t)opts->order, .cmp = opts->cmp },
                            .maxsize = opts->maxsize,
                            .drop = opts->drop };
@@ -63,7 +63,7 @@ int rill_queue_fini(rill_queue *public)
         return 0;
     if (queue->getters.first != NULL || queue->putters.first != NULL ||
         queue->joiners.first != NULL || queue->getters_woken > 0 || queue->putters_woken > 0)
-        return -EBUSY;
+        return rill__misuse(-EBUSY);
     drop_items(queue);
     rill_free(queue->items.memory);
     *queue = (struct queue){ .shut = true };
@@ -229,7 +229,7 @@ int rill_queue_task_done(rill_queue *public)
 {
     struct queue *queue = queue_of(public);
     if (queue->unfinished == 0)
-        return -EOVERFLOW;
+        return rill__misuse(-EOVERFLOW);
     if (--queue->unfinished == 0)
         rill__waitq_wake_all(&queue->joiners);
     return 0;

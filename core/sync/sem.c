@@ -28,7 +28,7 @@ static struct semaphore *semaphore_of(rill_semaphore *semaphore)
 static int init(rill_semaphore *public, int value, int most)
 {
     if (value < 0)
-        return -EINVAL;
+        return rill__misuse(-EINVAL);
     *semaphore_of(public) = (struct semaphore){ .value = value, .most = most };
     return 0;
 }
@@ -47,7 +47,7 @@ int rill_semaphore_fini(rill_semaphore *public)
 {
     struct semaphore *semaphore = semaphore_of(public);
     if (semaphore != NULL && (semaphore->queue.first != NULL || semaphore->handed > 0))
-        return -EBUSY;
+        return rill__misuse(-EBUSY);
     return 0;
 }
 
@@ -102,7 +102,7 @@ int rill_semaphore_release(rill_semaphore *public)
 {
     struct semaphore *semaphore = semaphore_of(public);
     if (semaphore->value >= semaphore->most)
-        return -EOVERFLOW;
+        return rill__misuse(-EOVERFLOW);
     semaphore->value++;
     hand_over(semaphore);
     return 0;

@@ -30,7 +30,7 @@ int rill__waitq_bind(struct rill__waitq *queue, struct rill_loop *loop)
     if (queue->loop == loop)
         return 0;
     if (queue->loop != NULL && rill__loop_is_live(queue->loop))
-        return -EXDEV;
+        return rill__misuse(-EXDEV);
     queue->loop = loop;
     return 0;
 }

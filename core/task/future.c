@@ -73,17 +73,24 @@ static void keep(rill_future *future)
     (void)future;
 }
 
-/* Born done, for callers without memory: shared, never freed, never changed. */
+/* Born done, for callers without memory or loop: shared, never freed, never changed. */
 static rill_future *static_failure(int error)
 {
     static const struct rill__future_ops static_ops = { .free = keep };
-    static _Thread_local rill_future no_memory, no_loop, closed;
-    rill_future *future = error == -ESRCH ? &no_loop : error == -ESHUTDOWN ? &closed : &no_memory;
+    static const int errors[] = { -ENOMEM, -ESRCH, -ESHUTDOWN, -EINVAL };
+
+    enum { count = sizeof errors / sizeof *errors };
+
+    static _Thread_local rill_future failures[count];
+    size_t i = count - 1;
+    while (i > 0 && errors[i] != error)
+        i--;
+    rill_future *future = &failures[i];
     rill__future_init(future, RILL__PLAIN, NULL, &static_ops);
     future->refs = UINT32_MAX / 2;
     future->state = RILL_FINISHED;
     future->taken = true;
-    future->rc = error == -ESRCH || error == -ESHUTDOWN ? error : -ENOMEM;
+    future->rc = errors[i];
     return future;
 }
 
@@ -123,8 +130,8 @@ rill_future *rill_ref(rill_future *future)
 
 static bool error_untaken(const rill_future *future)
 {
-    return future->state == RILL_FINISHED && future->rc < 0 && !future->taken &&
-           future->loop != NULL;
+    return future->state == RILL_FINISHED && future->rc < 0 && future->rc != -ECANCELED &&
+           !future->taken && future->loop != NULL;
 }
 
 void rill_unref(rill_future *future)

@@ -2,7 +2,8 @@
  *
  * The gather is a future with one callback per slot in its own memory, so it costs one allocation.
  * It ends at the first failure (the other members run on, their errors count as taken), or when all
- * have ended. Cancelling it cancels the members; it then ends when they do. */
+ * have ended. Cancelling it cancels the members; it then ends when they do. As in asyncio a gather is
+ * never cancelled itself: it then finishes with -ECANCELED, as with any other error of a member. */
 #include "core/task/task.h"
 
 #include <rill/mem.h>
@@ -41,15 +42,14 @@ static void on_member(struct rill__ready *ready)
     gather->ended++;
     if (gather->future.state != RILL_PENDING)
         return;
-    if (!gather->return_errors && (future->state == RILL_CANCELLED || future->rc < 0)) {
-        rill__future_end_as(&gather->future, future);
-    } else if (gather->ended == gather->count) {
-        if (gather->cancel_asked)
-            rill__future_end(&gather->future, RILL_CANCELLED, -ECANCELED,
-                             rill__detail_ref(gather->cancel_detail));
-        else
-            rill__future_end(&gather->future, RILL_FINISHED, 0, NULL);
-    }
+    if (!gather->return_errors && future->rc < 0)
+        rill__future_end(&gather->future, RILL_FINISHED, future->rc,
+                         rill__detail_ref(future->detail));
+    else if (gather->ended == gather->count && gather->cancel_asked)
+        rill__future_end(&gather->future, RILL_FINISHED, -ECANCELED,
+                         rill__detail_ref(gather->cancel_detail));
+    else if (gather->ended == gather->count)
+        rill__future_end(&gather->future, RILL_FINISHED, 0, NULL);
 }
 
 static bool gather_cancel(rill_future *future, const char *msg)

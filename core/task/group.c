@@ -63,9 +63,8 @@ int rill_group_enter(rill_group *public)
     struct rill__task *task = rill__task_running();
     if (task == NULL)
         return -ESRCH;
-    if (group->entered && !group->ended)
+    if (group->entered)
         return -EINVAL;
-    free_errors(group);
     *group = (struct group){ .entered = true };
     rill__block_enter(&group->block, task, __builtin_return_address(0));
     group->block.on_hard = on_hard;
@@ -401,6 +400,10 @@ const rill_err *rill_group_errors(const rill_group *public)
 
 void rill_group_fini(rill_group *public)
 {
-    if (public != NULL)
-        free_errors(group_of(public));
+    struct group *group = group_of(public);
+    if (group == NULL)
+        return;
+    free_errors(group);
+    if (group->ended)
+        *group = (struct group){ 0 };
 }

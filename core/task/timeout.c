@@ -189,7 +189,7 @@ static int cancel_and_wait(rill_future *future)
     if (!rill__task_wait_done(task, future) || task->undelivered > 0)
         return rill__task_deliver(task);
     r = rill__future_code(future);
-    return future->state == RILL_CANCELLED ? -ETIME : r;
+    return r == -ECANCELED ? -ETIME : r;
 }
 
 int rill_wait_for(rill_future *future, rill_time span)

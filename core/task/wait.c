@@ -171,7 +171,7 @@ int rill_wait(size_t count, rill_future *const futures[], rill_wait_when when, r
               rill_future *out[])
 {
     struct rill__task *task;
-    if (count == 0)
+    if (count == 0 || when > RILL_FIRST_ERROR)
         return -EINVAL;
     int r = rill__await_begin(&task);
     if (r < 0)

@@ -27,8 +27,8 @@ typedef struct rill_group {
 extern "C" {
 #endif
 
-/** Enter `group` in the running task.   Returns: 0; -EINVAL (already entered); -ESRCH (not in a task).
- *  Like: TaskGroup.__aenter__.   Since: 0.1 */
+/** Enter `group` in the running task, once: fini makes it as new.
+ *  Returns: 0; -EINVAL (entered before); -ESRCH (not in a task).   Like: TaskGroup.__aenter__.   Since: 0.1 */
 RILL_API int rill_group_enter(rill_group *group);
 
 /** Start a child. Children may start others in their group, also while leave waits.
@@ -71,11 +71,11 @@ RILL_API int rill_group_cancel(rill_group *group, const char *msg);
 RILL_API int rill_group_leave(rill_group *group, int rc) RILL_SUSPENDS;
 
 /** All errors of the group, in order of occurrence.
- *  Returns: a list, valid until fini or the next enter; NULL if there are none.
+ *  Returns: a list, valid until fini; NULL if there are none.
  *  Like: ExceptionGroup.exceptions.   Since: 0.1 */
 RILL_API const rill_err *rill_group_errors(const rill_group *group);
 
-/** Give the errors of a group that was left back. NULL and zeroed memory are fine.
+/** Give the errors of a group that was left back; it can be entered again. NULL and zeroed memory are fine.
  *  Returns: nothing.   Since: 0.1 */
 RILL_API void rill_group_fini(rill_group *group);
 

@@ -31,9 +31,9 @@ typedef struct rill_as_completed {
 extern "C" {
 #endif
 
-/** One future for all members. It ends with 0 when all are done, or with the error (or cancel) of the first
- *  that fails; the others then run on. With RILL_RETURN_ERRORS it waits for all and ends with 0. Cancelling
- *  it cancels all members.
+/** One future for all members. It ends with 0 when all are done, or with the error of the first that fails
+ *  (-ECANCELED: it was cancelled); the others then run on. With RILL_RETURN_ERRORS it waits for all and ends
+ *  with 0. Cancelling it cancels all members and makes it end with -ECANCELED; rill_cancelled is never true.
  *  Returns: the future; already done for no members, or with -ENOMEM, -EXDEV (members of several loops),
  *           -ESRCH (no loop); never NULL.
  *  Owns: gives one reference, holds one of each member while it lives.   Like: asyncio.gather.   Since: 0.1 */
@@ -50,7 +50,7 @@ RILL_API void *rill_gather_value(rill_future *gather, size_t index);
 /** Wait until members are done as `when` says, or `timeout` has passed. Nobody is cancelled.
  *  Args: `timeout` RILL_FOREVER for none, 0 polls.  `out` has room for count + 1: first the done members in
  *        order of completion, then the pending ones in order of the argument, then NULL; duplicates once.
- *  Returns: how many are done; -EINVAL (no members); -ECANCELED; -EXDEV; -ENOMEM; -ESRCH.
+ *  Returns: how many are done; -EINVAL (no members, no such `when`); -ECANCELED; -EXDEV; -ENOMEM; -ESRCH.
  *  Owns: borrows.   Suspends: unless the condition holds.   Like: asyncio.wait.   Since: 0.1 */
 RILL_API int rill_wait(size_t count, rill_future *const futures[], rill_wait_when when,
                        rill_time timeout, rill_future *out[]) RILL_SUSPENDS;

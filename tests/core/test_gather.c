@@ -226,6 +226,110 @@ static int member_given_twice_runs_once_and_fills_both_slots(void *arg)
     return 0;
 }
 
+/* test_one_cancellation, test_cancellation_broadcast: a gather ends with the code, it is not cancelled. */
+static int gather_of_a_cancelled_member_ends_with_the_code_and_is_not_cancelled(void *arg)
+{
+    (void)arg;
+    make_parts(5);
+    OWNED_FUTURE rill_future *all = rill_gather(5, parts, 0);
+    EXPECT_IS(rill_add_done_callback(all, trace_done, NULL), 0);
+    EXPECT_IS(rill_future_set_result(parts[0], 1, NULL), 0);
+    EXPECT(rill_cancel(parts[1], "that one"));
+    EXPECT_IS(rill_await(all), -ECANCELED);
+    EXPECT(!rill_cancelled(all));
+    EXPECT(rill_error(all)->msg != NULL && strcmp(rill_error(all)->msg, "that one") == 0);
+    EXPECT_IS(rill_future_set_result(parts[2], 3, NULL), 0);
+    EXPECT(rill_cancel(parts[3], NULL));
+    EXPECT_IS(rill_future_set_result(parts[4], -EIO, NULL), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_TRACE("d");
+    OWNED_FUTURE rill_future *untaken = rill_gather(1, &parts[1], 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT(rill_done(untaken));
+    EXPECT_IS(told, 0); /* a cancel is not told */
+    return 0;
+}
+
+/* test_result_exception_one_cancellation. */
+static int return_errors_keeps_cancels_of_members_among_the_results(void *arg)
+{
+    static const int wanted[] = { 1, -ENOTTY, -ECANCELED, 3, -ECANCELED, -EIO };
+    (void)arg;
+    make_parts(6);
+    OWNED_FUTURE rill_future *all = rill_gather(6, parts, RILL_RETURN_ERRORS);
+    for (size_t i = 0; i < 6; i++) {
+        EXPECT(!rill_done(all));
+        if (wanted[i] == -ECANCELED)
+            EXPECT(rill_cancel(parts[i], NULL));
+        else
+            EXPECT_IS(rill_future_set_result(parts[i], wanted[i], NULL), 0);
+    }
+    EXPECT_IS(rill_await(all), 0);
+    for (size_t i = 0; i < 6; i++)
+        EXPECT_IS(rill_gather_result(all, i), wanted[i]);
+    return 0;
+}
+
+static int gather_again_and_again(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 100; i++) {
+        rill_future *one = rill_sleep_future(RILL_MS(1), 0, NULL);
+        int r = rill_join(rill_gather(1, &one, RILL_RETURN_ERRORS));
+        rill_unref(one);
+        if (r < 0)
+            return r;
+    }
+    return -EBADMSG;
+}
+
+/* Row 62, as the test has it: a loop around a gather that collects errors can be cancelled. */
+static int loop_around_a_gather_that_collects_errors_can_be_cancelled(void *arg)
+{
+    (void)arg;
+    OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(gather_again_and_again, NULL));
+    EXPECT_IS(rill_sleep(RILL_MS(3)), 0);
+    EXPECT(rill_cancel(task, "my message"));
+    EXPECT_IS(rill_await(task), -ECANCELED);
+    EXPECT(rill_cancelled(task));
+    EXPECT(strcmp(rill_error(task)->msg, "my message") == 0);
+    return 0;
+}
+
+static int await_part(void *arg)
+{
+    return rill_await(parts[*(int *)arg]);
+}
+
+static bool was_refused;
+static rill_future *to_cancel;
+
+static void cancel_it(rill_future *future, void *arg)
+{
+    (void)future;
+    (void)arg;
+    was_refused = !rill_cancel(to_cancel, NULL);
+}
+
+/* Row 63, as the test has it: the cancel comes between the end of the member's future and of the member. */
+static int cancel_of_a_gather_reaches_a_member_that_is_about_to_end(void *arg)
+{
+    static int zero;
+    (void)arg;
+    make_parts(1);
+    rill_future *member = kept(rill_create_task(RILL_CORO(await_part, &zero)));
+    to_cancel = kept(rill_gather(1, &member, 0));
+    was_refused = false;
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_add_done_callback(parts[0], cancel_it, NULL), 0);
+    EXPECT_IS(rill_future_set_result(parts[0], 42, NULL), 0); /* the member's entry, then ours */
+    EXPECT_IS(rill_await(to_cancel), 0);
+    EXPECT(was_refused);
+    EXPECT_IS(rill_gather_result(to_cancel, 0), 42);
+    return 0;
+}
+
 static int members_that_are_done_count_as_well(void *arg)
 {
     (void)arg;
@@ -298,6 +402,10 @@ static const struct scenario scenarios[] = {
     SCENARIO(cancelled_waiter_of_a_gather_with_return_errors_is_cancelled),
     SCENARIO(cancel_of_a_gather_whose_members_are_done_is_refused),
     SCENARIO(member_given_twice_runs_once_and_fills_both_slots),
+    SCENARIO(gather_of_a_cancelled_member_ends_with_the_code_and_is_not_cancelled),
+    SCENARIO(return_errors_keeps_cancels_of_members_among_the_results),
+    SCENARIO(loop_around_a_gather_that_collects_errors_can_be_cancelled),
+    SCENARIO(cancel_of_a_gather_reaches_a_member_that_is_about_to_end),
     SCENARIO(members_that_are_done_count_as_well),
     SCENARIO(gather_dropped_while_it_waits_leaves_its_members),
     SCENARIO(members_of_two_loops_are_refused),

@@ -535,20 +535,31 @@ static int entered_twice(void)
     return rill_group_enter(&group) == -EINVAL ? 0 : -EBADMSG;
 }
 
-static int group_can_be_entered_again_but_not_twice_at_once(void *arg)
+/* test_taskgroup_already_entered, test_taskgroup_double_enter. */
+static int group_is_entered_once_until_fini_makes_it_new(void *arg)
 {
     (void)arg;
     OWNED_GROUP rill_group *g = &group;
     EXPECT_IS(in_group(g, entered_twice), 0);
-    EXPECT_IS(rill_group_enter(g), 0);
-    EXPECT_IS(rill_group_leave(g, 5), 5);
+    EXPECT_IS(rill_group_enter(g), -EINVAL);
+    rill_group_fini(g);
     EXPECT_IS(rill_group_enter(g), 0);
     EXPECT_IS(rill_group_leave(g, -EIO), -EIO);
     EXPECT_IS(count_errors(g), 1);
-    EXPECT_IS(rill_group_enter(g), 0);
+    rill_group_fini(g);
     EXPECT(rill_group_errors(g) == NULL);
-    EXPECT_IS(rill_group_leave(g, 0), 0);
+    EXPECT_IS(rill_group_enter(g), 0);
+    EXPECT_IS(rill_group_leave(g, 5), 5);
     return 0;
+}
+
+/* test_taskgroup_without_parent_task. */
+static void group_outside_of_a_task_is_an_error(void **state)
+{
+    rill_group fresh = { 0 };
+    (void)state;
+    assert_int_equal(rill_group_enter(&fresh), -ESRCH);
+    assert_int_equal(rill_group_go(&fresh, RILL_CORO(trace_and_end, &a)), -EINVAL);
 }
 
 static int end_slowly(void *arg)
@@ -606,8 +617,9 @@ static const struct scenario scenarios[] = {
     SCENARIO(group_cancel_that_was_never_delivered_is_taken_back),
     SCENARIO(handle_of_a_child_can_be_awaited),
     SCENARIO(cancel_of_one_child_leaves_the_others),
-    SCENARIO(group_can_be_entered_again_but_not_twice_at_once),
+    SCENARIO(group_is_entered_once_until_fini_makes_it_new),
     SCENARIO(leave_waits_for_children_that_clean_up_slowly_also_when_cancelled_again),
+    OUTSIDE(group_outside_of_a_task_is_an_error),
 };
 
 int main(void)

@@ -114,6 +114,70 @@ static int dropped_shield_leaves_the_inner_alone(void *arg)
     return 0;
 }
 
+static int told;
+
+static void count_error(rill_loop *loop, const char *message, rill_future *future, void *arg)
+{
+    (void)loop;
+    (void)message;
+    (void)future;
+    (void)arg;
+    told++;
+}
+
+/* test_shield_cancel_outer_result, .._exception, test_shield_duplicate_log_once: the error of the inner
+ * has nobody who takes it, and is told once; a result is not. */
+static int error_of_an_inner_whose_shields_were_cancelled_is_told_once(void *arg)
+{
+    (void)arg;
+    told = 0;
+    rill_loop_set_error_handler(rill_get_running_loop(), count_error, NULL);
+    for (int rc = 1; rc >= -1; rc -= 2) {
+        rill_future *inner = rill_future_new();
+        for (int i = 0; i < 2; i++) {
+            OWNED_FUTURE rill_future *outer = rill_shield(inner);
+            rill_cancel(outer, NULL);
+        }
+        (void)rill_future_set_result(inner, rc == 1 ? 1 : -EIO, NULL);
+        rill_unref(inner);
+        EXPECT_IS(told, rc == 1 ? 0 : 1);
+    }
+    return 0;
+}
+
+static int await_shield_of_shared(void *arg)
+{
+    (void)arg;
+    return rill_join(rill_shield(shared));
+}
+
+static int await_parts(void *arg)
+{
+    int r = rill_await(*(rill_future **)arg);
+    if (r >= 0)
+        trace('i');
+    return r;
+}
+
+/* Row 73, test_shield_effect: a task behind a shield ends as if nothing had happened. */
+static int cancel_of_who_awaits_a_shield_leaves_the_task_behind_it(void *arg)
+{
+    static rill_future *waiter;
+    (void)arg;
+    waiter = kept(rill_future_new());
+    shared = kept(rill_create_task(RILL_CORO(await_parts, &waiter)));
+    OWNED_FUTURE rill_task *outer = rill_create_task(RILL_CORO(await_shield_of_shared, NULL));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT(rill_cancel(outer, NULL));
+    EXPECT_IS(rill_await(outer), -ECANCELED);
+    EXPECT_TRACE("");
+    EXPECT_IS(rill_future_set_result(waiter, 0, NULL), 0);
+    EXPECT_IS(rill_await(shared), 0);
+    EXPECT_TRACE("i");
+    return 0;
+}
+
 static int three_turns(void *arg)
 {
     (void)arg;
@@ -146,6 +210,8 @@ static const struct scenario scenarios[] = {
     SCENARIO(shield_of_a_gather_keeps_the_members),
     SCENARIO(gather_of_shields_cancels_only_the_shields),
     SCENARIO(dropped_shield_leaves_the_inner_alone),
+    SCENARIO(error_of_an_inner_whose_shields_were_cancelled_is_told_once),
+    SCENARIO(cancel_of_who_awaits_a_shield_leaves_the_task_behind_it),
     SCENARIO(wait_for_a_shield_leaves_the_task_running),
 };
 

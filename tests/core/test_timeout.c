@@ -477,6 +477,168 @@ static void scope_outside_of_a_task_is_an_error(void **state)
     assert_int_equal(rill_wait_for_call(RILL_CORO(give_up_turns, NULL), RILL_SEC(1)), -ESRCH);
 }
 
+static rill_scope entered; /* by another task, which sleeps in it */
+
+static int sleep_in_scope(void *arg)
+{
+    entered = (rill_scope){ 0 };
+    int r = rill_timeout_at(&entered, *(rill_time *)arg);
+    return r < 0 ? r : rill_scope_leave(&entered, rill_sleep(RILL_SEC(50)));
+}
+
+/* Row 51, test_reschedule: by another task than the one inside. */
+static int deadline_can_be_moved_by_another_task(void *arg)
+{
+    static rill_time at;
+    (void)arg;
+    at = rill_now() + RILL_SEC(10);
+    OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(sleep_in_scope, &at));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_scope_when(&entered), at);
+    EXPECT_IS(rill_scope_reschedule(&entered, at + RILL_SEC(20)), 0);
+    EXPECT_IS(rill_scope_when(&entered), at + RILL_SEC(20));
+    EXPECT_IS(rill_scope_reschedule(&entered, RILL_FOREVER), 0);
+    EXPECT_IS(rill_scope_when(&entered), RILL_FOREVER);
+    EXPECT(rill_cancel(task, NULL));
+    EXPECT_IS(rill_await(task), -ECANCELED);
+    EXPECT(!rill_scope_expired(&entered));
+    OWNED_FUTURE rill_task *again = rill_create_task(RILL_CORO(sleep_in_scope, &at));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_scope_reschedule(&entered, rill_now() + RILL_MS(1)), 0);
+    EXPECT_IS(rill_await(again), -ETIME);
+    EXPECT(!rill_cancelled(again)); /* test_outer_task_is_not_cancelled */
+    EXPECT_IS(rill_cancelling(again), 0);
+    return 0;
+}
+
+/* test_timeout_at_basic, test_timeout_zero: the deadline can be read afterwards. */
+static int deadline_of_a_scope_that_was_left_can_be_read(void *arg)
+{
+    rill_scope scope = { 0 }, now = { 0 }, unused = { 0 };
+    (void)arg;
+    rill_time at = rill_now() + RILL_MS(1);
+    int r = rill_timeout_at(&scope, at);
+    if (r == 0)
+        r = rill_scope_leave(&scope, rill_sleep(RILL_SEC(10)));
+    EXPECT_IS(r, -ETIME);
+    EXPECT(rill_scope_expired(&scope));
+    EXPECT_IS(rill_scope_when(&scope), at);
+    rill_time before = rill_now();
+    r = rill_timeout(&now, 0);
+    if (r == 0)
+        r = rill_scope_leave(&now, rill_sleep(RILL_SEC(10)));
+    EXPECT_IS(r, -ETIME);
+    EXPECT(before <= rill_scope_when(&now) && rill_scope_when(&now) <= rill_now());
+    r = rill_timeout(&unused, RILL_SEC(10));
+    if (r == 0)
+        r = rill_scope_leave(&unused, rill_sleep(RILL_MS(1)));
+    EXPECT_IS(r, 0);
+    EXPECT(!rill_scope_expired(&unused) && rill_scope_when(&unused) > rill_now());
+    EXPECT_IS(rill_cancelling(rill_current_task()), 0);
+    return 0;
+}
+
+static int cancel_oneself_in_a_scope(void *arg)
+{
+    rill_scope scope = { 0 };
+    (void)arg;
+    int r = rill_timeout(&scope, RILL_SEC(10));
+    if (r < 0)
+        return r;
+    rill_cancel(rill_current_task(), NULL);
+    r = rill_scope_leave(&scope, rill_sleep(RILL_SEC(10)));
+    trace(rill_scope_expired(&scope) ? '?' : 'c');
+    return r;
+}
+
+/* test_foreign_cancel_doesnt_timeout_if_not_expired. */
+static int cancel_before_the_deadline_is_no_timeout(void *arg)
+{
+    (void)arg;
+    OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(cancel_oneself_in_a_scope, NULL));
+    EXPECT_IS(rill_await(task), -ECANCELED);
+    EXPECT(rill_cancelled(task));
+    EXPECT_TRACE("c");
+    return 0;
+}
+
+/* Row 53, test_nested_timeout_in_finally: clean-up of a timed-out block that has a deadline itself. */
+static int scope_in_the_clean_up_of_a_timed_out_block_times_out_as_well(void *arg)
+{
+    rill_scope outer = { 0 }, inner = { 0 };
+    (void)arg;
+    int r = rill_timeout(&outer, RILL_MS(1));
+    if (r < 0)
+        return r;
+    int first = rill_sleep(RILL_SEC(10));
+    int inside = rill_timeout(&inner, RILL_MS(1));
+    if (inside == 0)
+        inside = rill_scope_leave(&inner, rill_sleep(RILL_SEC(10)));
+    r = rill_scope_leave(&outer, first);
+    EXPECT_IS(inside, -ETIME);
+    EXPECT_IS(r, -ETIME);
+    EXPECT_IS(rill_cancelling(rill_current_task()), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    return 0;
+}
+
+static int fail_when_cancelled(void *arg)
+{
+    int r = rill_sleep(RILL_SEC(10));
+    return r == -ECANCELED ? *(int *)arg : r;
+}
+
+static rill_time time_or_none[] = { RILL_MS(1), 0 };
+
+/* test_wait_for_reraises_exception_during_cancellation. */
+static int wait_for_gives_the_error_of_a_task_that_fails_in_its_clean_up(void *arg)
+{
+    static int eio = -EIO;
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(fail_when_cancelled, &eio));
+        EXPECT_IS(rill_sleep(0), 0);
+        EXPECT_IS(rill_wait_for(task, time_or_none[i]), -EIO);
+        EXPECT_IS(rill_cancelling(rill_current_task()), 0);
+    }
+    return 0;
+}
+
+/* WaitForShieldTests: the shield is cancelled, what it stands for goes on. */
+static int wait_for_a_shield_times_out_and_leaves_the_task(void *arg)
+{
+    static int five = 5;
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(sleep_for_ever, NULL));
+        OWNED_FUTURE rill_future *shield = rill_shield(task);
+        EXPECT_IS(rill_wait_for(shield, time_or_none[i]), -ETIME);
+        EXPECT(rill_cancelled(shield) && !rill_done(task));
+        rill_cancel(task, NULL);
+        EXPECT_IS(rill_await(task), -ECANCELED);
+    }
+    OWNED_FUTURE rill_task *quick = rill_create_task(RILL_CORO(return_int, &five));
+    OWNED_FUTURE rill_future *over = rill_shield(quick);
+    EXPECT_IS(rill_wait_for(over, RILL_FOREVER), 5);
+    return 0;
+}
+
+/* A gather that is waited for: all its members are cancelled and have ended. */
+static int wait_for_a_gather_times_out_with_its_members(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        rill_future *members[] = { kept(rill_create_task(RILL_CORO(end_slowly, NULL))),
+                                   kept(rill_create_task(RILL_CORO(sleep_for_ever, NULL))) };
+        EXPECT_IS(rill_sleep(0), 0);
+        OWNED_FUTURE rill_future *all = rill_gather(2, members, RILL_RETURN_ERRORS);
+        EXPECT_IS(rill_wait_for(all, time_or_none[i]), -ETIME);
+        EXPECT(rill_cancelled(members[0]) && rill_cancelled(members[1]));
+    }
+    EXPECT_TRACE("sese");
+    return 0;
+}
+
 static int scope_cancel_ends_the_block_and_is_no_error(void *arg)
 {
     rill_scope scope = { 0 };
@@ -553,6 +715,13 @@ static const struct scenario scenarios[] = {
     SCENARIO(scope_cancel_ends_the_block_and_is_no_error),
     SCENARIO(scope_left_in_the_turn_of_its_deadline_does_not_fire_later),
     SCENARIO(wait_for_call_gives_the_result_of_a_call_in_time),
+    SCENARIO(deadline_can_be_moved_by_another_task),
+    SCENARIO(deadline_of_a_scope_that_was_left_can_be_read),
+    SCENARIO(cancel_before_the_deadline_is_no_timeout),
+    SCENARIO(scope_in_the_clean_up_of_a_timed_out_block_times_out_as_well),
+    SCENARIO(wait_for_gives_the_error_of_a_task_that_fails_in_its_clean_up),
+    SCENARIO(wait_for_a_shield_times_out_and_leaves_the_task),
+    SCENARIO(wait_for_a_gather_times_out_with_its_members),
     OUTSIDE(scope_outside_of_a_task_is_an_error),
 };
 

@@ -16,6 +16,8 @@ static int wait_for_nothing_is_an_invalid_argument(void *arg)
     (void)arg;
     rill_future *out[1];
     EXPECT_IS(rill_wait(0, NULL, RILL_ALL_COMPLETED, RILL_FOREVER, out), -EINVAL);
+    OWNED_FUTURE rill_future *one = rill_future_new();
+    EXPECT_IS(rill_wait(1, &one, (rill_wait_when)7, RILL_FOREVER, out), -EINVAL);
     return 0;
 }
 
@@ -63,6 +65,35 @@ static int first_completed_gives_everything_that_is_done_when_the_waiter_runs(vo
     EXPECT(end_soon(2) && end_soon(0));
     EXPECT_IS(rill_wait(3, parts, RILL_FIRST_COMPLETED, RILL_FOREVER, ends), 2);
     EXPECT(ends[0] == parts[2] && ends[1] == parts[0] && ends[2] == parts[1] && ends[3] == NULL);
+    return 0;
+}
+
+static int turns[] = { 1, 2 };
+
+/* Row 67, test_wait_really_done: the second one ends between the trigger and the run of the waiter. */
+static int first_completed_counts_who_ended_behind_the_trigger(void *arg)
+{
+    (void)arg;
+    rill_future *members[2];
+    for (size_t i = 0; i < 2; i++)
+        members[i] = kept(rill_create_task(RILL_CORO(give_up_turns, &turns[i])));
+    EXPECT_IS(rill_wait(2, members, RILL_FIRST_COMPLETED, RILL_FOREVER, ends), 2);
+    EXPECT(ends[0] == members[0] && ends[1] == members[1] && ends[2] == NULL);
+    return 0;
+}
+
+/* test_wait: a second time takes no time. */
+static int wait_for_what_is_done_returns_at_once(void *arg)
+{
+    (void)arg;
+    rill_future *members[2];
+    for (size_t i = 0; i < 2; i++)
+        members[i] = kept(rill_sleep_future(RILL_MS(1 + (int)i), 0, NULL));
+    for (int again = 0; again < 2; again++) {
+        EXPECT_IS(rill_wait(2, members, RILL_ALL_COMPLETED, RILL_FOREVER, ends), 2);
+        EXPECT(ends[0] == members[0] && ends[1] == members[1] && ends[2] == NULL);
+        EXPECT_IS(rill_wait(2, members, RILL_FIRST_ERROR, RILL_FOREVER, ends), 2);
+    }
     return 0;
 }
 
@@ -168,6 +199,8 @@ static const struct scenario scenarios[] = {
     SCENARIO(duplicates_count_once),
     SCENARIO(done_members_stand_in_order_of_completion_and_pending_ones_in_that_of_the_argument),
     SCENARIO(first_completed_gives_everything_that_is_done_when_the_waiter_runs),
+    SCENARIO(first_completed_counts_who_ended_behind_the_trigger),
+    SCENARIO(wait_for_what_is_done_returns_at_once),
     SCENARIO(first_error_waits_past_results_and_cancels),
     SCENARIO(first_error_without_errors_waits_for_all),
     SCENARIO(timeout_is_no_error_and_cancels_nothing),
