@@ -113,6 +113,11 @@ static int run_until_signalled(void *arg)
 static void check_passed_on(int signo, int cleaned)
 {
     static struct child child;
+    if (under_tsan()) {
+        print_message(
+            "ThreadSanitizer holds signals back while a process waits for its children\n");
+        skip();
+    }
     assert_int_equal(map_shared(), 0);
     assert_int_equal(child_run(&child, run_until_signalled, &signo), 0);
     assert_int_equal(child.status, 0);
