@@ -19,6 +19,7 @@ run() {
     ${RILL_RUN:-} "$1" >"$work/$name.out" 2>"$work/$name.said"
     echo $? >"$work/$name.rc"
     echo $(($(date +%s%N) - begin)) >"$work/$name.ns"
+    : >"$work/$name.err"
     # A simulated loop counts its steps and its time from its begin on; the lines are its trace.
     awk -v err="$work/$name.err" -v ns="$work/$name.ns" -v simulated="${RILL_SIM:-}" '
         simulated != "" && $3 == "us" {
@@ -28,7 +29,7 @@ run() {
             now = $2
             next
         }
-        simulated != "" && /^rill: .*hash/ { next }
+        simulated != "" && /^rill: simulator: / { next }
         { print >err }
         END { if (simulated != "") printf "%.0f\n", (before + now) * 1000 >ns }' "$work/$name.said"
 }
