@@ -5,6 +5,7 @@
  * awaited, and so is what they start meanwhile; open generators are closed; the loop's operations
  * are cancelled and their last completions taken; memory goes last. */
 #include "core/io/park.h"
+#include "core/op/fault.h"
 #include "core/ring/call.h"
 #include "core/ring/ring.h"
 #include "core/sim/sim.h"
@@ -43,9 +44,9 @@ int rill__backend_new(const struct rill_loop_opts *opts, struct rill__backend **
 {
     struct rill__ring_opts ring = { opts->sq_entries, opts->cq_entries, opts->recv_buffers };
     struct rill__sim_opts sim;
-    if (is_simulated(opts, &sim))
-        return rill__sim_new(&sim, ret_backend);
-    return rill__ring_new(&ring, ret_backend);
+    bool simulated = is_simulated(opts, &sim);
+    int r = simulated ? rill__sim_new(&sim, ret_backend) : rill__ring_new(&ring, ret_backend);
+    return rill__fault_wrap(r, ret_backend);
 }
 
 bool rill__backend_clocks(const struct rill_loop_opts *opts, rill_time *ret_now,

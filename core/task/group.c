@@ -351,10 +351,11 @@ static bool wait_for_all(struct group *group)
 {
     bool cancelled = false;
     while (!list_is_empty(&group->children)) {
-        if (!wait_children(group) || group->aborting)
+        if (!wait_children(group))
             continue;
-        cancelled = true;
-        abort_children(group);
+        cancelled = true; /* or it was our own request: the withdrawal shows */
+        if (!group->aborting)
+            abort_children(group);
     }
     return cancelled;
 }
