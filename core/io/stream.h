@@ -98,6 +98,9 @@ int rill__stream_fill(rill_stream *stream, size_t least) RILL_SUSPENDS;
 /* Take `size` octets away and show them where they stay until the next read. 0 or -ENOMEM: nothing was
  * taken. */
 int rill__stream_slice(rill_stream *stream, size_t size, rill_span *ret_slice);
+/* Sending failed though the other side is there: it will wait for what is lost, and who waits for its
+ * answer here has to know. */
+void rill__stream_break_read(rill_stream *stream, int error);
 /* The stream is being closed: nobody waits for octets any more. */
 void rill__stream_end_reader(rill_stream *stream);
 void rill__stream_fini_read(rill_stream *stream);

@@ -195,6 +195,15 @@ static void on_recv(struct rill__op *op, int result, unsigned flags)
     wake_reader(stream);
 }
 
+void rill__stream_break_read(rill_stream *stream, int error)
+{
+    if (rill_stream_peer_ended(stream))
+        return;
+    stream->recv_error = error;
+    peer_ended(stream);
+    wake_reader(stream);
+}
+
 int rill__stream_arm(rill_stream *stream)
 {
     stream->recv.kind = RILL__OP_RECV_MANY;

@@ -94,8 +94,11 @@ static void fail(struct rill__stream_out *out, int error)
     drop_chunk(out);
     end_direct(out);
     wake_all_writers(out);
-    if (!out->stream->closing)
-        rill__stream_wake_closers(out->stream);
+    if (out->stream->closing)
+        return;
+    rill__stream_wake_closers(out->stream);
+    if (error != -EPIPE && error != -ECONNRESET) /* the other side did not go, it lacks octets */
+        rill__stream_break_read(out->stream, error);
 }
 
 /* Nothing is unsent, with the kernel or waited for. */
@@ -263,8 +266,8 @@ static void on_sent(struct rill__op *op, int result, unsigned flags)
     struct rill__stream_out *out = container_of(op, struct rill__stream_out, send);
     rill_stream *stream = out->stream;
     (void)flags;
-    if (result == -EAGAIN || (result == -ECANCELED && op->stopping))
-        result = 0; /* full, or stopped by us: nothing is lost */
+    if (result == -EAGAIN || result == -EINTR || (result == -ECANCELED && op->stopping))
+        result = 0; /* full, or stopped by us or a signal: nothing is lost */
     if (stream->aborted || stream->loop->closing) {
         drop_chunk(out);
         end_direct(out);

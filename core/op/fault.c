@@ -12,6 +12,7 @@
 #include <rill/mem.h>
 
 #include <errno.h>
+#include <sys/socket.h>
 
 struct fault {
     struct rill__backend backend;
@@ -99,6 +100,15 @@ static void cap(struct rill__op *op)
 
 /* --- The backend. --- */
 
+/* The other side, and our reading half, learn of a broken connection as they would of a real one. */
+static void break_connection(struct rill__backend *inner, const struct rill__op *op)
+{
+    struct rill__op shut = { .kind = RILL__OP_SHUTDOWN, .fd = op->fd, .flags = SHUT_RDWR };
+    bool broken = plan.error == -EPIPE || plan.error == -ECONNRESET || plan.error == -ETIMEDOUT;
+    if (broken && op->kind != RILL__OP_CONNECT)
+        (void)inner->ops->call(inner, &shut);
+}
+
 static int fault_submit(struct rill__backend *backend, struct rill__op *op)
 {
     struct fault *fault = fault_of(backend);
@@ -106,6 +116,7 @@ static int fault_submit(struct rill__backend *backend, struct rill__op *op)
         cap(op);
         return fault->inner->ops->submit(fault->inner, op);
     }
+    break_connection(fault->inner, op);
     op->in_flight = true;
     op->stopping = false;
     op->link = (struct list){ 0 };
@@ -141,6 +152,7 @@ static int fault_call(struct rill__backend *backend, struct rill__op *op)
         cap(&capped);
         return inner->ops->call(inner, &capped);
     }
+    break_connection(inner, op);
     if (op->kind == RILL__OP_CLOSE)
         (void)inner->ops->call(inner, op); /* Linux closes it also when it says that it failed */
     return plan.error;
@@ -160,6 +172,7 @@ static int fault_wait(struct rill__backend *backend, rill_time deadline)
 {
     struct fault *fault = fault_of(backend);
     uint64_t wakes = backend->counters.wakes; /* the loop's own */
+    fault->inner->outside = backend->outside;
     int r = fault->inner->ops->wait(fault->inner, fault->count > 0 ? 0 : deadline);
     complete_failed(fault);
     backend->counters = fault->inner->counters;
@@ -172,6 +185,13 @@ static bool fault_is_quiet(struct rill__backend *backend, rill_time deadline)
     struct fault *fault = fault_of(backend);
     return fault->count == 0 && fault->inner->ops->is_quiet != NULL &&
            fault->inner->ops->is_quiet(fault->inner, deadline);
+}
+
+static void fault_turn(struct rill__backend *backend, struct list *entries)
+{
+    struct rill__backend *inner = fault_of(backend)->inner;
+    if (inner->ops->turn != NULL)
+        inner->ops->turn(inner, entries);
 }
 
 static void fault_give_back(struct rill__backend *backend, uint16_t buffer)
@@ -225,6 +245,7 @@ int rill__fault_wrap(int made, struct rill__backend **backend)
         .call = fault_call,
         .wait = fault_wait,
         .is_quiet = fault_is_quiet,
+        .turn = fault_turn,
         .give_back = fault_give_back,
         .now = fault_now,
         .wall_clock = fault_wall_clock,

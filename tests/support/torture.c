@@ -316,7 +316,7 @@ static void fail_kind(int kind, uint64_t total)
         bool passing = errors[i] == EINTR || errors[i] == EAGAIN; /* nothing is so for ever */
         for (uint64_t nth = 1; nth <= total; nth += step_of(total, now.sample / 4 + 1)) {
             fail_op(kind, nth, false, errors[i]);
-            if (!passing && i == 0)
+            if (!passing && (i == 0 || now.opts.sim != NULL))
                 fail_op(kind, nth, true, errors[i]);
         }
     }
@@ -369,6 +369,24 @@ static void torture_here(const char *where)
     fflush(stdout);
 }
 
+static void on_ring(void)
+{
+    now.opts = (rill_loop_opts){ .grace = RILL_SEC(1) };
+    now.patience = RILL_MS(800);
+    now.sample = ring_sample;
+    torture_here("ring");
+}
+
+static void on_simulator(uint64_t seed)
+{
+    rill_sim_opts sim = { .seed = seed, .shuffle = seed > 1 };
+    now.opts = (rill_loop_opts){ .grace = RILL_SEC(1), .sim = &sim };
+    now.patience = RILL_SEC(60);
+    now.sample = sim_sample;
+    torture_here(seed > 1 ? "simulator, shuffled" : "simulator");
+    now.opts.sim = NULL;
+}
+
 int torture_run(const struct torture_program *programs, size_t count)
 {
     struct sigaction action = { .sa_handler = on_alarm };
@@ -376,10 +394,9 @@ int torture_run(const struct torture_program *programs, size_t count)
     rill__task_on_park = on_park;
     for (size_t i = 0; i < count; i++) {
         now.program = &programs[i];
-        now.opts = (rill_loop_opts){ .grace = RILL_SEC(1) };
-        now.patience = RILL_MS(400);
-        now.sample = ring_sample;
-        torture_here("ring");
+        on_simulator(1);
+        on_simulator(2);
+        on_ring();
     }
     rill__task_on_park = NULL;
     printf("%lu points tried, %lu failures\n", points, failures);
