@@ -1,6 +1,7 @@
 /* timer.c - a hierarchical timer wheel in front of an intrusive pairing heap.
  *
- * MODEL. A tick is 2^20 ns, about a millisecond. What is due in a later tick waits in the wheel,
+ * MODEL. A tick is 2^20 ns, about a millisecond, counted from `origin`, so that a loop of a simulator
+ * does the same whenever it begins. What is due in a later tick waits in the wheel,
  * unordered; what is due in the present tick or before is on the heap, exactly ordered by deadline
  * and then by start. So most timers, which are stopped long before they are due, cost a list
  * insertion and removal, and those that fire do so at their time and in their order.
@@ -98,9 +99,9 @@ static void take_off_heap(struct rill__timers *timers, struct rill__timer *timer
 
 /* --- The wheel. --- */
 
-static int64_t tick_of(rill_time at)
+static int64_t tick_of(const struct rill__timers *timers, rill_time at)
 {
-    return at >> tick_bits;
+    return at < timers->origin ? -1 : (at - timers->origin) >> tick_bits;
 }
 
 static void add_to_slot(struct rill__timers *timers, struct rill__timer *timer, int64_t tick)
@@ -115,7 +116,7 @@ static void add_to_slot(struct rill__timers *timers, struct rill__timer *timer, 
 
 static void place(struct rill__timers *timers, struct rill__timer *timer)
 {
-    int64_t tick = tick_of(timer->at);
+    int64_t tick = tick_of(timers, timer->at);
     if (tick <= timers->tick)
         add_to_heap(timers, timer);
     else
@@ -197,7 +198,7 @@ void rill__timer_disarm(struct rill__timers *timers, struct rill__timer *timer)
 
 struct rill__timer *rill__timer_take_due(struct rill__timers *timers, rill_time now)
 {
-    advance(timers, tick_of(now));
+    advance(timers, tick_of(timers, now));
     struct rill__timer *first = timers->near;
     if (first == NULL || first->at > now)
         return NULL;
@@ -216,7 +217,7 @@ rill_time rill__timer_next(struct rill__timers *timers)
     unsigned above = (level + 1) * digit_bits;
     int64_t tick = ((timers->tick >> above) << above) + ((int64_t)slot << (level * digit_bits));
     if (level > 0)
-        return tick << tick_bits;
+        return timers->origin + (tick << tick_bits);
     advance(timers, tick); /* nothing is due before: the exact deadline spares a wake-up */
     return timers->near->at;
 }

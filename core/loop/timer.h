@@ -26,7 +26,8 @@ struct rill__timer {
 enum { RILL__TIMER_LEVELS = 8, RILL__TIMER_SLOTS = 64 };
 
 struct rill__timers {
-    int64_t tick;             /* all that is due in it or before is on the heap */
+    rill_time origin; /* where ticks are counted from, not negative; set before the first one */
+    int64_t tick;     /* all that is due in it or before is on the heap */
     struct rill__timer *near; /* root of the heap */
     uint64_t started;
     size_t count;
