@@ -279,10 +279,44 @@
  *     -> four
  *
  *
+ * 8. THE SAME PROGRAM IN A SIMULATOR
+ *
+ * A loop can run on a simulator in the place of the kernel (sim.h): time jumps to the next event, the network
+ * is made up, and a seed decides all that is left to chance. One seed, one behaviour, step by step; so tests
+ * are fast, and what went wrong once goes wrong again.
+ *
+ *     #include <rill.h>
+ *     #include <stdio.h>
+ *
+ *     static int start(void *arg)
+ *     {
+ *         rill_time begin = rill_now();
+ *         int rc = rill_sleep(RILL_SEC(*(int *)arg));
+ *         printf("%d seconds later\n", (int)((rill_now() - begin) / RILL_SEC(1)));
+ *         return rc;
+ *     }
+ *
+ *     int main(void)
+ *     {
+ *         uint64_t hash[2];
+ *         int hour = 3600, rc = 0;
+ *         for (int i = 0; i < 2 && rc == 0; i++) {
+ *             rill_sim_opts sim = { .seed = 17, .shuffle = true, .ret_hash = &hash[i] };
+ *             rc = rill_run_with(RILL_CORO(start, &hour), &(rill_loop_opts){ .sim = &sim });
+ *         }
+ *         if (rc == 0)
+ *             puts(hash[0] == hash[1] ? "the same twice" : "not the same");
+ *         return rill_exit_code(rc);
+ *     }
+ *     -> 3600 seconds later
+ *     -> 3600 seconds later
+ *     -> the same twice
+ *
+ *
  * ASYNCIO'S WORDS
  *
  *   async def f(x)                    int f(void *arg)         await f(x)          f(&x)
- *   asyncio.run(f())                  rill_run, rill_run_with
+ *   asyncio.run(f())                  rill_run, rill_run_with  Runner              rill_runner_*
  *   create_task, ensure_future        rill_create_task, rill_ensure_future
  *   await task, await future          rill_await, rill_join    loop.create_future  rill_future_new
  *   task.result(), .exception()       rill_result and rill_value, rill_error
@@ -295,7 +329,11 @@
  *   gather, wait, as_completed        rill_gather, rill_wait, rill_as_completed_*
  *   wait_for, timeout, timeout_at     rill_wait_for, rill_timeout, rill_timeout_at
  *   shield                            rill_shield              TaskGroup           rill_group_*
- *   current_task, task.get_name       rill_current_task, rill_task_name
+ *   current_task, all_tasks           rill_current_task, rill_all_tasks
+ *   task.get_name, task.get_stack     rill_task_name, rill_backtrace
+ *   ContextVar, copy_context          rill_var_get, _set and _reset, rill_context_copy
+ *   set_exception_handler             rill_loop_set_error_handler
+ *   debug, slow_callback_duration     `strict` and `slow` of rill_loop_opts
  *   call_soon, call_later, call_at    rill_call_soon, rill_call_later, rill_call_at
  *   call_soon_threadsafe              rill_call_soon_threadsafe
  *   get_running_loop, get_event_loop  rill_get_running_loop, rill_get_event_loop
@@ -354,7 +392,8 @@
  *   wait.h     gather, wait, as_completed, shield      timeout.h  scopes with a deadline
  *   group.h    task groups                             stream.h   connections: both directions, back-pressure
  *   sync.h     lock, event, condition, semaphore, barrier
- *   queue.h    bounded queue: fifo, lifo, priority     inspect.h  tasks seen from outside
+ *   queue.h    bounded queue: fifo, lifo, priority     var.h      values that belong to a task
+ *   inspect.h  what tasks do and wait for; dumps       sim.h      the simulator
  *   net.h      addresses, sockets, listeners           file.h, dir.h  files and directories
  *   http.h     HTTP/1.1 engine without I/O             client.h   HTTP client on it
  */
