@@ -78,6 +78,7 @@ int rill__wake_start(struct rill_loop *loop)
         .fd = loop->wake.fd,
         .addr = &loop->wake.count,
         .size = sizeof loop->wake.count,
+        .offset = UINT64_MAX,
         .flags = RILL__OP_WAKE,
         .done = on_wake,
     };

@@ -38,6 +38,8 @@ static void finish(struct ring *ring, struct rill__op *op, int result, unsigned 
 {
     tell_valgrind(op, result);
     if (!(flags & RILL__OP_MORE)) {
+        if (rill__ring_is_transfer(op))
+            ring->transfers--;
         list_remove(&op->link);
         rill__op_drop(&ring->ops, op);
         op->in_flight = false;
@@ -92,6 +94,7 @@ bool rill__ring_reap(struct ring *ring)
         complete(ring, &cq->cqes[(head + i) & ring->uring.cq.ring_mask]);
     ring->backend.counters.completions += most;
     io_uring_smp_store_release(cq->khead, head + most);
+    ring->disk_works = ring->transfers > 0;
     return head + most == tail;
 }
 

@@ -19,6 +19,8 @@ struct ring {
     struct list unsettled; /* NOW sends, in order (I3) */
     struct list starved;   /* receives without buffers (I4) */
     unsigned enter_flags;
+    unsigned transfers;    /* at an offset of a file, in flight */
+    bool disk_works;       /* some of them were left after the last reap (I1) */
     int lost;              /* why this ring is of no use any more; 0: it is fine */
     unsigned skip_success; /* IOSQE_CQE_SKIP_SUCCESS, or 0 where the kernel does it otherwise */
     bool late;             /* silent sends were not settled by the last wait */
@@ -31,6 +33,18 @@ struct ring {
 static inline struct ring *ring_of(struct rill__backend *backend)
 {
     return container_of(backend, struct ring, backend);
+}
+
+/* Whether `op` moves octets at an offset of a file: what a disk does, not another process. */
+static inline bool rill__ring_is_transfer(const struct rill__op *op)
+{
+    switch ((enum rill__op_kind)op->kind) {
+    case RILL__OP_READ:
+    case RILL__OP_WRITE:
+    case RILL__OP_READV:
+    case RILL__OP_WRITEV: return op->offset != UINT64_MAX;
+    default: return false;
+    }
 }
 
 static inline bool rill__ring_has_completions(const struct ring *ring)

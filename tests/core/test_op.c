@@ -194,6 +194,57 @@ static void silent_send_is_settled_by_cancel_all_and_wait(void **state)
     assert_int_equal(told.result, 1000);
 }
 
+/* --- Transfers of files. A socket is read at an offset, which it ignores: a disk that takes its time. --- */
+
+static struct rill__op read_at(uint64_t offset)
+{
+    return (struct rill__op){
+        .kind = RILL__OP_READ, .fd = ends[0], .addr = memory, .size = 16, .offset = offset
+    };
+}
+
+static void submit_eight(struct told told[8], uint64_t offset)
+{
+    for (int i = 0; i < 8; i++)
+        submit(&told[i], read_at(offset));
+}
+
+static void end_all(struct told *told, int count)
+{
+    for (int i = 0; i < count; i++)
+        cancel(&told[i]);
+    for (int i = 0; i < count; i++)
+        wait_for(&told[i]);
+}
+
+static void transfers_go_by_fours_to_a_disk_that_works(void **state)
+{
+    struct told first, told[8];
+    (void)state;
+    submit(&first, read_at(0));
+    assert_int_equal(ring->ops->wait(ring, 0), 0); /* it is left: the disk works */
+    uint64_t enters = ring->counters.enters, submitted = ring->counters.submitted;
+    submit_eight(told, 0);
+    assert_int_equal(ring->counters.enters - enters, 2);
+    assert_int_equal(ring->counters.submitted - submitted, 8);
+    end_all(told, 8);
+    end_all(&first, 1);
+}
+
+static void transfers_of_a_turn_go_together_otherwise(void **state)
+{
+    struct told waiting, told[8];
+    (void)state;
+    submit(&waiting, read_at(UINT64_MAX)); /* no transfer: what comes depends on nobody's disk */
+    assert_int_equal(ring->ops->wait(ring, 0), 0);
+    uint64_t enters = ring->counters.enters;
+    submit_eight(told, 0);
+    assert_int_equal(ring->counters.enters, enters);
+    assert_int_equal(ring->ops->wait(ring, 0), 0);
+    end_all(told, 8);
+    end_all(&waiting, 1);
+}
+
 /* --- Cancel. --- */
 
 static void cancelled_op_ends_once_with_ecanceled(void **state)
@@ -412,6 +463,8 @@ int main(void)
         ON_A_RING(silent_sends_of_one_enter_are_told_in_order),
         ON_A_RING(awaited_send_that_is_whole_wakes_a_sleeping_wait),
         ON_A_RING(silent_send_is_settled_by_cancel_all_and_wait),
+        ON_A_RING(transfers_go_by_fours_to_a_disk_that_works),
+        ON_A_RING(transfers_of_a_turn_go_together_otherwise),
         ON_A_RING(cancelled_op_ends_once_with_ecanceled),
         ON_A_RING(op_cancelled_before_it_was_submitted_ends_as_well),
         ON_A_RING(result_that_was_there_before_the_cancel_wins),
