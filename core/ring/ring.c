@@ -153,9 +153,11 @@ static void back_off(struct ring *ring)
                            sizeof arg);
 }
 
+/* EEXIST, and EINVAL where it goes by its registered number, are what a child of its process gets. */
 static bool is_lost(int r)
 {
-    return r == -EBADF || r == -EEXIST || r == -ENXIO || r == -EOPNOTSUPP || r == -EBADR;
+    return r == -EINVAL || r == -EBADF || r == -EEXIST || r == -ENXIO || r == -EOPNOTSUPP ||
+           r == -EBADR;
 }
 
 static __attribute__((noinline)) int submit_and_reap(struct ring *ring, rill_time deadline)

@@ -3,11 +3,11 @@
  * This program has its own io_uring_enter2, the call by which core/ring enters the kernel. It counts, and
  * fails when a test says so, with the kernel untouched. */
 #include "core/loop/loop.h"
+#include "core/ring/ring.h"
 #include "tests/support/child.h"
 #include "tests/support/expect.h"
 
 #include <rill/file.h>
-#include <rill/wait.h>
 
 #include <fcntl.h>
 #include <signal.h>
@@ -147,6 +147,116 @@ static int refused_submissions_are_tried_again_after_a_pause(void *arg)
     return 0;
 }
 
+/* --- What waits for room in the submission queue. --- */
+
+enum { queue = 8, tasks_of_turn = 20 };
+
+static struct rill__backend *ring;
+static struct rill__op ops[tasks_of_turn];
+static int results[tasks_of_turn], ended;
+
+static void note_end(struct rill__op *op, int result, unsigned flags)
+{
+    (void)flags;
+    results[op - ops] = result;
+    ended++;
+}
+
+/* More writes than the queue holds, and the kernel takes none. */
+static void fill_queue_and_backlog(void)
+{
+    struct rill__ring_opts opts = { queue, 2 * queue, 16 };
+    assert_int_equal(rill__ring_new(&opts, &ring), 0);
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    enters.error = -EBUSY;
+    enters.from = enters.calls + 1;
+    enters.to = ~0U;
+    ended = 0;
+    for (int i = 0; i < tasks_of_turn; i++) {
+        sent[i] = i;
+        ops[i] = (struct rill__op){ .kind = RILL__OP_WRITE,
+                                    .done = note_end,
+                                    .fd = ends[1],
+                                    .addr = &sent[i],
+                                    .size = sizeof sent[i],
+                                    .offset = UINT64_MAX };
+        assert_int_equal(ring->ops->submit(ring, &ops[i]), 0);
+    }
+}
+
+static void end_queue(void)
+{
+    enters.to = 0; /* the kernel takes them from here on */
+    while (ring->ops->in_flight(ring) > 0)
+        assert_int_equal(ring->ops->wait(ring, RILL_FOREVER), 0);
+    assert_int_equal(ended, tasks_of_turn);
+    ring->ops->free(ring);
+}
+
+static void expect_numbers_but(int missing)
+{
+    char more;
+    for (int i = 0; i < tasks_of_turn; i++) {
+        int got = -1;
+        if (i == missing)
+            continue;
+        assert_int_equal(read(ends[0], &got, sizeof got), sizeof got);
+        assert_int_equal(got, i);
+        assert_int_equal(results[i], sizeof got);
+    }
+    assert_int_equal(read(ends[0], &more, 1), -1);
+    drop_pipe(NULL);
+}
+
+/* R8. */
+static void ops_in_the_backlog_start_in_order(void **state)
+{
+    (void)state;
+    fill_queue_and_backlog();
+    end_queue();
+    expect_numbers_but(-1);
+}
+
+static void op_cancelled_in_the_backlog_never_reaches_the_kernel(void **state)
+{
+    enum { victim = queue + 3 };
+
+    (void)state;
+    fill_queue_and_backlog();
+    ring->ops->cancel(ring, &ops[victim]);
+    assert_true(ops[victim].in_flight);
+    assert_int_equal(ended, 0); /* its end is told by the next wait, like every other */
+    assert_int_equal(ring->ops->wait(ring, 0), 0);
+    assert_int_equal(ended, 1);
+    assert_int_equal(results[victim], -ECANCELED);
+    end_queue();
+    expect_numbers_but(victim);
+}
+
+/* The queue is full: the cancel itself has to wait for room. Its op has ended when it gets it. */
+static void cancel_that_waits_for_room_changes_no_result(void **state)
+{
+    (void)state;
+    fill_queue_and_backlog();
+    ring->ops->cancel(ring, &ops[0]);
+    end_queue();
+    expect_numbers_but(-1);
+}
+
+static void cancel_all_ends_queue_and_backlog(void **state)
+{
+    int told[2] = { 0 };
+    (void)state;
+    fill_queue_and_backlog();
+    ring->ops->cancel_all(ring);
+    end_queue();
+    for (int i = 0; i < tasks_of_turn; i++)
+        told[results[i] == -ECANCELED]++;
+    assert_int_equal(told[0], queue); /* those in the queue had won */
+    assert_int_equal(told[1], tasks_of_turn - queue);
+    drop_pipe(NULL);
+}
+
 /* --- Signals. --- */
 
 static void note_signal(int signo)
@@ -267,6 +377,10 @@ int main(void)
         WITH_FAULTS(enters_that_take_one_submission_each_keep_their_order),
         { "refused_submissions_are_tried_again_after_a_pause", run_refused, clear_faults, NULL,
           NULL },
+        WITH_FAULTS(ops_in_the_backlog_start_in_order),
+        WITH_FAULTS(op_cancelled_in_the_backlog_never_reaches_the_kernel),
+        WITH_FAULTS(cancel_that_waits_for_room_changes_no_result),
+        WITH_FAULTS(cancel_all_ends_queue_and_backlog),
         { "signals_at_1_khz_lose_no_wake_up", run_signals, clear_faults, NULL, NULL },
         WITH_FAULTS(lost_completions_end_the_process_and_do_not_hang_it),
     };

@@ -4,10 +4,12 @@
 #include "core/op/op.h"
 
 #include "core/ring/ring.h"
+#include "tests/support/child.h"
 #include "tests/support/expect.h"
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -327,31 +329,148 @@ static void cancel_that_lost_does_not_hit_the_next_op_in_its_slot(void **state)
     assert_int_equal(second.result, 2);
 }
 
+/* --- Accepting. --- */
+
+static int listening;
+static struct sockaddr_un name;
+static socklen_t name_size;
+
+static void start_listening(void)
+{
+    name = (struct sockaddr_un){ .sun_family = AF_UNIX };
+    name_size = sizeof name;
+    listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listening, (struct sockaddr *)&name, sizeof(sa_family_t)), 0);
+    assert_int_equal(listen(listening, 128), 0);
+    assert_int_equal(getsockname(listening, (struct sockaddr *)&name, &name_size), 0);
+}
+
+static int taken;
+
+/* Descriptors are not looked at: they are counted and closed as they come. */
+static void take_client(struct rill__op *op, int result, unsigned flags)
+{
+    if (result >= 0) {
+        close(result);
+        taken++;
+    }
+    tell(op, result, flags);
+}
+
+static void start_accepting(struct told *told)
+{
+    submit(told,
+           (struct rill__op){ .kind = RILL__OP_ACCEPT, .fd = listening, .flags = SOCK_CLOEXEC });
+    told->op.done = take_client;
+    assert_int_equal(ring->ops->wait(ring, 0), 0);
+}
+
+static int connected_client(void)
+{
+    int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(client, (struct sockaddr *)&name, name_size), 0);
+    return client;
+}
+
 static void accept_that_was_cancelled_says_so_behind_its_descriptors(void **state)
 {
     struct told told;
     (void)state;
-    struct sockaddr_un name = { .sun_family = AF_UNIX };
-    int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(listening, (struct sockaddr *)&name, sizeof(sa_family_t)), 0);
-    assert_int_equal(listen(listening, 4), 0);
-    socklen_t size = sizeof name;
-    assert_int_equal(getsockname(listening, (struct sockaddr *)&name, &size), 0);
-    submit(&told,
-           (struct rill__op){ .kind = RILL__OP_ACCEPT, .fd = listening, .flags = SOCK_CLOEXEC });
-    assert_int_equal(ring->ops->wait(ring, 0), 0);
-    assert_int_equal(connect(client, (struct sockaddr *)&name, size), 0);
+    start_listening();
+    start_accepting(&told);
+    int client = connected_client();
     wait_once();
     assert_int_equal(told.flags, RILL__OP_MORE);
     assert_true(told.result >= 0);
-    close(told.result);
     cancel(&told);
     wait_for(&told);
     assert_int_equal(told.result, -ECANCELED);
     assert_int_equal(told.calls, 2);
     close(client);
     close(listening);
+}
+
+/* Section 10 of reliability.md: it has ended, whoever wants more arms it again, and not at once. */
+static void accept_at_the_descriptor_limit_ends_with_emfile(void **state)
+{
+    struct told told;
+    struct rlimit before, none;
+    (void)state;
+    start_listening();
+    int client = connected_client();
+    getrlimit(RLIMIT_NOFILE, &before);
+    none = (struct rlimit){ 0, before.rlim_max };
+    setrlimit(RLIMIT_NOFILE, &none); /* the kernel notes it when the accept is submitted */
+    start_accepting(&told);
+    wait_for(&told);
+    setrlimit(RLIMIT_NOFILE, &before);
+    assert_int_equal(told.result, -EMFILE);
+    assert_int_equal(told.calls, 1);
+    assert_int_equal(ring->ops->in_flight(ring), 0);
+    close(client);
+    close(listening);
+}
+
+enum { clients = 64 };
+
+/* R11: a full completion queue ends a multishot in the middle. What it gave until then is told, the last
+ * without MORE, and the next one finds the rest. */
+static void accept_that_a_full_queue_ends_has_lost_nobody(void **state)
+{
+    struct rill__ring_opts opts = { 8, 8, 16 };
+    struct rill__backend *large = ring;
+    struct told told;
+    int connected[clients], armed = 0;
+    (void)state;
+    taken = 0;
+    assert_int_equal(rill__ring_new(&opts, &ring), 0);
+    start_listening();
+    start_accepting(&told);
+    for (int i = 0; i < clients; i++)
+        connected[i] = connected_client();
+    while (taken < clients) {
+        wait_once();
+        if (told.finals > 0 && taken < clients) {
+            assert_int_equal(told.finals, 1);
+            start_accepting(&told);
+            armed++;
+        }
+    }
+    cancel(&told);
+    wait_for(&told);
+    assert_int_equal(taken, clients);
+    if (armed == 0)
+        print_message("this kernel's multishot went on\n");
+    ring->ops->free(ring);
+    ring = large;
+    for (int i = 0; i < clients; i++) { /* each was taken, and closed */
+        assert_int_equal(recv(connected[i], memory, 1, MSG_DONTWAIT), 0);
+        close(connected[i]);
+    }
+    close(listening);
+}
+
+/* --- Another process. --- */
+
+static int use_parents_ring(void *arg)
+{
+    (void)arg;
+    int r = ring->ops->wait(ring, 0);
+    return r == -EEXIST || r == -EINVAL ? 0 : 1; /* EINVAL: its number is the parent's alone */
+}
+
+/* R28: a ring is made after fork, by the process that uses it. */
+static void ring_of_the_parent_is_refused_in_a_child(void **state)
+{
+    static struct child child;
+    struct told told;
+    (void)state;
+    submit(&told, read_pipe(ends[0]));
+    assert_int_equal(child_run(&child, use_parents_ring, NULL), 0);
+    assert_int_equal(child.status, 0);
+    assert_int_equal(send(ends[1], "abc", 3, 0), 3);
+    wait_for(&told); /* here it goes on, with what was not submitted there */
+    assert_int_equal(told.result, 3);
 }
 
 /* --- Receive buffers. --- */
@@ -471,6 +590,9 @@ int main(void)
         ON_A_RING(cancel_of_a_read_that_became_ready_loses_no_octet),
         ON_A_RING(cancel_that_lost_does_not_hit_the_next_op_in_its_slot),
         ON_A_RING(accept_that_was_cancelled_says_so_behind_its_descriptors),
+        ON_A_RING(accept_at_the_descriptor_limit_ends_with_emfile),
+        ON_A_RING(accept_that_a_full_queue_ends_has_lost_nobody),
+        ON_A_RING(ring_of_the_parent_is_refused_in_a_child),
         ON_A_RING(receive_without_buffers_goes_on_when_they_come_back),
         ON_A_RING(receive_that_waits_for_buffers_can_be_cancelled),
         ON_A_RING(completions_of_10000_ops_through_queues_of_8_come_once_each),
