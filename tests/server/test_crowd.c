@@ -8,10 +8,6 @@
 #include "tests/support/site.h"
 #include "tests/support/story.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/wait.h>
-
 enum { clients = 48 };
 
 static const char conf[] = "listen: [\"127.0.0.1:1\"]\n"
@@ -288,20 +284,9 @@ static int stop_parked(void *arg)
     return 0;
 }
 
-/* A drain is for good: in a process of its own. */
 static int run_apart(rill_fn *body)
 {
-    struct story story = { .body = body, .conf = conf };
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        int r = rill_run(RILL_CORO(story_tell, &story));
-        fflush(NULL);
-        _exit(r == 0 ? 0 : 1);
-    }
-    int status = -1;
-    waitpid(pid, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : status;
+    return story_run_apart(&(struct story){ .body = body, .conf = conf });
 }
 
 static void drain_gives_parked_connections_their_grace(void **state)

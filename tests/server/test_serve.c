@@ -5,68 +5,26 @@
 #include "server/serve.h"
 
 #include "server/conn/crowd.h"
-#include "tests/support/expect.h"
-#include "tests/support/serving.h"
-
-#include <rill/net.h>
+#include "tests/support/site.h"
+#include "tests/support/story.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define ASK(target)  "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
-#define LAST(target) "GET " target " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-#define JSON         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n"
+#define JSON "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n"
 
 enum { connections = 16 }; /* the least that limits.connections takes */
 
-static char conf[1024], other_conf[1024], site[64];
-static int upstream;
+static char conf[1024], other_conf[1024];
 static struct answer answer;
 
 /* --- Surroundings --- */
 
-static int open_upstream(unsigned *ret_port)
-{
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(listen(fd, 64), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    *ret_port = ntohs(address.sin_port);
-    return fd;
-}
-
-static void put_file(const char *name, size_t size)
-{
-    char path[128];
-    snprintf(path, sizeof path, "%s/%s", site, name);
-    FILE *file = fopen(path, "we");
-    assert_non_null(file);
-    for (size_t i = 0; i < size; i++)
-        fputc('7', file);
-    fclose(file);
-}
-
-static void drop_file(const char *name)
-{
-    char path[128];
-    snprintf(path, sizeof path, "%s/%s", site, name);
-    unlink(path);
-}
-
 static void make_conf(void)
 {
-    unsigned port;
-    upstream = open_upstream(&port);
-    snprintf(site, sizeof site, "/tmp/rill-serve-XXXXXX");
-    assert_non_null(mkdtemp(site));
+    site_make();
     snprintf(conf, sizeof conf,
              "listen: [\"127.0.0.1:1\"]\n"
              "log: {access: stdout}\n"
@@ -77,25 +35,15 @@ static void make_conf(void)
              "  /json: {gather: {parts: {p: {file: %s/one.json}}}}\n"
              "  /slow: {deadline: 20s, gather: {deadline: 20s, parts: {p: {url: "
              "\"http://127.0.0.1:%u/\"}}}}\n",
-             connections, site, site, port);
-    put_file("small", 10);
-    put_file("large", 200 << 10);
-    put_file("one.json", 1);
+             connections, site.folder, site.folder, site.port);
+    site_put("small", "0123456789", 0);
+    site_put("large", "", 200 << 10);
+    site_put("one.json", "7", 0);
     snprintf(other_conf, sizeof other_conf,
              "listen: [\"127.0.0.1:1\"]\n"
              "log: {access: stdout}\n"
              "routes:\n"
              "  /hello: {respond: {body: \"other\\n\"}}\n");
-}
-
-static int accept_upstream(void)
-{
-    for (int i = 0; i < 1000; i++) {
-        int fd = accept4(upstream, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd >= 0 || rill_sleep(RILL_MS(1)) < 0)
-            return fd;
-    }
-    return -ETIME;
 }
 
 static int answer_upstream(int fd)
@@ -104,35 +52,15 @@ static int answer_upstream(int fd)
     return send(fd, text, sizeof text - 1, MSG_NOSIGNAL) == (ssize_t)sizeof text - 1 ? 0 : -EIO;
 }
 
-static rill_fn *story;
-
-static int with_server(void *arg)
+static int run(rill_fn *body)
 {
-    int r = serving_start(conf, NULL);
-    if (r < 0)
-        return r;
-    (void)serving_access_log();
-    (void)serving_error_log();
-    r = story(arg);
-    return rill_first_error(r, serving_stop());
-}
-
-static int run(rill_fn *fn)
-{
-    story = fn;
-    int r = run_main(with_server, NULL);
-    if (r < 0)
-        print_error("the run ended with %s\n", rill_errname(r));
-    return r;
+    return story_run(&(struct story){ .body = body, .conf = conf });
 }
 
 /* Ask on an open connection.   Returns: the status; -errno. */
 static int ask(rill_stream *stream, const char *request)
 {
-    int r = client_say(stream, request);
-    if (r == 0)
-        r = client_answer(stream, false, &answer);
-    return r < 0 ? r : answer.status;
+    return client_ask(stream, request, &answer);
 }
 
 /* --- Limits on connections --- */
@@ -215,7 +143,7 @@ static int run_out_of_descriptors(void *arg)
     (void)arg;
     EXPECT_IS(client_open(&first), 0);
     EXPECT_IS(ask(first, ASK("/hello")), 200);
-    int listening = open_upstream(&port), own = serving.fd;
+    int listening = site_listen(&port), own = serving.fd;
     serving.port = port;
     OWNED_FD int second = client_open_plain(0);
     EXPECT(second >= 0);
@@ -257,7 +185,7 @@ static int change_under_a_request(void *arg)
     EXPECT_IS(client_open(&open), 0);
     EXPECT_IS(ask(open, ASK("/hello")), 200);
     EXPECT_IS(client_say(waiting, ASK("/slow")), 0);
-    OWNED_FD int fd = accept_upstream();
+    OWNED_FD int fd = site_accept();
     EXPECT(fd >= 0);
     EXPECT_IS(serving_change(other_conf, NULL), 0);
     EXPECT_IS(ask(open, ASK("/hello")), 200); /* on a connection from before */
@@ -348,20 +276,9 @@ static void socket_that_goes_leaves_its_connections(void **state)
 
 /* --- Draining --- */
 
-/* Run a story in a process of its own.   Returns: its result. */
-static int run_apart(rill_fn *fn)
+static int run_apart(rill_fn *body)
 {
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        story = fn;
-        int r = rill_run(RILL_CORO(with_server, NULL));
-        fflush(NULL);
-        _exit(r == 0 ? 0 : 1);
-    }
-    int status = -1;
-    waitpid(pid, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : status;
+    return story_run_apart(&(struct story){ .body = body, .conf = conf });
 }
 
 static int drain_idle(void *arg)
@@ -410,7 +327,7 @@ static int drain_while_a_request_runs(void *arg)
     (void)arg;
     EXPECT_IS(client_open(&stream), 0);
     EXPECT_IS(client_say(stream, ASK("/slow") ASK("/hello")), 0);
-    OWNED_FD int fd = accept_upstream();
+    OWNED_FD int fd = site_accept();
     EXPECT(fd >= 0);
     serve_drain(RILL_MS(20));
     serving.fd = -1;
@@ -444,8 +361,8 @@ static int drain_past_its_limit(void *arg)
     EXPECT_IS(client_say(one, ASK("/slow")), 0);
     EXPECT_IS(client_say(two, ASK("/slow")), 0);
     EXPECT_IS(client_say(half, "GET /hel"), 0); /* no request yet: it is not counted */
-    OWNED_FD int first = accept_upstream();
-    OWNED_FD int second = accept_upstream();
+    OWNED_FD int first = site_accept();
+    OWNED_FD int second = site_accept();
     EXPECT(first >= 0 && second >= 0);
     rill_time begun = rill_now();
     serve_drain(RILL_MS(20));
@@ -523,38 +440,18 @@ static int one_of_each(void *arg)
 
 static int serve_one_of_each(void *arg)
 {
-    story = one_of_each;
-    return with_server(arg);
+    struct story story = { .body = one_of_each, .conf = conf };
+    (void)arg;
+    return story_tell(&story);
 }
 
 /* --- The group --- */
-
-static int warm_up(void *arg)
-{
-    (void)arg;
-    int r = serving_start(conf, NULL);
-    return r < 0 ? r : serving_stop();
-}
 
 static int setup(void **state)
 {
     (void)state;
     make_conf();
-    int r = rill_run(RILL_CORO(warm_up, NULL));
-    if (r < 0 && rill_ring_problem() != NULL) {
-        print_message("%s\n", rill_ring_problem());
-        exit(77);
-    }
-    return r;
-}
-
-static int teardown(void)
-{
-    close(upstream);
-    drop_file("small");
-    drop_file("large");
-    drop_file("one.json");
-    return rmdir(site);
+    return story_prepare(conf);
 }
 
 int main(void)
@@ -575,6 +472,6 @@ int main(void)
     const struct scenario scenarios[] = { SCENARIO(serve_one_of_each) };
     int r = cmocka_run_group_tests_name("serve", tests, setup, NULL);
     r |= RUN_SCENARIOS("serve under failures", scenarios);
-    r |= teardown();
+    r |= site_remove();
     return r;
 }

@@ -195,6 +195,22 @@ const char *serving_error_log(void)
     return read_log(&error_file);
 }
 
+int serving_await_log(const char *word)
+{
+    static char all[16 << 10];
+    rill_text text = { all, sizeof all, 0, false };
+    for (int i = 0; i < 400; i++) {
+        rill_text_add(&text, rill_span_of(serving_access_log()));
+        if (strstr(rill_text_end(&text), word) != NULL)
+            return 0;
+        int r = rill_sleep(RILL_MS(5));
+        if (r < 0)
+            return r;
+    }
+    fprintf(stderr, "the access log lacks %s:\n%s", word, all);
+    return -ETIME;
+}
+
 /* --- Clients --- */
 
 static int address_of_server(rill_addr *ret_address)

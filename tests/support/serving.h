@@ -38,6 +38,9 @@ void serving_park(void);
 const char *serving_access_log(void);
 const char *serving_error_log(void);
 
+/* Wait until the access log has `word` in it.   Returns: 0; -ETIME (and prints the log); -ECANCELED. */
+int serving_await_log(const char *word) RILL_SUSPENDS;
+
 /* --- Clients --- */
 
 enum { ANSWER_HEAD_MAX = 4 << 10, ANSWER_BODY_MAX = 256 << 10 };
