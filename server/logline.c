@@ -4,6 +4,8 @@
  * the decoded value sees the same text as one of the combined form. */
 #include "server/logline.h"
 
+#include "server/http/utf8.h"
+
 #include <stdint.h>
 
 /* --- time --- */
@@ -88,33 +90,6 @@ static void common_time(rill_time now, rill_text *text)
 
 /* --- escaping --- */
 
-/* The length of the UTF-8 sequence at the start of `from`, by the table of RFC 3629 section 4.
- * Returns: 2 to 4; 0 if it is none. */
-static size_t utf8_size(const unsigned char *from, size_t left)
-{
-    unsigned char first = from[0], low = 0x80, high = 0xbf;
-    size_t size = first >= 0xc2 && first <= 0xdf   ? 2
-                  : first >= 0xe0 && first <= 0xef ? 3
-                  : first >= 0xf0 && first <= 0xf4 ? 4
-                                                   : 0;
-    if (size == 0 || left < size)
-        return 0;
-    if (first == 0xe0)
-        low = 0xa0; /* else it could be shorter */
-    else if (first == 0xed)
-        high = 0x9f; /* surrogates */
-    else if (first == 0xf0)
-        low = 0x90;
-    else if (first == 0xf4)
-        high = 0x8f; /* above U+10FFFF */
-    if (from[1] < low || from[1] > high)
-        return 0;
-    for (size_t i = 2; i < size; i++)
-        if ((from[i] & 0xc0) != 0x80)
-            return 0;
-    return size;
-}
-
 /* How octets that cannot stand for themselves are written. */
 struct escapes {
     const char *before_hex; /* in front of two hexadecimal digits */
@@ -154,7 +129,7 @@ static size_t clean_size(const unsigned char *from, size_t left, bool quotes)
             at++;
             continue;
         }
-        size_t size = octet >= 0x80 ? utf8_size(from + at, left - at) : 0;
+        size_t size = octet >= 0x80 ? utf8_size((const char *)from + at, left - at) : 0;
         if (size == 0)
             break;
         at += size;

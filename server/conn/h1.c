@@ -25,6 +25,7 @@
 #include "server/conn/send.h"
 #include "server/conn/tables.h"
 #include "server/handler/handler.h"
+#include "server/log.h"
 #include "server/reply.h"
 #include "server/route.h"
 #include "server/shm.h"
@@ -182,6 +183,15 @@ static int status_of(int error)
     }
 }
 
+/* The client learns nothing of why; the operator does. */
+static void tell_failure(const struct request *request, int error)
+{
+    static struct log_limit limit;
+    log_client(&limit, LOG_ERROR, "serve", "%.*s was answered with 500 by route %.*s: %s",
+               (int)request->path.size, request->path.at, (int)request->route->conf->path.size,
+               request->route->conf->path.at, rill_strerror(error));
+}
+
 /* Let the handler of the route answer, within the route's deadline.
  * Returns: 0; -ECANCELED (the connection has to end). */
 static int serve(struct conn *conn, struct request *request, struct reply *ret_reply)
@@ -195,9 +205,14 @@ static int serve(struct conn *conn, struct request *request, struct reply *ret_r
         r = route->handler->serve(route->state, request, ret_reply);
     if (r == -ECANCELED && conn_timed_out(conn))
         r = -ETIME;
+    if (request->failure != 0)
+        tell_failure(request, request->failure);
     if (r == 0 || (r == -ECANCELED && rill_cancelling(conn->task) > 0))
         return r;
-    reply_error(status_of(r), ret_reply);
+    int status = status_of(r);
+    if (status == 500)
+        tell_failure(request, r);
+    reply_error(status, ret_reply);
     return 0;
 }
 

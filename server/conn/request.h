@@ -24,6 +24,8 @@ struct request {
     rill_arena *arena;          /* empty for each request, freed after its answer was sent */
     int64_t now;                /* wall clock in seconds, refreshed once a loop turn */
 
+    int failure; /* why a handler answered with 500, for the error log; 0: it did not */
+
     /* For the access record, in the arena: set by a handler whose answer has parts. */
     const struct log_part *parts;
     size_t part_count;

@@ -14,6 +14,7 @@
  * Bodies up to 64 KiB are read into memory at the second use, behind the head. */
 #include "server/handler/handler.h"
 
+#include "server/beneath.h"
 #include "server/conf/conf.h"
 #include "server/filecache.h"
 #include "server/filereply.h"
@@ -24,8 +25,6 @@
 #include <rill/mem.h>
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
 
 struct files {
@@ -45,8 +44,6 @@ struct files {
     (BIT(IF_MATCH) | BIT(IF_NONE_MATCH) | BIT(IF_MODIFIED_SINCE) | BIT(IF_UNMODIFIED_SINCE) | \
      BIT(RANGE))
 
-enum { eagain_tries = 3 };
-
 /* --- Opening --- */
 
 /* A regular file or a directory that was found below the root. */
@@ -64,18 +61,10 @@ static int open_below(const struct files *files, const char *path, struct found 
 static int open_below(const struct files *files, const char *path, struct found *ret_found,
                       bool *directory)
 {
-    struct open_how how = {
-        .flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
-    };
-    int fd = -EAGAIN;
-    if (files->conf->symlinks == CONF_SYMLINKS_NONE)
-        how.resolve |= RESOLVE_NO_SYMLINKS;
-    /* EAGAIN: a rename raced, and the kernel could not tell whether the path left the root. */
-    for (int i = 0; i < eagain_tries && fd == -EAGAIN; i++)
-        fd = rill_file_openat2(files->root, path, &how);
+    bool links = files->conf->symlinks != CONF_SYMLINKS_NONE;
+    int fd = beneath_open(files->root, path, links);
     if ((fd == -EMFILE || fd == -ENFILE) && filecache_shed(files->cache))
-        fd = rill_file_openat2(files->root, path, &how);
+        fd = beneath_open(files->root, path, links);
     if (fd < 0)
         return fd;
     int r = rill_file_stat(fd, &ret_found->stat);
@@ -269,9 +258,13 @@ static int serve_slowly(const struct files *files, struct request *request, stru
         r = filereply_answer(request, file, &files->fields, ret_reply);
     if (file != NULL)
         filecache_file_unref(file);
-    if (r < 0 && r != -ECANCELED)
-        plain_error(files, request, status_of(r), ret_reply);
-    return r == -ECANCELED ? r : 0;
+    if (r >= 0 || r == -ECANCELED)
+        return r < 0 ? r : 0;
+    int status = status_of(r);
+    if (status == 500)
+        request->failure = r;
+    plain_error(files, request, status, ret_reply);
+    return 0;
 }
 
 static int files_serve(void *state, struct request *request, struct reply *ret_reply)

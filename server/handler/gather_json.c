@@ -7,6 +7,8 @@
  * valid JSON. */
 #include "server/handler/gather_json.h"
 
+#include "server/http/utf8.h"
+
 #include <rill/mem.h>
 
 #include <errno.h>
@@ -70,28 +72,6 @@ int gather_json_check(rill_span text)
 
 /* --- Text --- */
 
-/* The octets of the UTF-8 character at `at`, of which `left` are there; 0: there is none (RFC 3629). */
-static size_t utf8_size(const unsigned char *at, size_t left)
-{
-    unsigned char low = 0x80, high = 0xbf; /* of the second octet */
-    size_t size;
-    if (at[0] < 0x80)
-        return 1;
-    if (at[0] < 0xc2 || at[0] > 0xf4)
-        return 0;
-    size = at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
-    if (at[0] == 0xe0 || at[0] == 0xf0)
-        low = at[0] == 0xe0 ? 0xa0 : 0x90; /* shorter forms exist */
-    if (at[0] == 0xed || at[0] == 0xf4)
-        high = at[0] == 0xed ? 0x9f : 0x8f; /* surrogates; beyond U+10FFFF */
-    if (size > left || at[1] < low || at[1] > high)
-        return 0;
-    for (size_t i = 2; i < size; i++)
-        if (at[i] < 0x80 || at[i] > 0xbf)
-            return 0;
-    return size;
-}
-
 /* The letter behind the backslash for an octet that has a short escape; 0: it has none. */
 static char short_escape(char c)
 {
@@ -118,7 +98,7 @@ int gather_json_string_size(rill_span text, size_t *ret_size)
 {
     size_t size = 2;
     for (size_t i = 0, step; i < text.size; i += step) {
-        step = utf8_size((const unsigned char *)text.at + i, text.size - i);
+        step = utf8_size(text.at + i, text.size - i);
         if (step == 0)
             return -EBADMSG;
         size += step > 1 ? step : escaped_size(text.at[i]);

@@ -8,6 +8,7 @@
  * Errors travel as results; where the cause is a reason of its own, `fail` notes it on the way. */
 #include "server/handler/gather_part.h"
 
+#include "server/beneath.h"
 #include "server/handler/gather_json.h"
 #include "server/http/mime.h"
 
@@ -19,11 +20,9 @@
 #include <rill/timeout.h>
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
 
-enum { first_room = 4 << 10, eagain_tries = 3 };
+enum { first_room = 4 << 10 };
 
 static int fail(struct gather_part *part, enum gather_reason reason)
 {
@@ -279,21 +278,6 @@ static int run_url(struct gather_part *part)
 
 /* --- Files --- */
 
-/* Open the file as a files route does: the kernel keeps the path in its folder, links included. */
-static int open_file(const struct gather_place *place) RILL_SUSPENDS;
-
-static int open_file(const struct gather_place *place)
-{
-    const struct open_how how = {
-        .flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
-    };
-    int fd = -EAGAIN;
-    for (int i = 0; i < eagain_tries && fd == -EAGAIN; i++) /* a rename raced */
-        fd = rill_file_openat2(place->dir, place->name, &how);
-    return fd;
-}
-
 /* Read what the file has now. If it shrinks meanwhile, what was there is what is judged. */
 static int read_file(struct gather_part *part, int fd) RILL_SUSPENDS;
 
@@ -325,7 +309,7 @@ static int run_file(struct gather_part *part) RILL_SUSPENDS;
 
 static int run_file(struct gather_part *part)
 {
-    int fd = open_file(&part->place);
+    int fd = beneath_open(part->place.dir, part->place.name, true);
     if (fd < 0)
         return fd;
     int r = read_file(part, fd);

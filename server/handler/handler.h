@@ -35,7 +35,9 @@ struct handler {
     void (*close)(void *state);
 
     /* Answer one request. An error answer is an answer.
-     * Returns: 0 and the reply; -ECANCELED (the client left); another -errno is answered with 500.
+     * Returns: 0 and the reply; -ECANCELED (the client left); another -errno is answered for it: with
+     * 504, 503 or, and then it is logged, 500. One that answers with 500 itself says why in
+     * request->failure.
      * Owns: the caller calls reply_release. */
     int (*serve)(void *state, struct request *request, struct reply *ret_reply) RILL_SUSPENDS;
 };

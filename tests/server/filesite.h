@@ -131,7 +131,7 @@ static inline int teardown(void **state)
 /* --- Requests --- */
 
 struct asked {
-    int result, status;
+    int result, status, failure;
     char head[2048], body[4096]; /* as text; the body also if it is sent from a file */
     size_t body_size;
     bool from_file, kept;
@@ -211,6 +211,7 @@ static inline struct asked ask(const char *method, const char *target, const cha
         reply_release(&reply);
     }
     asked.kept = request.kept;
+    asked.failure = request.failure;
     rill_arena_fini(&arena);
     return asked;
 }

@@ -195,6 +195,7 @@ static void failed_open_has_the_status_that_says_least(void **state)
         plainfile_fail(PLAINFILE_OPEN, 1, 9, rows[i].error);
         struct asked asked = get("/a.txt");
         assert_int_equal(asked.status, rows[i].status);
+        assert_int_equal(asked.failure, asked.status == 500 ? rows[i].error : 0);
         if (asked.status == 503)
             assert_line(&asked, "Retry-After: 1");
     }

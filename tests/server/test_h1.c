@@ -5,6 +5,9 @@
  * run all memory and all descriptors must have been given back. */
 #include "core/base/mem.h"
 #include "server/conn/crowd.h"
+#include "server/conn/tables.h"
+#include "server/reply.h"
+#include "server/route.h"
 #include "tests/support/site.h"
 #include "tests/support/story.h"
 
@@ -359,6 +362,60 @@ static void requests_behind_a_waiting_one_wait_for_it(void **state)
     assert_int_equal(run(ask_behind_a_waiting_one, NULL), 0);
 }
 
+/* --- Handlers that fail --- */
+
+static int fail_with_an_answer(void *state, struct request *request, struct reply *ret_reply)
+{
+    (void)state;
+    request->failure = -EIO;
+    reply_error(500, ret_reply);
+    return 0;
+}
+
+static int fail_without_an_answer(void *state, struct request *request, struct reply *ret_reply)
+{
+    (void)state;
+    (void)request;
+    (void)ret_reply;
+    return -ESTALE;
+}
+
+/* Put `serve` in the place of the handler of /hello. */
+static void replace_handler(struct handler *handler,
+                            int (*serve)(void *state, struct request *request,
+                                         struct reply *ret_reply))
+{
+    rill_span tail;
+    const struct route *route = route_find(tables_current->routes, RILL_SPAN("/hello"), &tail);
+    *handler = *route->handler;
+    handler->serve = serve;
+    ((struct route *)(uintptr_t)route)->handler = handler;
+}
+
+static int ask_a_broken_handler(void *arg)
+{
+    static struct handler handler;
+    OWNED_STREAM rill_stream *stream = NULL;
+    (void)arg;
+    EXPECT_IS(client_open(&stream), 0);
+    replace_handler(&handler, fail_with_an_answer);
+    EXPECT_IS(client_ask(stream, ASK("/hello?secret"), &answer), 500);
+    EXPECT(strstr(answer.body, "Input") == NULL);
+    const char *log = serving_error_log();
+    EXPECT(strstr(log, "/hello was answered with 500 by route /hello: Input/output error") != NULL);
+    EXPECT(strstr(log, "secret") == NULL);
+    replace_handler(&handler, fail_without_an_answer);
+    EXPECT_IS(client_ask(stream, ASK("/hello"), &answer), 500);
+    EXPECT(strstr(serving_error_log(), rill_strerror(-ESTALE)) != NULL);
+    return 0;
+}
+
+static void handler_that_fails_is_500_and_the_log_says_why(void **state)
+{
+    (void)state;
+    assert_int_equal(run(ask_a_broken_handler, NULL), 0);
+}
+
 /* --- Without memory --- */
 
 /* An exchange on a plain socket: nothing of the client allocates. The answer ends with the connection.
@@ -478,6 +535,7 @@ int main(void)
         cmocka_unit_test(handler_that_misses_its_deadline_is_504),
         cmocka_unit_test(client_that_leaves_ends_the_handler_at_once),
         cmocka_unit_test(requests_behind_a_waiting_one_wait_for_it),
+        cmocka_unit_test(handler_that_fails_is_500_and_the_log_says_why),
         cmocka_unit_test(respond_without_memory_answers_or_closes),
         cmocka_unit_test(file_without_memory_answers_or_closes),
         cmocka_unit_test(body_without_memory_answers_or_closes),
