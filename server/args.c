@@ -22,7 +22,7 @@ const char args_help[] =
     "  --workers N       processes; one per processor if left out\n"
     "  --daemon          go to the background once every worker is ready\n"
     "  --pid-file FILE   write the process id there when ready\n"
-    "  --version, -V     print the version\n"
+    "  --version, -V     print versions, and whether io_uring works\n"
     "  --help, -h        print this\n";
 
 static int usage(const char *format, ...) RILL_PRINTF(1, 2);

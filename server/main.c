@@ -6,33 +6,21 @@
 #include "server/daemon.h"
 #include "server/inherit.h"
 #include "server/master.h"
-
-#include <rill/loop.h>
+#include "server/version.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
-static int do_nothing(void *arg)
-{
-    (void)arg;
-    return 0;
-}
-
-/* What there is and whether it can work here. */
 static int print_version(void)
 {
-    struct utsname kernel;
-    printf("rilld %s\n", RILL_VERSION_STRING);
-    if (uname(&kernel) == 0)
-        printf("kernel %s %s\n", kernel.release, kernel.machine);
-    int rc = rill_run(RILL_CORO(do_nothing, NULL));
-    const char *problem = rill_ring_problem();
-    printf("io_uring %s\n", rc == 0 ? "works" : problem != NULL ? problem : rill_strerror(rc));
+    char memory[1024];
+    rill_text text = { memory, sizeof memory, 0, false };
+    version_text(&text);
+    fputs(rill_text_end(&text), stdout);
     return EXIT_SUCCESS;
 }
 

@@ -198,6 +198,9 @@ struct conf_overrides {
     const char *pid_file; /* NULL: as the file says */
 };
 
+/* The version of the library that reads YAML. */
+const char *conf_yaml_version(void);
+
 /* The configuration in the file at `path`, complete and checked, but for what it refers to: see
  * conf_check_files.
  * Args: `overrides` may be NULL; `memory` is aligned for any object and holds `size` octets, of

@@ -395,3 +395,8 @@ int conf_load(const char *path, const struct conf_overrides *overrides, void *me
     rill_free(text);
     return r;
 }
+
+const char *conf_yaml_version(void)
+{
+    return yaml_get_version_string();
+}

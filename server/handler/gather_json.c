@@ -20,6 +20,11 @@ void gather_json_init(void)
     json_object_seed(0);
 }
 
+const char *gather_json_version(void)
+{
+    return jansson_version_str();
+}
+
 static bool is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';

@@ -9,6 +9,9 @@ enum { GATHER_JSON_DEPTH_MAX = 64 };
  * allocator and its random seed now. */
 void gather_json_init(void);
 
+/* The version of jansson. */
+const char *gather_json_version(void);
+
 /* `text` without the white space of JSON round it. */
 rill_span gather_json_trim(rill_span text);
 

@@ -1,0 +1,38 @@
+/* version.c - what there is, and whether it can work here. */
+#include "server/version.h"
+
+#include "server/conf/conf.h"
+#include "server/handler/gather_json.h"
+
+#include <rill/loop.h>
+
+#include <gnu/libc-version.h>
+#include <sys/utsname.h>
+
+static int do_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* RILL_BUILT_WITH names the libraries that cannot be asked. */
+static void add_libraries(rill_text *text)
+{
+    rill_text_fmt(text, RILL_BUILT_WITH "libyaml %s\njansson %s\nglibc %s\n", conf_yaml_version(),
+                  gather_json_version(), gnu_get_libc_version());
+}
+
+void version_text(rill_text *text)
+{
+    struct utsname kernel;
+    rill_text_fmt(text, "rilld %s\n", RILL_VERSION_STRING);
+    add_libraries(text);
+    if (uname(&kernel) == 0)
+        rill_text_fmt(text, "kernel %s %s\n", kernel.release, kernel.machine);
+    int rc = rill_run(RILL_CORO(do_nothing, NULL));
+    const char *problem = rill_ring_problem();
+    rill_text_fmt(text, "io_uring %s\n",
+                  rc == 0           ? "works"
+                  : problem != NULL ? problem
+                                    : rill_strerror(rc));
+}
