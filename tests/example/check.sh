@@ -4,14 +4,15 @@
 # All programs run at once, for they mostly sleep; those that took too long run again. The page of sNN_name
 # is sNN.out; in it {t} stands for a time, {site} for a file and a line, {id} for a number that is the same
 # wherever it stands. With RILL_SIM in the environment they run in the simulator: there the time is
-# exact, and programs that block their thread are left out.
+# exact, and programs that block their thread are left out. RILL_LATE is what they may take longer for real.
 set -u
 export LC_ALL=C
 pages=$1
 shift
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-[ -z "${RILL_SIM:-}" ] || export RILL_SIM_TRACE=2
+late=${RILL_LATE:-0.2}
+[ -z "${RILL_SIM:-}" ] || { late=0.001; export RILL_SIM_TRACE=2; }
 
 # What PROGRAM prints, says and takes.
 run() {
@@ -36,8 +37,8 @@ run() {
 
 # Whether it took as long as it should; those that `seconds` does not list may take any time.
 in_time() {
-    awk -v name="${name%%_*}" -v took="$(cat "$work/$name.ns")" -v late="${RILL_SIM:+0.001}" '
-        $1 == name && (took < $2 * 1e9 || took > ($2 + (late != "" ? late : 0.2)) * 1e9) {
+    awk -v name="${name%%_*}" -v took="$(cat "$work/$name.ns")" -v late="$late" '
+        $1 == name && (took < $2 * 1e9 || took > ($2 + late) * 1e9) {
             print took / 1e9 " seconds instead of " $2
             exit 1
         }' "$pages/seconds"
@@ -82,14 +83,14 @@ skipped() {
 }
 
 # All of them at once; then those together that were late, for the machine may have been busy.
-late=$*
+behind=$*
 for round in 1 2; do
-    for program in $late; do
+    for program in $behind; do
         name=${program##*/}
         skipped || run "$program" &
     done
     wait
-    late=$(for program in $late; do
+    behind=$(for program in $behind; do
         name=${program##*/}
         skipped || in_time >"$work/late" || echo "$program"
     done)
