@@ -5,6 +5,8 @@
  * anybody may release a lock that is held, also a callback. */
 #include "core/sync/lock.h"
 
+#include <rill/inspect.h>
+
 #include <errno.h>
 
 static void give(struct rill__lock *lock, struct rill__task *task)

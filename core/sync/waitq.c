@@ -1,7 +1,7 @@
 /* waitq.c - waiting in a fifo, and leaving it. See waitq.h. */
 #include "core/sync/waitq.h"
 
-#include <rill/sync.h>
+#include <rill/inspect.h>
 
 #include <errno.h>
 

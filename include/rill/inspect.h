@@ -36,6 +36,8 @@ typedef struct rill_cancel_rec {
     rill_time when;  /* on the loop's clock */
 } rill_cancel_rec;
 
+typedef struct rill_lock rill_lock;
+
 typedef void rill_task_fn(rill_task *task, void *arg);
 
 /* What a loop has done and has; the counts go up as long as it lives. */
@@ -90,6 +92,10 @@ RILL_API int rill_dump(int fd);
 /** The counts of `loop`.   Returns: 0 and them; -ESHUTDOWN (it is closed); -ESRCH (it runs in another
  *  thread).   Since: 0.1 */
 RILL_API int rill_loop_stats(const rill_loop *loop, rill_stats *ret_stats);
+
+/** The task that holds `lock`, or is about to. Walks the loop's tasks: for people, not for programs.
+ *  Returns: it, borrowed; NULL if the lock is free, or its holder has ended.   Since: 0.1 */
+RILL_API rill_task *rill_lock_holder(const rill_lock *lock);
 
 #ifdef __cplusplus
 }

@@ -86,10 +86,6 @@ RILL_API int rill_lock_release(rill_lock *lock);
  *  Returns: true if so.   Like: asyncio.Lock.locked.   Since: 0.1 */
 RILL_API bool rill_lock_locked(const rill_lock *lock);
 
-/** The task that holds `lock`, or is about to. Walks the loop's tasks: for people, not for programs.
- *  Returns: it, borrowed; NULL if the lock is free, or its holder has ended.   Since: 0.1 */
-RILL_API rill_task *rill_lock_holder(const rill_lock *lock);
-
 /* A pointer to a lock, or NULL, whose lock is released when the block is left. */
 #define RILL_AUTO_LOCK __attribute__((cleanup(rill_lock_drop)))
 
