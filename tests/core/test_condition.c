@@ -353,6 +353,40 @@ static int waiter_cancelled_before_the_notify_is_skipped(void *arg)
     return 0;
 }
 
+/* In a block without grace each await fails, but this one has the lock when it does. */
+static int wait_and_fail_hard(void *arg)
+{
+    rill_scope scope = { 0 };
+    (void)arg;
+    int r = rill_scope_enter(&scope);
+    if (r == 0)
+        r = rill_scope_set_grace(&scope, 0);
+    if (r == 0)
+        r = wait_and_give(arg);
+    int next = rill_sleep(0);
+    r = rill_scope_leave(&scope, r);
+    trace(next == -ECANCELED ? 'h' : '-');
+    return r;
+}
+
+/* Rule 4.6: the hard phase does not take the lock away from who waits on a condition. */
+static int hard_phase_waits_for_the_lock(void *arg)
+{
+    OWN_LOCK;
+    (void)arg;
+    EXPECT_IS(start(wait_and_fail_hard, 1), 0);
+    EXPECT_IS(rill_lock_acquire(&lock), 0);
+    EXPECT(rill_cancel(tasks[0], NULL));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_TRACE("");
+    EXPECT_IS(rill_lock_release(&lock), 0);
+    EXPECT_IS(rill_await(tasks[0]), -ECANCELED);
+    EXPECT_TRACE("!h");
+    EXPECT(!rill_lock_locked(&lock));
+    return 0;
+}
+
 static int hold_and_stop(void *arg)
 {
     int r = rill_lock_acquire(&lock);
@@ -406,6 +440,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(wait_for_what_holds_already_needs_no_lock),
     SCENARIO(notification_of_a_cancelled_waiter_goes_to_the_next),
     SCENARIO(waiter_cancelled_before_the_notify_is_skipped),
+    SCENARIO(hard_phase_waits_for_the_lock),
     OUTSIDE(condition_of_another_loop_is_refused),
 };
 

@@ -561,7 +561,60 @@ static int immediate_shutdown_leaves_nothing_for_getters_that_were_woken(void *a
     return all_calls_are_refused();
 }
 
+static int compare(const void *a, const void *b)
+{
+    return number(a) - number(b);
+}
+
+/* The tests of join and shutdown once more, for all kinds. */
+static int every_order_is_joined_drained_and_shut(void *arg)
+{
+    static const int first[] = { 1, 2, 1 };
+    (void)arg;
+    for (int order = RILL_FIFO; order <= RILL_PRIORITY; order++) {
+        rill_queue_opts opts = { .maxsize = 2, .order = (rill_queue_order)order, .cmp = compare };
+        EXPECT_IS(fresh(0), 0);
+        EXPECT_IS(rill_queue_init(&queue, &opts), 0);
+        EXPECT_IS(put_now(1, 2), 0);
+        EXPECT_IS(start(join_and_trace, 0, 1), 0);
+        EXPECT_IS(start(put_one, 3, 1), 0);
+        EXPECT_IS(rill_queue_shutdown(&queue, false), 0);
+        EXPECT_IS(rill_await(tasks[3]), -ESHUTDOWN);
+        EXPECT_IS(get_now(), first[order]);
+        EXPECT_IS(get_now(), 3 - first[order]);
+        EXPECT_IS(all_calls_are_refused(), 0);
+        EXPECT_IS(rill_queue_task_done(&queue), 0);
+        EXPECT(!rill_done(tasks[0]));
+        EXPECT_IS(rill_queue_task_done(&queue), 0);
+        EXPECT_IS(rill_await(tasks[0]), 0);
+    }
+    EXPECT_TRACE("jjj");
+    return 0;
+}
+
 /* --- Producers and consumers. --- */
+
+static int drain_after_a_turn(void *arg)
+{
+    (void)arg;
+    int r = rill_sleep(0);
+    for (size_t left = rill_queue_size(&queue); left > 0; left--) /* others wait for that */
+        EXPECT(get_now() >= 0);
+    return r;
+}
+
+/* test_why_are_putters_waiting: room made by get_nowait reaches all who wait for it. */
+static int putters_do_not_wait_beside_free_room(void *arg)
+{
+    (void)arg;
+    EXPECT_IS(fresh(2), 0);
+    tasks[4] = kept(rill_create_task(RILL_CORO(drain_after_a_turn, NULL)));
+    EXPECT_IS(start(put_one, 0, 4), 0);
+    for (size_t i = 0; i < 5; i++)
+        EXPECT_IS(rill_await(tasks[i]), 0);
+    EXPECT_IS(rill_queue_size(&queue), 2);
+    return 0;
+}
 
 enum { each = 200 };
 
@@ -634,6 +687,34 @@ static int fini_drops_what_is_left(void *arg)
     return 0;
 }
 
+static int get_hard(void *arg)
+{
+    rill_scope scope = { 0 };
+    int r = rill_scope_enter(&scope);
+    if (r == 0)
+        r = rill_scope_set_grace(&scope, 0);
+    for (int i = 0; i < 3; i++) /* whatever it is told */
+        if (r == 0 && get_one(arg) == -ECANCELED)
+            trace('!');
+    return rill_scope_leave(&scope, r);
+}
+
+/* Rule 4.6: in the hard phase a getter takes nothing, also where it would not have to wait. */
+static int getter_in_the_hard_phase_takes_nothing(void *arg)
+{
+    (void)arg;
+    EXPECT_IS(fresh(0), 0);
+    EXPECT_IS(start(get_hard, 0, 1), 0);
+    EXPECT_IS(put_now(1, 2), 0);
+    EXPECT(rill_cancel(tasks[0], NULL));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_TRACE("!!!");
+    EXPECT(rill_done(tasks[0]));
+    EXPECT_IS(get_now(), 1);
+    EXPECT_IS(get_now(), 2);
+    return 0;
+}
+
 static int stop_and_get(void *arg)
 {
     rill_loop_stop(arg);
@@ -683,7 +764,10 @@ static const struct scenario scenarios[] = {
     SCENARIO(getters_that_were_woken_drain_a_queue_that_is_shut),
     SCENARIO(immediate_shutdown_drops_the_items_and_counts_only_those_as_done),
     SCENARIO(immediate_shutdown_leaves_nothing_for_getters_that_were_woken),
+    SCENARIO(every_order_is_joined_drained_and_shut),
+    SCENARIO(putters_do_not_wait_beside_free_room),
     SCENARIO(many_producers_and_consumers_lose_nothing_and_allocate_nothing),
+    SCENARIO(getter_in_the_hard_phase_takes_nothing),
     SCENARIO(fini_drops_what_is_left),
     OUTSIDE(queue_of_another_loop_is_refused),
 };
