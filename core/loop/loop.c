@@ -39,9 +39,11 @@ int rill__loop_check_opts(struct rill_loop_opts *opts)
         opts->recv_buffers = 128;
     if (opts->budget == 0)
         opts->budget = 128;
+    if (opts->slow == 0)
+        opts->slow = RILL_MS(100);
     bool fits = opts->sq_entries >= 8 && opts->sq_entries <= 32768 &&
                 opts->cq_entries >= opts->sq_entries && opts->recv_buffers >= 16 &&
-                opts->recv_buffers <= 4096 && opts->grace >= 0;
+                opts->recv_buffers <= 4096 && opts->slow > 0 && opts->grace >= 0;
     return fits ? 0 : -EINVAL;
 }
 
@@ -57,6 +59,7 @@ int rill_loop_new(const rill_loop_opts *opts, rill_loop **ret_loop)
     if (loop == NULL)
         return -ENOMEM;
     loop->opts = checked;
+    loop->timed = opts != NULL && opts->slow > 0 && opts->slow != RILL_FOREVER;
     list_init(&loop->ready);
     list_init(&loop->turn);
     list_init(&loop->prepare);
@@ -131,7 +134,10 @@ static void run_ready(struct rill_loop *loop)
     while ((node = list_pop_front(&loop->turn)) != NULL) {
         struct rill__ready *ready = container_of(node, struct rill__ready, link);
         rill__loop_count_step(loop);
-        ready->run(ready);
+        if (loop->timed)
+            rill__step_timed(loop, ready);
+        else
+            ready->run(ready);
     }
 }
 
@@ -174,14 +180,22 @@ bool rill__loop_next_turn(struct rill_loop *loop)
     return true;
 }
 
+static int sleep_until(struct rill_loop *loop, rill_time deadline)
+{
+    rill__stack_trim(&loop->stacks, trim_most);
+    rill__watchdog_sleep_begins(&loop->dog);
+    int r = loop->backend->ops->wait(loop->backend, deadline);
+    rill__watchdog_sleep_ends(&loop->dog);
+    return r;
+}
+
 static int turn(struct rill_loop *loop)
 {
     run_ready(loop);
     run_prepare(loop);
     rill_time deadline = next_deadline(loop);
-    if (deadline != 0)
-        rill__stack_trim(&loop->stacks, trim_most);
-    int r = loop->backend->ops->wait(loop->backend, deadline);
+    int r = deadline != 0 ? sleep_until(loop, deadline)
+                          : loop->backend->ops->wait(loop->backend, deadline);
     loop->wall = loop->now = 0;
     fire_timers(loop);
     return r;
@@ -235,9 +249,11 @@ int rill__loop_run(struct rill_loop *loop)
         return r;
     rill__loop_running = loop;
     loop->running = true;
+    rill__watchdog_enter(loop);
     do
         r = turn(loop);
     while (r == 0 && !loop->stopping);
+    rill__watchdog_leave(loop);
     loop->stopping = false;
     loop->running = false;
     rill__loop_running = NULL;

@@ -11,6 +11,7 @@
 #include "core/coro/coro.h"
 #include "core/loop/timer.h"
 #include "core/loop/var.h"
+#include "core/loop/watchdog.h"
 #include "core/op/backend.h"
 
 #include <rill/loop.h>
@@ -70,6 +71,8 @@ struct rill_loop {
     struct list awaiting; /* done callbacks of pending futures; written by future.c */
     uint64_t tasks_made;
     uint64_t steps; /* entries run; read by the watchdog */
+    bool timed;     /* each step is timed: the option `slow` was set */
+    struct rill__watched dog;
 
     struct rill__call_entry *calls_free,
         *calls_all;             /* handles' entries; never freed before the loop */

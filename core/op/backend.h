@@ -17,6 +17,7 @@ struct rill__counters {
 struct rill__backend {
     const struct rill__backend_ops *ops;
     struct rill__counters counters;
+    bool watched;      /* its loop runs on the machine's clock: steps that block are found */
     bool can_truncate; /* RILL__OP_TRUNCATE may be submitted; kernels before 6.9 have no such op */
     unsigned outside;  /* jobs that threads or processes do for this loop: a virtual clock waits for
                          them; written by who starts and takes them */

@@ -321,6 +321,7 @@ int rill__ring_new(const struct rill__ring_opts *opts, struct rill__backend **re
     if (silent_sends_work(ring))
         ring->skip_success = IOSQE_CQE_SKIP_SUCCESS;
     ring->backend.ops = &ring_ops;
+    ring->backend.watched = true;
     list_init(&ring->backlog);
     list_init(&ring->cancels);
     list_init(&ring->cancelled);

@@ -125,10 +125,16 @@ static void run_task(struct rill__ready *ready)
     step(rill__task_of_ready(ready));
 }
 
+/* Where each step is timed none passes control on to the next: next_to_run looks for run_task. */
+static void run_task_alone(struct rill__ready *ready)
+{
+    run_task(ready);
+}
+
 static void start_task(struct rill__ready *ready)
 {
     struct rill__task *task = rill__task_of_ready(ready);
-    task->ready.run = run_task;
+    task->ready.run = task->future.loop->timed ? run_task_alone : run_task;
     task->started = true;
     if (task->undelivered > 0) { /* before its first step: the body never runs */
         end_task(task, -ECANCELED);
@@ -147,7 +153,8 @@ static void start_task(struct rill__ready *ready)
 
 struct rill__task *rill__task_of_step(struct rill__ready *ready)
 {
-    bool is_step = ready->run == run_task || ready->run == start_task;
+    bool is_step =
+        ready->run == run_task || ready->run == run_task_alone || ready->run == start_task;
     return is_step ? rill__task_of_ready(ready) : NULL;
 }
 

@@ -21,8 +21,9 @@ typedef struct rill_loop_opts {
     /* How long tasks may go on after the loop asked them to cancel, before each of their awaits fails at
      * once: leftovers at its end, 10 s; main after SIGINT, no bound. RILL_FOREVER: no bound. */
     rill_time grace;
-    /* A step that takes longer is told: 100 ms, RILL_FOREVER: never. If it is set, steps are timed one
-     * by one; else a watchdog finds those that go on for so long. */
+    /* How long a step of a task or a call may take; 100 ms. RILL_FOREVER: as long as it likes. One
+     * that goes on for longer is reported on standard error, with a backtrace taken while it blocks. If
+     * this is set, steps are also timed one by one, and the error handler is told of each. */
     rill_time slow;
     const struct rill_sim_opts *sim; /* NULL: the real world; else see rill/sim.h */
 } rill_loop_opts;
