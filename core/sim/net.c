@@ -756,7 +756,7 @@ static int call_setsockopt(struct rill__socket *socket, const struct rill__op *o
 static int call_sendfile(struct rill__sim *sim, struct rill__socket *socket,
                          const struct rill__op *op)
 {
-    char octets[4096];
+    char octets[1024]; /* short is allowed, and tasks run on small stacks */
     int room = room_to_send(sim, socket);
     if (room <= 0)
         return room == 0 ? -EAGAIN : room;
