@@ -121,7 +121,7 @@ static void give_up(void *arg)
     (void)arg;
     now.gave_up = true;
     rill_cancel(now.main, "it takes too long");
-    (void)rill_call_later(rill_get_running_loop(), now.patience, on_hang, NULL);
+    (void)rill_call_later(rill_get_running_loop(), 10 * now.patience, on_hang, NULL);
 }
 
 static int run_program(void)
@@ -143,7 +143,9 @@ static int tortured(void *arg)
     (void)arg;
     rill_loop_set_error_handler(loop, swallow_error, NULL);
     now.main = rill_current_task();
-    rill_handle watch = rill_call_later(loop, now.patience, give_up, NULL);
+    /* A machine under load is no bug: whoever need not wait gets more time. */
+    rill_time patience = now.may_wait ? now.patience : 10 * now.patience;
+    rill_handle watch = rill_call_later(loop, patience, give_up, NULL);
     int r = run_program();
     if (!now.gave_up)
         rill_handle_cancel(watch);
@@ -175,7 +177,7 @@ static int run_once(void)
     if (now.hung)
         complain("it does not end when it is cancelled, within ms", now.patience / 1000000);
     if (now.gave_up && !now.may_wait)
-        complain("it waits for ever, or for more than ms", now.patience / 1000000);
+        complain("it waits for ever, or for more than ms", 10 * now.patience / 1000000);
     if (torture_held != 0)
         complain("clean-ups are missing", torture_held);
     if (after.blocks != before.blocks)
@@ -372,7 +374,7 @@ static void torture_here(const char *where)
 static void on_ring(void)
 {
     now.opts = (rill_loop_opts){ .grace = RILL_SEC(1) };
-    now.patience = RILL_MS(800);
+    now.patience = RILL_MS(500);
     now.sample = ring_sample;
     torture_here("ring");
 }
