@@ -88,7 +88,7 @@ void conn_phase(struct conn *conn, enum conn_phase phase, rill_time limit)
 void conn_idle(struct conn *conn)
 {
     conn->last = crowd_drains();
-    conn->quiet = false;
+    conn->quiet_since = 0;
     conn_phase(conn, CONN_IDLE, crowd_idle_limit());
 }
 
@@ -216,6 +216,7 @@ static int wake_main(void *arg)
     struct client *client = arg;
     bool is_over =
         rill_stream_buffered(client->stream) == 0 && !rill_stream_peer_ended(client->stream);
+    client->regular = true;
     return talk(client, crowd_idle_limit(), is_over);
 }
 
@@ -239,7 +240,7 @@ int conn_open(int fd, struct conn_listener *listener)
         return r;
     }
     client->listener = listener;
-    client->number = ++numbers & (UINT64_MAX >> 1);
+    client->number = ++numbers & (UINT64_MAX >> 2);
     listener->refs++;
     crowd_come(client);
     rill_task *task = rill_create_task_with(RILL_CORO(first_main, client), &at_once);

@@ -41,8 +41,9 @@ struct client {
     rill_stream *stream;
     struct conn *conn; /* its busy half; NULL: it is parked */
     struct conn_listener *listener;
-    uint64_t number : 63;
+    uint64_t number : 62;
     bool leaving : 1; /* while parked: it was told to end */
+    bool regular : 1; /* it came back after it was parked */
 };
 
 /* The busy half, on the stack of its task. */
@@ -59,7 +60,7 @@ struct conn {
     uint8_t phase;                    /* conn_phase */
     uint8_t why;                      /* conn_why */
     bool last;                        /* no request after this one */
-    bool quiet;                       /* nothing has come since crowd.c last looked */
+    rill_time quiet_since;            /* crowd.c found it idle then, and nothing came since; or 0 */
     rill_time send_limit, send_since; /* in CONN_SEND: see is_stuck */
     uint64_t delivered;
     struct request request;

@@ -1,11 +1,12 @@
 /* crowd.c - all connections of a worker: counted, shed, drained, and parked when they are silent.
  *
  * WHO IS PARKED. A busy connection keeps its task: parking after each request would cost every
- * request a new one. So a tick goes round the busy ones, and who idles and was idle the last time
- * round, too, is parked. Few tasks are no burden, and the tick is slow; with more of them it is fast,
- * and the time between two visits grows with their number: thousands that all ask now and then
- * keep their tasks, thousands that opened and fell silent lose them as they come. Without any busy
- * connection there is no tick. */
+ * request a new one. So the busy ones are visited in turn, and who is found idle twice, with no
+ * request in between, is parked. A tick visits them once a second. Beyond a few, each newcomer pays
+ * for its task by visiting some others, and those that have asked only once must be silent for a
+ * moment only: thousands that come, ask and fall silent never have tasks at the same time. One that
+ * came back after it was parked is a regular, and left alone for longer. Without busy connections
+ * there is no tick. */
 #include "server/conn/crowd.h"
 
 #include "server/conf/conf.h"
@@ -15,13 +16,15 @@
 #include <rill/loop.h>
 
 enum {
-    few = 32,       /* busy connections that are no burden */
-    visits = 256,   /* in one tick */
-    shed_look = 64, /* so that a flood of connections costs no walk over all of them */
+    few = 16,        /* busy connections that are no burden */
+    visits = 1024,   /* in one tick */
+    paid_visits = 4, /* by a newcomer: one is to be found idle twice for each that comes */
+    shed_look = 64,  /* so that a flood of connections costs no walk over all of them */
 };
 
-#define TICK_SLOW RILL_SEC(1)
-#define TICK_FAST RILL_MS(5)
+#define TICK         RILL_SEC(1)
+#define TICK_CROWDED RILL_MS(100) /* if one tick does not visit all */
+#define MOMENT       RILL_MS(2)
 
 static struct client *first, *last;
 static unsigned count;
@@ -88,10 +91,23 @@ static void pull(struct conn *conn)
 
 static void visit(struct conn *conn)
 {
-    bool idle = conn->phase == CONN_IDLE && conn->why == CONN_NOT_ASKED;
-    if (idle && conn->quiet)
+    rill_time now = rill_turn_time(), patience = conn->client->regular ? TICK : MOMENT;
+    if (conn->phase != CONN_IDLE || conn->why != CONN_NOT_ASKED)
+        conn->quiet_since = 0;
+    else if (conn->quiet_since == 0)
+        conn->quiet_since = now;
+    else if (now - conn->quiet_since >= patience)
         conn_stop(conn, CONN_PARK);
-    conn->quiet = idle;
+}
+
+static void visit_next(unsigned most)
+{
+    for (unsigned left = busy < most ? busy : most; left > 0; left--) {
+        struct conn *conn = next_visit;
+        visit(conn);
+        pull(conn);
+        push(conn);
+    }
 }
 
 static void set_tick(void);
@@ -99,12 +115,7 @@ static void set_tick(void);
 static void on_tick(void *arg)
 {
     (void)arg;
-    for (unsigned left = busy < visits ? busy : visits; left > 0; left--) {
-        struct conn *conn = next_visit;
-        visit(conn);
-        pull(conn);
-        push(conn);
-    }
+    visit_next(visits);
     set_tick();
 }
 
@@ -113,15 +124,17 @@ static void set_tick(void)
     rill_handle_cancel(tick);
     tick = (rill_handle){ NULL, 0 };
     if (busy > 0)
-        tick = rill_call_later(rill_get_running_loop(), busy > few ? TICK_FAST : TICK_SLOW, on_tick,
-                               NULL);
+        tick = rill_call_later(rill_get_running_loop(), busy > visits ? TICK_CROWDED : TICK,
+                               on_tick, NULL);
 }
 
 void crowd_join(struct conn *conn)
 {
+    if (busy >= few)
+        visit_next(paid_visits);
     push(conn);
     busy++;
-    if (tick.entry == NULL || busy == few + 1)
+    if (tick.entry == NULL)
         set_tick();
 }
 

@@ -314,18 +314,21 @@ static int await_busy(unsigned most, rill_time patience)
     return 0;
 }
 
-/* Many go with the fast tick, few with the slow one. */
+/* Newcomers see to it that those before them do not keep their tasks; the last ones go with the tick. */
 static int fall_silent(void *arg)
 {
     OWNED_GUESTS guests = { { NULL } };
     (void)arg;
-    EXPECT_IS(invite(&guests, clients), 0);
+    for (int i = 0; i < clients; i++) {
+        EXPECT_IS(client_open(&guests.streams[i]), 0);
+        EXPECT_IS(client_ask(guests.streams[i], ASK("/hello"), &answer), 200);
+        EXPECT_IS(rill_sleep(RILL_MS(3)), 0);
+    }
+    EXPECT(crowd_busy() < clients);
     EXPECT_IS(await_busy(0, RILL_SEC(30)), 0);
     EXPECT_IS(crowd_count(), clients);
     EXPECT_IS(client_ask(guests.streams[7], ASK("/hello"), &answer), 200);
     EXPECT_IS(crowd_busy(), 1);
-    EXPECT_IS(await_busy(0, RILL_SEC(30)), 0);
-    EXPECT_IS(client_ask(guests.streams[7], ASK("/hello"), &answer), 200);
     return 0;
 }
 
@@ -344,12 +347,13 @@ static int keep_asking(void *arg)
     int asked = 0, tasks = 0;
     (void)arg;
     EXPECT_IS(invite(&guests, clients), 0);
-    for (; asked < 100 || (crowd_busy() > 1 && asked < 100000); asked++) {
+    for (rill_time begun = rill_now(); crowd_busy() > 1; asked++) {
+        EXPECT(rill_now() - begun < RILL_SEC(30));
+        EXPECT_IS(rill_sleep(RILL_MS(1)), 0);
         EXPECT_IS(client_ask(guests.streams[0], ASK("/hello"), &answer), 200);
         tasks += crowd_oldest()->conn != before;
         before = crowd_oldest()->conn;
     }
-    EXPECT(crowd_busy() <= 1);
     EXPECT(tasks <= 1 + asked / 10);
     return 0;
 }
