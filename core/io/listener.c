@@ -3,7 +3,7 @@
  * The kernel goes on accepting while nobody waits here, so connections queue up in `fds`; the bound
  * is the descriptor limit. At that limit the accept ends; it is armed again after a pause, never at
  * once, and the waiting task is told. */
-#include "core/io/io.h"
+#include "core/io/listener.h"
 
 #include <rill/mem.h>
 #include <rill/net.h>
@@ -23,13 +23,13 @@ struct rill_listener {
     struct rill__op accept;
     struct rill__timer pause;
     struct rill__ready resume;
-    struct rill__task *waiter;
+    struct rill__ready *waiter; /* a task's, or a server's */
 };
 
 static void wake(rill_listener *listener)
 {
     if (listener->waiter != NULL)
-        rill__loop_ready(listener->loop, &listener->waiter->ready);
+        rill__loop_ready(listener->loop, listener->waiter);
 }
 
 static void drop(rill_listener *listener, int fd)
@@ -92,8 +92,10 @@ static void on_accept(struct rill__op *op, int result, unsigned flags)
             free_listener(listener);
             return;
         }
-        if (result < 0 && !listener->stopped)
-            pause_accepting(listener, result);
+        if (result == -ECANCELED && op->stopping)
+            listener->stopped = true; /* by us, or since the loop ends */
+        else if (result < 0 && !listener->stopped)
+            pause_accepting(listener, result == -ECANCELED ? -EIO : result);
         else if (!listener->stopped)
             rill__loop_ready(listener->loop, &listener->resume); /* it ended by itself */
     }
@@ -165,6 +167,23 @@ static void tell_accept(const struct rill__wait *record, struct rill__told *told
     told->fd = container_of(record, struct accept_wait, wait)->listener->fd;
 }
 
+/* The next connection, or the error to be told; -EAGAIN: there is neither yet. */
+int rill__listener_next(rill_listener *listener)
+{
+    int error = listener->error;
+    if (listener->at < listener->count)
+        return listener->fds[listener->at++];
+    listener->error = 0;
+    if (error != 0)
+        return error;
+    return listener->stopped && !listener->accept.in_flight ? -ESHUTDOWN : -EAGAIN;
+}
+
+void rill__listener_watch(rill_listener *listener, struct rill__ready *ready)
+{
+    listener->waiter = ready;
+}
+
 int rill_listener_accept(rill_listener *listener, int *ret_fd)
 {
     struct rill__task *task;
@@ -172,18 +191,11 @@ int rill_listener_accept(rill_listener *listener, int *ret_fd)
     if (r < 0)
         return r;
     bool waited = false;
-    while (listener->at == listener->count) {
-        if (listener->error != 0) {
-            r = listener->error;
-            listener->error = 0;
-            return r;
-        }
-        if (listener->stopped && !listener->accept.in_flight)
-            return -ESHUTDOWN;
+    while ((r = rill__listener_next(listener)) == -EAGAIN) {
         if (listener->waiter != NULL)
             return -EBUSY;
         struct accept_wait wait = { .wait = { cancel_accept, tell_accept }, .listener = listener };
-        listener->waiter = task;
+        listener->waiter = &task->ready;
         rill__task_park(task, &wait.wait);
         listener->waiter = NULL;
         waited = true;
@@ -195,7 +207,9 @@ int rill_listener_accept(rill_listener *listener, int *ret_fd)
         if (closed)
             return -ESHUTDOWN;
     }
-    *ret_fd = listener->fds[listener->at++];
+    if (r < 0)
+        return r;
+    *ret_fd = r;
     return waited ? 0 : rill__await_ready(task, 0);
 }
 

@@ -1,67 +1,54 @@
-/* net.c - listening, accepting, connecting. */
-#include "core/io/io.h"
-
-#include <rill/mem.h>
-#include <rill/net.h>
+/* net.c - sockets: made, bound, listening, named. */
+#include "core/io/socket.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
 
-static int close_now(int fd)
+void rill__socket_drop(int fd)
 {
     struct rill__op op = { .kind = RILL__OP_CLOSE, .fd = fd };
-    return rill__io_now(&op);
+    (void)rill__io_now(&op);
 }
 
-static int socket_for(const rill_addr *addr)
+int rill__socket_for(const rill_addr *addr, int type)
 {
     struct rill__op op = { .kind = RILL__OP_SOCKET,
                            .fd = addr->any.sa_family,
-                           .flags = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC };
+                           .flags = (uint32_t)type | SOCK_NONBLOCK | SOCK_CLOEXEC };
     return rill__io_now(&op);
 }
 
-static int set_flag(int fd, int level, int name)
+int rill__socket_set(int fd, int level, int name, int value)
 {
-    int on = 1;
     struct rill__op op = { .kind = RILL__OP_SETSOCKOPT,
                            .fd = fd,
                            .flags = (uint32_t)level,
                            .offset = (uint64_t)name,
-                           .addr = &on,
-                           .size = sizeof on };
+                           .addr = &value,
+                           .size = sizeof value };
     return rill__io_now(&op);
 }
 
-static bool is_inet(const rill_addr *addr)
+int rill__socket_bind(int fd, const rill_addr *addr)
 {
-    return addr->any.sa_family == AF_INET || addr->any.sa_family == AF_INET6;
+    struct rill__op op = {
+        .kind = RILL__OP_BIND, .fd = fd, .addr = (void *)(uintptr_t)&addr->any, .size = addr->length
+    };
+    return rill__io_now(&op);
 }
 
-int rill_connect(const rill_addr *addr, int *ret_fd)
+static int set_listen_flags(int fd, const rill_addr *addr, const rill_listen_opts *opts)
 {
-    int fd = socket_for(addr);
-    if (fd < 0)
-        return fd;
-    if (is_inet(addr))
-        (void)set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
-    struct rill__op op = { .kind = RILL__OP_CONNECT,
-                           .fd = fd,
-                           .addr = (void *)(uintptr_t)&addr->any,
-                           .size = addr->length };
-    int r = rill__io(&op);
-    if (r < 0) {
-        (void)close_now(fd);
-        return r;
+    int r = 0;
+    if (rill__addr_is_inet(addr)) {
+        r = rill__socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+        r = rill_first_error(r, rill__socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1));
     }
-    *ret_fd = fd;
-    return 0;
-}
-
-int rill_poll(int fd, unsigned events)
-{
-    struct rill__op op = { .kind = RILL__OP_POLL, .fd = fd, .flags = events };
-    return rill__io(&op);
+    if (r == 0 && opts->reuse_port)
+        r = rill__socket_set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (r == 0 && opts->only_in6 && addr->any.sa_family == AF_INET6)
+        r = rill__socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    return r;
 }
 
 int rill_listen(const rill_addr *addr, const rill_listen_opts *opts, int *ret_fd)
@@ -69,28 +56,19 @@ int rill_listen(const rill_addr *addr, const rill_listen_opts *opts, int *ret_fd
     static const rill_listen_opts defaults;
     if (opts == NULL)
         opts = &defaults;
-    int fd = socket_for(addr);
+    int fd = rill__socket_for(addr, SOCK_STREAM);
     if (fd < 0)
         return fd;
-    int r = 0;
-    if (is_inet(addr)) {
-        r = set_flag(fd, SOL_SOCKET, SO_REUSEADDR);
-        r = rill_first_error(r, set_flag(fd, IPPROTO_TCP, TCP_NODELAY));
-    }
-    if (r == 0 && opts->reuse_port)
-        r = set_flag(fd, SOL_SOCKET, SO_REUSEPORT);
-    struct rill__op bind_op = {
-        .kind = RILL__OP_BIND, .fd = fd, .addr = (void *)(uintptr_t)&addr->any, .size = addr->length
-    };
-    struct rill__op listen_op = { .kind = RILL__OP_LISTEN,
-                                  .fd = fd,
-                                  .flags = opts->backlog > 0 ? (uint32_t)opts->backlog : 4096 };
+    struct rill__op op = { .kind = RILL__OP_LISTEN,
+                           .fd = fd,
+                           .flags = opts->backlog > 0 ? (uint32_t)opts->backlog : 4096 };
+    int r = set_listen_flags(fd, addr, opts);
     if (r == 0)
-        r = rill__io_now(&bind_op);
+        r = rill__socket_bind(fd, addr);
     if (r == 0)
-        r = rill__io_now(&listen_op);
+        r = rill__io_now(&op);
     if (r < 0) {
-        (void)close_now(fd);
+        rill__socket_drop(fd);
         return r;
     }
     *ret_fd = fd;

@@ -10,7 +10,6 @@
 #include "core/io/park.h"
 
 #include <rill/mem.h>
-#include <rill/net.h>
 
 #include <errno.h>
 
@@ -86,9 +85,15 @@ void rill__stream_remove_closer(rill_stream *stream, struct rill__stream_closer 
 
 void rill__stream_wake_closers(rill_stream *stream)
 {
-    while (stream->closers != NULL) {
-        struct rill__stream_closer *closer = stream->closers;
-        stream->closers = closer->next;
+    struct rill__stream_closer **at = &stream->closers;
+    while (*at != NULL) {
+        struct rill__stream_closer *closer = *at;
+        if (closer->patient && !stream->closed) {
+            at = &closer->next;
+            continue;
+        }
+        *at = closer->next;
+        closer->told = true;
         rill__loop_ready(stream->loop, closer->ready);
     }
 }
@@ -257,19 +262,4 @@ void rill_stream_on_peer_end(rill_stream *stream, void (*fn)(void *arg), void *a
 int rill_stream_fd(const rill_stream *stream)
 {
     return stream->fd;
-}
-
-int rill_stream_connect(const rill_addr *addr, const rill_stream_opts *opts,
-                        rill_stream **ret_stream)
-{
-    int fd;
-    int r = rill_connect(addr, &fd);
-    if (r < 0)
-        return r;
-    r = rill_stream_new(fd, opts, ret_stream);
-    if (r < 0) {
-        struct rill__op op = { .kind = RILL__OP_CLOSE, .fd = fd };
-        (void)rill__io_now(&op);
-    }
-    return r;
 }

@@ -26,6 +26,8 @@ struct rill__stream_direct {
 struct rill__stream_closer {
     struct rill__stream_closer *next;
     struct rill__ready *ready;
+    bool patient; /* a connection that breaks is no end, only its close is */
+    bool told;    /* by now the stream may be gone */
 };
 
 /* The writing half, while the stream is used for writing. */

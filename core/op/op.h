@@ -13,6 +13,7 @@
 enum rill__op_kind {
     /* Asynchronous: submitted, completed later. */
     RILL__OP_ACCEPT,      /* fd; many completions, each a descriptor; flags: of accept4 */
+    RILL__OP_ACCEPT_ONE,  /* fd; one completion with a descriptor; flags: of accept4 */
     RILL__OP_CONNECT,     /* fd, addr = sockaddr, size */
     RILL__OP_RECV,        /* fd, addr, size, flags */
     RILL__OP_RECV_MANY,   /* fd; many completions, each with a buffer of the backend's */
@@ -20,6 +21,8 @@ enum rill__op_kind {
     RILL__OP_SEND_NOW,    /* fd, addr, size: whole, or the result says how much; never waits;
                              flags: RILL__OP_SILENT */
     RILL__OP_SENDMSG_NOW, /* fd, addr = msghdr, size = all octets of it; as SEND_NOW */
+    RILL__OP_RECVMSG,     /* fd, addr = msghdr, flags */
+    RILL__OP_SENDMSG,     /* fd, addr = msghdr, flags; waits for room */
     RILL__OP_POLL,        /* fd, flags = poll events; result: the events */
     RILL__OP_READ,        /* fd, addr, size, offset */
     RILL__OP_WRITE,       /* fd, addr, size, offset */
@@ -41,6 +44,8 @@ enum rill__op_kind {
     RILL__OP_OPENAT2_CACHED, /* as OPENAT2, -EAGAIN if the kernel would have to wait */
     RILL__OP_ACCEPT_NOW,     /* fd, non-blocking */
     RILL__OP_SOCKET,         /* fd = family, flags = type */
+    RILL__OP_SOCKETPAIR,     /* fd = family, flags = type, addr = two ints for the descriptors */
+    RILL__OP_CONNECT_NOW,    /* fd of datagrams, addr = sockaddr, size */
     RILL__OP_BIND,           /* fd, addr = sockaddr, size */
     RILL__OP_LISTEN,         /* fd, flags = backlog */
     RILL__OP_SETSOCKOPT,     /* fd, flags = level, offset = name, addr, size */
@@ -48,6 +53,8 @@ enum rill__op_kind {
     RILL__OP_GETPEERNAME,    /* fd, addr = rill_addr */
     RILL__OP_UNACKED,        /* fd; result: octets sent and not acknowledged by the other side */
     RILL__OP_TRUNCATE_NOW,   /* fd, offset = size */
+    RILL__OP_STAT_NOW,       /* addr = path, offset = stat */
+    RILL__OP_UNLINK_NOW,     /* addr = path */
     RILL__OP_GETDENTS, /* fd = directory, addr, size: the next entries as getdents64(2) has them */
 };
 

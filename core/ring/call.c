@@ -46,6 +46,8 @@ static ssize_t plain_call(struct rill__op *op)
     case RILL__OP_OPENAT2_CACHED: return open_cached(op);
     case RILL__OP_ACCEPT_NOW: return accept4(op->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     case RILL__OP_SOCKET: return socket(op->fd, (int)op->flags, 0);
+    case RILL__OP_SOCKETPAIR: return socketpair(op->fd, (int)op->flags, 0, op->addr);
+    case RILL__OP_CONNECT_NOW: return connect(op->fd, op->addr, op->size);
     case RILL__OP_BIND: return bind(op->fd, op->addr, op->size);
     case RILL__OP_LISTEN: return listen(op->fd, (int)op->flags);
     case RILL__OP_SETSOCKOPT:
@@ -58,6 +60,8 @@ static ssize_t plain_call(struct rill__op *op)
         return getpeername(op->fd, &name->any, &name->length);
     case RILL__OP_UNACKED: return ioctl(op->fd, SIOCOUTQ, &unacked) < 0 ? -1 : unacked;
     case RILL__OP_TRUNCATE_NOW: return ftruncate(op->fd, at);
+    case RILL__OP_STAT_NOW: return stat(op->addr, (struct stat *)(uintptr_t)op->offset);
+    case RILL__OP_UNLINK_NOW: return unlink(op->addr);
     case RILL__OP_GETDENTS: return syscall(SYS_getdents64, op->fd, op->addr, op->size);
     default: CHECK(false && "an op that is submitted"); return -1;
     }

@@ -86,11 +86,11 @@ const char *rill_ring_problem(void)
 int rill__probe_operations(struct io_uring *ring, bool *ret_truncate)
 {
     static const int used[] = {
-        IORING_OP_ACCEPT,  IORING_OP_CONNECT,      IORING_OP_RECV,     IORING_OP_SEND,
-        IORING_OP_SENDMSG, IORING_OP_POLL_ADD,     IORING_OP_READ,     IORING_OP_WRITE,
-        IORING_OP_FSYNC,   IORING_OP_ASYNC_CANCEL, IORING_OP_OPENAT2,  IORING_OP_READV,
-        IORING_OP_WRITEV,  IORING_OP_STATX,        IORING_OP_RENAMEAT, IORING_OP_UNLINKAT,
-        IORING_OP_MKDIRAT,
+        IORING_OP_ACCEPT,   IORING_OP_CONNECT, IORING_OP_RECV,         IORING_OP_SEND,
+        IORING_OP_SENDMSG,  IORING_OP_RECVMSG, IORING_OP_POLL_ADD,     IORING_OP_READ,
+        IORING_OP_WRITE,    IORING_OP_FSYNC,   IORING_OP_ASYNC_CANCEL, IORING_OP_OPENAT2,
+        IORING_OP_READV,    IORING_OP_WRITEV,  IORING_OP_STATX,        IORING_OP_RENAMEAT,
+        IORING_OP_UNLINKAT, IORING_OP_MKDIRAT,
     };
     struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
     if (probe == NULL) {

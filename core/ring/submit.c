@@ -54,6 +54,7 @@ static void prepare(struct ring *ring, struct io_uring_sqe *sqe, struct rill__op
     case RILL__OP_ACCEPT:
         io_uring_prep_multishot_accept(sqe, op->fd, NULL, NULL, (int)op->flags);
         break;
+    case RILL__OP_ACCEPT_ONE: io_uring_prep_accept(sqe, op->fd, NULL, NULL, (int)op->flags); break;
     case RILL__OP_CONNECT: io_uring_prep_connect(sqe, op->fd, op->addr, op->size); break;
     case RILL__OP_RECV: io_uring_prep_recv(sqe, op->fd, op->addr, op->size, (int)op->flags); break;
     case RILL__OP_RECV_MANY:
@@ -72,6 +73,10 @@ static void prepare(struct ring *ring, struct io_uring_sqe *sqe, struct rill__op
     case RILL__OP_SENDMSG_NOW:
         io_uring_prep_sendmsg(sqe, op->fd, op->addr, now);
         sqe->flags |= silent_flag(ring, op);
+        break;
+    case RILL__OP_RECVMSG: io_uring_prep_recvmsg(sqe, op->fd, op->addr, op->flags); break;
+    case RILL__OP_SENDMSG:
+        io_uring_prep_sendmsg(sqe, op->fd, op->addr, op->flags | MSG_NOSIGNAL);
         break;
     case RILL__OP_POLL: io_uring_prep_poll_add(sqe, op->fd, op->flags); break;
     case RILL__OP_READ: io_uring_prep_read(sqe, op->fd, op->addr, op->size, op->offset); break;

@@ -79,6 +79,7 @@ static int error_for(struct rill__sim *sim, const struct rill__op *op)
 {
     switch ((enum rill__op_kind)op->kind) {
     case RILL__OP_ACCEPT:
+    case RILL__OP_ACCEPT_ONE:
     case RILL__OP_ACCEPT_NOW:
     case RILL__OP_SOCKET: return one_of(sim, -EMFILE, -ENFILE, -ENOMEM);
     case RILL__OP_CONNECT: return one_of(sim, -ECONNREFUSED, -ETIMEDOUT, -ENETUNREACH);

@@ -24,13 +24,16 @@ static short readiness(const struct rill__op *op)
 {
     switch ((enum rill__op_kind)op->kind) {
     case RILL__OP_ACCEPT:
+    case RILL__OP_ACCEPT_ONE:
     case RILL__OP_RECV:
+    case RILL__OP_RECVMSG:
     case RILL__OP_RECV_MANY:
     case RILL__OP_READ:
     case RILL__OP_READV: return POLLIN;
     case RILL__OP_WRITE:
     case RILL__OP_WRITEV:
     case RILL__OP_SEND:
+    case RILL__OP_SENDMSG:
     case RILL__OP_CONNECT: return POLLOUT;
     case RILL__OP_POLL: return (short)op->flags;
     default: return 0;
@@ -194,7 +197,8 @@ static int real_call(struct rill__sim *sim, struct rill__flight *flight)
 
     struct rill__op *op = flight->op;
     switch ((enum rill__op_kind)op->kind) {
-    case RILL__OP_ACCEPT: return result_of(accept4(op->fd, NULL, NULL, (int)op->flags));
+    case RILL__OP_ACCEPT:
+    case RILL__OP_ACCEPT_ONE: return result_of(accept4(op->fd, NULL, NULL, (int)op->flags));
     case RILL__OP_CONNECT: return result_of(connect_to(flight));
     case RILL__OP_RECV:
         return result_of(
@@ -205,6 +209,9 @@ static int real_call(struct rill__sim *sim, struct rill__flight *flight)
             send(op->fd, op->addr, rill__fault_size(sim, op->size), (int)op->flags | now));
     case RILL__OP_SEND_NOW:
     case RILL__OP_SENDMSG_NOW: return send_now(sim, op);
+    case RILL__OP_RECVMSG:
+        return result_of(recvmsg(op->fd, op->addr, (int)op->flags | MSG_DONTWAIT));
+    case RILL__OP_SENDMSG: return result_of(sendmsg(op->fd, op->addr, (int)op->flags | now));
     case RILL__OP_POLL: return poll_now(op);
     case RILL__OP_READ:
     case RILL__OP_READV: return result_of(read_pieces(sim, op));

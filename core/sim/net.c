@@ -642,7 +642,8 @@ int rill__socket_try(struct rill__sim *sim, struct rill__flight *flight)
     struct rill__op *op = flight->op;
     struct rill__socket *socket = flight->socket;
     switch ((enum rill__op_kind)op->kind) {
-    case RILL__OP_ACCEPT: return try_accept(sim, socket, (int)op->flags);
+    case RILL__OP_ACCEPT:
+    case RILL__OP_ACCEPT_ONE: return try_accept(sim, socket, (int)op->flags);
     case RILL__OP_CONNECT: return try_connect(sim, flight);
     case RILL__OP_RECV:
         if (op->flags & MSG_WAITALL)

@@ -311,7 +311,8 @@ static void tell(struct rill__sim *sim, struct rill__flight *flight)
     struct rill__op *op = flight->op;
     int result = flight->result;
     unsigned flags = flight->flags;
-    bool names_fd = op->kind == RILL__OP_ACCEPT || op->kind == RILL__OP_OPENAT2;
+    bool names_fd = op->kind == RILL__OP_ACCEPT || op->kind == RILL__OP_ACCEPT_ONE ||
+                    op->kind == RILL__OP_OPENAT2;
     rill__sim_note(sim, RILL__TRACE_COMPLETE, (int64_t)flight->id,
                    names_fd && result > 0 ? 0 : result, flags);
     op->buffer = flight->buffer;

@@ -34,6 +34,35 @@ typedef struct rill_stream_opts {
                           may stand before a separator; 64 KiB */
 } rill_stream_opts;
 
+/* A server: listening sockets, and a task for each connection.
+ *
+ *     static int shout(rill_stream *s, void *arg) {
+ *         rill_span line;
+ *         int rc;
+ *         while ((rc = rill_stream_read_line(s, &line)) > 0)
+ *             rc = rill_stream_write(s, line.at, line.size, NULL);
+ *         return rc;
+ *     }
+ *     rill_server *server;
+ *     int rc = rill_start_server("localhost", 8000, shout, NULL, NULL, &server);
+ *     if (rc == 0) {
+ *         rc = rill_serve_forever(server);
+ *         rill_server_free(server);
+ *     }
+ */
+typedef struct rill_server rill_server;
+
+/* Serves one connection, as a task. The stream is borrowed until it returns. */
+typedef int rill_connection_fn(rill_stream *stream, void *arg);
+
+/* All zero: the defaults. */
+typedef struct rill_server_opts {
+    rill_stream_opts stream; /* of each connection */
+    int backlog;             /* 4096 */
+    bool reuse_port;         /* several sockets share the address */
+    bool keep_path;          /* the name of a Unix socket stays when the server is closed */
+} rill_server_opts;
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -47,6 +76,26 @@ RILL_API int rill_stream_new(int fd, const rill_stream_opts *opts, rill_stream *
  *  Owns: gives one reference.   Suspends: yes.   Like: loop.create_connection.   Since: 0.1 */
 RILL_API int rill_stream_connect(const rill_addr *addr, const rill_stream_opts *opts,
                                  rill_stream **ret_stream) RILL_SUSPENDS;
+
+/** Connect to `port` of `host`: a numeric address or "localhost", of which all addresses are tried in turn.
+ *  Names are not looked up.   Args: `host` NULL or "" is localhost; `opts` may be NULL.
+ *  Returns: 0 and the stream; -EINVAL (another name, or a port above 65535); the first address's error; else as
+ *           rill_stream_connect.
+ *  Owns: gives one reference.   Suspends: yes.   Like: asyncio.open_connection.   Since: 0.1 */
+RILL_API int rill_open_connection(const char *host, unsigned port, const rill_stream_opts *opts,
+                                  rill_stream **ret_stream) RILL_SUSPENDS;
+
+/** Connect to the Unix socket at `path`.
+ *  Returns: 0 and the stream; -EINVAL (no path); -ENAMETOOLONG; else as rill_stream_connect.
+ *  Owns: gives one reference.   Suspends: yes.   Like: asyncio.open_unix_connection.   Since: 0.1 */
+RILL_API int rill_open_unix_connection(const char *path, const rill_stream_opts *opts,
+                                       rill_stream **ret_stream) RILL_SUSPENDS;
+
+/** Two streams that are connected with each other.
+ *  Returns: 0 and the streams; as socketpair(2) and rill_stream_new.   Owns: gives one reference of each.
+ *  Suspends: no.   Since: 0.1 */
+RILL_API int rill_stream_pair(const rill_stream_opts *opts, rill_stream **ret_one,
+                              rill_stream **ret_other);
 
 /** The octets that are there, once there are at least `least` of them (or all until the end of the stream).
  *  Args: `least` at most the read limit; 0 looks without waiting.
@@ -197,6 +246,61 @@ RILL_API void rill_stream_unref(rill_stream *stream);
 
 /** The socket behind the stream, for socket options.   Returns: the descriptor, borrowed.   Since: 0.1 */
 RILL_API int rill_stream_fd(const rill_stream *stream);
+
+/** Listen at `port` of `host` and start `handler(stream, arg)` as a task for each connection.
+ *  When the handler returns, its reference is dropped, which closes the stream unless somebody else refers to
+ *  it; an error of the handler closes it in any case, and is told to the loop's error handler once; a cancel
+ *  is not told. If accepting fails, for descriptors or memory, that is told, and tried again after 100 ms.
+ *  Args: `host` is a numeric address, "localhost" (both loopbacks), or NULL or "" (all addresses); a `port` of
+ *  0 takes a free one, the same one for all addresses if it can be; `opts` may be NULL.
+ *  Returns: 0 and the server; -EINVAL (another name, or a port above 65535); -ENOMEM; -ECANCELED; as
+ *           rill_listen, of an address whose family the machine has.
+ *  Owns: gives the server; rill_server_free ends it. `arg` lives as long as the handlers.
+ *  Suspends: no; may give up a turn.   Like: asyncio.start_server.   Since: 0.1 */
+RILL_API int rill_start_server(const char *host, unsigned port, rill_connection_fn *handler,
+                               void *arg, const rill_server_opts *opts, rill_server **ret_server)
+    RILL_SUSPENDS;
+
+/** As rill_start_server, with a Unix socket at `path`. A socket that is there already is replaced; the name goes
+ *  when the server is closed, unless it is somebody else's by then.
+ *  Returns: as rill_start_server; -EINVAL (no path); -ENAMETOOLONG; -EADDRINUSE (something else is there).
+ *  Like: asyncio.start_unix_server.   Since: 0.1 */
+RILL_API int rill_start_unix_server(const char *path, rill_connection_fn *handler, void *arg,
+                                    const rill_server_opts *opts, rill_server **ret_server)
+    RILL_SUSPENDS;
+
+/** The address at which a server listens, or did: the first one of several.   Returns: it.
+ *  Like: Server.sockets.   Since: 0.1 */
+RILL_API rill_addr rill_server_address(const rill_server *server);
+
+/** Whether `server` is not closed.   Returns: true if so.   Like: Server.is_serving.   Since: 0.1 */
+RILL_API bool rill_server_is_serving(const rill_server *server);
+
+/** Listen no more; connections go on. A second close does nothing.   Returns: nothing; NULL is fine.
+ *  Like: Server.close.   Since: 0.1 */
+RILL_API void rill_server_close(rill_server *server);
+
+/** Close the streams of all connections, as rill_stream_close: what was written still goes out. A handler that
+ *  returns the -EBADF or -EPIPE that it then gets is not reported.   Returns: nothing.
+ *  Like: Server.close_clients.   Since: 0.1 */
+RILL_API void rill_server_close_clients(rill_server *server);
+
+/** Abort the streams of all connections, as rill_stream_abort.   Returns: nothing.
+ *  Like: Server.abort_clients.   Since: 0.1 */
+RILL_API void rill_server_abort_clients(rill_server *server);
+
+/** Wait until `server` is closed and all its connections are; handlers may still run then.
+ *  Returns: 0; -ECANCELED.   Suspends: until then.   Like: Server.wait_closed.   Since: 0.1 */
+RILL_API int rill_server_wait_closed(rill_server *server) RILL_SUSPENDS;
+
+/** Wait until this task is cancelled; then close `server` and wait for its connections.
+ *  Returns: -ECANCELED; -ESHUTDOWN (it is closed, or somebody closed it); -EBUSY (another task is here).
+ *  Suspends: until then.   Like: Server.serve_forever.   Since: 0.1 */
+RILL_API int rill_serve_forever(rill_server *server) RILL_SUSPENDS;
+
+/** Close `server`, unless it is, and give it back. Connections go on.
+ *  Returns: nothing.   Owns: takes it; NULL is fine.   Since: 0.1 */
+RILL_API void rill_server_free(rill_server *server);
 
 #ifdef __cplusplus
 }

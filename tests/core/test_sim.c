@@ -251,13 +251,13 @@ static int send_one(void *arg)
 {
     int fd;
     (void)arg;
+    OWNED_STREAM rill_stream *stream = NULL;
     EXPECT_IS(rill_addr_parse(RILL_SPAN("127.0.0.1:80"), &address), 0);
-    EXPECT_IS(rill_connect(&address, &fd), -ECONNREFUSED);
+    EXPECT_IS(rill_stream_connect(&address, NULL, &stream), -ECONNREFUSED);
     EXPECT_IS(rill_listen(&address, NULL, &fd), 0); /* nobody needs to be root in there */
     OWNED_LISTENER rill_listener *listener = NULL;
     EXPECT_IS(rill_listener_open(fd, &listener), 0);
     OWNED_FUTURE rill_task *server = rill_create_task(RILL_CORO(take_first_octet, listener));
-    OWNED_STREAM rill_stream *stream = NULL;
     EXPECT_IS(rill_stream_connect(&address, NULL, &stream), 0);
     rill_time before = rill_now();
     EXPECT_IS(rill_stream_write(stream, "xy", 2, NULL), 2);
