@@ -5,6 +5,7 @@
  * stream for the handler; it counts as a connection of the server until the stream is closed, whoever
  * closes it. Without descriptors or memory the listener pauses, and the error handler is told. */
 #include "core/io/listener.h"
+#include "core/io/park.h"
 #include "core/io/socket.h"
 #include "core/io/stream.h"
 
@@ -355,14 +356,29 @@ void rill_server_close(rill_server *server)
     wake_waiters(server);
 }
 
+/* A coroutine that waits with a parked stream is started first: it learns of the end like any reader. */
+static void end_stream(rill_stream *stream, void (*end)(rill_stream *stream))
+{
+    rill_stream_ref(stream);
+    if (stream->parked)
+        rill__park_start(stream);
+    bool never_starts = stream->parked; /* there is no memory for it */
+    end(stream);
+    if (never_starts)
+        rill_stream_unref(stream); /* it would have had this one */
+    rill_stream_unref(stream);
+}
+
 static void dismiss(rill_server *server, void (*end)(rill_stream *stream))
 {
+    if (server == NULL)
+        return;
     list_for_each(node, &server->connections) {
         struct connection *connection = container_of(node, struct connection, link);
         if (connection->closer.told)
             continue;
         connection->dismissed = true;
-        end(connection->stream);
+        end_stream(connection->stream, end);
     }
 }
 

@@ -281,11 +281,11 @@ RILL_API bool rill_server_is_serving(const rill_server *server);
 RILL_API void rill_server_close(rill_server *server);
 
 /** Close the streams of all connections, as rill_stream_close: what was written still goes out. A handler that
- *  returns the -EBADF or -EPIPE that it then gets is not reported.   Returns: nothing.
+ *  returns the -EBADF or -EPIPE that it then gets is not reported.   Returns: nothing; NULL is fine.
  *  Like: Server.close_clients.   Since: 0.1 */
 RILL_API void rill_server_close_clients(rill_server *server);
 
-/** Abort the streams of all connections, as rill_stream_abort.   Returns: nothing.
+/** Abort the streams of all connections, as rill_stream_abort.   Returns: nothing; NULL is fine.
  *  Like: Server.abort_clients.   Since: 0.1 */
 RILL_API void rill_server_abort_clients(rill_server *server);
 
