@@ -226,13 +226,22 @@ static int walk_context(const ucontext_t *context, const struct rill__coro *coro
     return walk(coro, pc, frame, frames, frames_max);
 }
 
+/* Where the context of one that does not run is saved: with whom it resumed, if that one runs. */
+static void **saved_context(const struct rill__coro *coro)
+{
+    for (const struct rill__coro *resumed = running; resumed != NULL; resumed = resumed->caller)
+        if (resumed->caller == coro)
+            return resumed->caller_sp;
+    return coro->sp;
+}
+
 int rill__coro_frames(const struct rill__coro *coro, void *frames[], int most)
 {
     if (coro->stack.base == NULL || coro->finished)
         return 0;
     if (coro == running)
         return walk(coro, __builtin_return_address(0), __builtin_frame_address(0), frames, most);
-    void **sp = coro->sp; /* as first_context and the switch lay it out */
+    void **sp = saved_context(coro); /* as first_context and the switch lay it out */
 #if defined(__x86_64__)
     return walk(coro, sp[6], sp[5], frames, most);
 #elif defined(__aarch64__)

@@ -9,8 +9,6 @@
  * from a pool of the thread's own. Like a task it owns one from its first step to its return. */
 #include "core/task/gen.h"
 
-#include "core/task/task.h"
-
 #include <rill/mem.h>
 
 #include <errno.h>
@@ -151,10 +149,10 @@ static int check(const rill_gen *gen)
 {
     const struct rill_loop *loop = rill__loop_running;
     if (gen->state == RUNNING)
-        return -EBUSY;
+        return rill__misuse(-EBUSY);
     if (gen->pool == NULL || gen->pool == &thread_stacks || loop == NULL)
         return 0;
-    return gen->pool == &loop->stacks ? 0 : -EXDEV;
+    return gen->pool == &loop->stacks ? 0 : rill__misuse(-EXDEV);
 }
 
 int rill_gen_send(rill_gen *gen, void *value, void **ret_value)
@@ -163,7 +161,7 @@ int rill_gen_send(rill_gen *gen, void *value, void **ret_value)
     if (r < 0 || gen->state == ENDED)
         return r;
     if (gen->state == NEW && value != NULL)
-        return -EINVAL;
+        return rill__misuse(-EINVAL);
     if (gen->state == NEW)
         r = begin(gen);
     return r < 0 ? r : drive(gen, value, 0, ret_value);
@@ -176,7 +174,7 @@ int rill_gen_next(rill_gen *gen, void **ret_value)
 
 int rill_gen_throw(rill_gen *gen, int err, void **ret_value)
 {
-    int r = err < 0 ? check(gen) : -EINVAL;
+    int r = err < 0 ? check(gen) : rill__misuse(-EINVAL);
     if (r < 0)
         return r;
     if (gen->state != SUSPENDED) {
@@ -240,6 +238,25 @@ int rill__gens_close(void *arg)
             report(loop, gen, r);
     }
     return 0;
+}
+
+/* The one of its loop that `by` drives, or NULL. */
+static const struct rill__coro *driven(const struct rill_loop *loop, const struct rill__coro *by)
+{
+    list_for_each(node, &loop->gens) {
+        const rill_gen *gen = container_of(node, rill_gen, link);
+        if (gen->state == RUNNING && gen->coro.caller == by)
+            return &gen->coro;
+    }
+    return NULL;
+}
+
+const struct rill__coro *rill__gen_inmost(const struct rill__task *task)
+{
+    const struct rill__coro *coro = &task->coro, *next;
+    while ((next = driven(task->future.loop, coro)) != NULL)
+        coro = next;
+    return coro;
 }
 
 void *rill_gen_value(const rill_gen *gen)

@@ -1,7 +1,7 @@
-/* gen.h - what the end of a loop knows of generators. */
+/* gen.h - what the end of a loop, and who looks at tasks, know of generators. */
 #pragma once
 
-#include "core/loop/loop.h"
+#include "core/task/task.h"
 
 #include <rill/gen.h>
 
@@ -9,3 +9,6 @@
  * coroutine, so that they may await in their clean-up; called without a task they get -ESRCH for it.
  * Always 0. */
 int rill__gens_close(void *arg);
+/* The coroutine of the generator that `task` is in, driven by others or by the task itself; the task's
+ * own if it is in none. */
+const struct rill__coro *rill__gen_inmost(const struct rill__task *task);

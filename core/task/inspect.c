@@ -4,6 +4,8 @@
  * an abort. What a wait knows of itself it tells as data (rill__told in task.h); the words are here. */
 #include "core/task/inspect.h"
 
+#include "core/task/gen.h"
+
 #include <rill/inspect.h>
 #include <rill/net.h>
 #include <rill/text.h>
@@ -144,8 +146,12 @@ int rill_backtrace(const rill_task *future, int fd)
     if (future->kind != RILL__TASK)
         return -EINVAL;
     const struct rill__task *task = container_of(future, struct rill__task, future);
-    int count =
-        future->state == RILL_PENDING ? rill__coro_frames(&task->coro, frames, frames_most) : 0;
+    if (future->state != RILL_PENDING)
+        return 0;
+    int count = 0;
+    const struct rill__coro *coro = rill__gen_inmost(task);
+    for (; coro != task->coro.caller; coro = coro->caller)
+        count += rill__coro_frames(coro, frames + count, frames_most - count);
     backtrace_symbols_fd(frames, count, fd);
     return count;
 }

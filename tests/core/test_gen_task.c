@@ -1,7 +1,9 @@
 /* test_gen_task.c - generators in tasks: awaiting, as coroutines, and what the end of a loop closes. */
 #include "tests/support/generate.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static int three = 3;
 
@@ -176,6 +178,43 @@ static int generator_starts_and_awaits_tasks_of_its_own(void *arg)
         EXPECT_IS(rill_sleep(0), 0);
     EXPECT_IS(r, 0);
     EXPECT_TRACE("ttttttttt");
+    return 0;
+}
+
+static int frames_of(rill_task *task)
+{
+    int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    int frames = rill_backtrace(task, fd);
+    close(fd);
+    return frames;
+}
+
+static int yield_frames(void *arg)
+{
+    (void)arg;
+    return rill_yield(number(frames_of(rill_current_task())), NULL);
+}
+
+/* B2: the stack of a task that waits, or runs, in a generator goes on below its driver. */
+static int backtrace_leads_from_the_generator_to_its_driver(void *arg)
+{
+    static rill_gen *gen;
+    (void)arg;
+    EXPECT_IS(rill_gen_new(wait_for_ever, NULL, &gen), 0);
+    rill_task *driver = rill_create_task(RILL_CORO(drive_twice, &gen));
+    rill_task *plain = rill_create_task(RILL_CORO(sleep_for_ever, NULL));
+    int r = rill_sleep(0);
+    int in_generator = frames_of(driver), without = frames_of(plain);
+    rill_cancel(driver, NULL);
+    rill_cancel(plain, NULL);
+    see_off(driver);
+    see_off(plain);
+    rill_gen_free(gen);
+    EXPECT_IS(r, 0);
+    EXPECT(without >= 3 && in_generator >= without + 3);
+    OWNED_GEN rill_gen *running = NULL;
+    EXPECT_IS(rill_gen_new(yield_frames, NULL, &running), 0);
+    EXPECT(next_of(running) > frames_of(rill_current_task()) + 3);
     return 0;
 }
 
@@ -409,6 +448,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(deadline_of_the_driver_ends_an_await_in_the_generator),
     SCENARIO(pending_cancel_is_not_delivered_by_a_yield),
     SCENARIO(generator_starts_and_awaits_tasks_of_its_own),
+    SCENARIO(backtrace_leads_from_the_generator_to_its_driver),
     SCENARIO(bare_yield_of_a_generator_coroutine_gives_up_one_turn),
     SCENARIO(cancel_at_a_bare_yield_is_thrown_into_it),
     SCENARIO(value_that_nobody_takes_is_an_error_at_the_yield),
