@@ -18,6 +18,7 @@ struct rill__watched {
     struct list link; /* in the watchdog's list while the loop runs */
     bool asleep;      /* it waits in the kernel for something to do */
     bool told;        /* the step under way was reported */
+    bool slept;       /* it was asleep at the last look */
     pid_t thread;
     uint64_t seen;   /* the step under way at the last look */
     rill_time since; /* when it was first seen */

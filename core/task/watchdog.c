@@ -4,8 +4,7 @@
  * take 100, and at the end of that span if it has seen the same step twice. A loop that is not asleep and
  * still in the same step when the span is over has a culprit: the report names the running task and
  * shows where its thread is at that moment. Once per step, also if it never ends. A step may have begun
- * before it was first seen: so one
- * that is 40 % over its span may escape; none is told too early.
+ * before it was first seen, awake: so one that is 40 % over its span may escape; none is told too early.
  *
  * COST. A step counts itself: one store. A loop that goes to sleep and wakes up says so: two stores per
  * sleep. If no loop does anything for a while the watchdog dozes, so that an idle program uses no CPU,
@@ -113,7 +112,9 @@ static bool look_at(struct rill_loop *loop, rill_time now, struct report *report
 {
     struct rill__watched *dog = &loop->dog;
     uint64_t steps = __atomic_load_n(&loop->steps, __ATOMIC_ACQUIRE);
-    if (__atomic_load_n(&dog->asleep, __ATOMIC_SEQ_CST) || steps != dog->seen) {
+    bool asleep = __atomic_load_n(&dog->asleep, __ATOMIC_SEQ_CST);
+    if (asleep || dog->slept || steps != dog->seen) { /* a sleep counts no step */
+        dog->slept = asleep;
         dog->seen = steps;
         dog->since = now;
         dog->told = false;

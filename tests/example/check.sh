@@ -31,6 +31,8 @@ run() {
             next
         }
         simulated != "" && /^rill: simulator: / { next }
+        / blocks its loop for [0-9]?[0-9]?[0-9] ms / { blocks = 1; next } # the machine may be busy
+        blocks && /\[0x[0-9a-f]+\]$/ { next }
         { print >err }
         END { if (simulated != "") printf "%.0f\n", (before + now) * 1000 >ns }' "$work/$name.said"
 }
