@@ -306,7 +306,8 @@ static int signals_at_1_khz_lose_no_wake_up(void *arg)
         EXPECT_IS(got, i);
         EXPECT_IS(rill_await(writer), sizeof(int));
     }
-    EXPECT(enters.interrupted >= rounds);
+    EXPECT(enters.interrupted >= rounds ||
+           under_valgrind()); /* it delivers signals when it likes */
     return 0;
 }
 

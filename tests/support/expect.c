@@ -208,7 +208,7 @@ static void run_scenario(void **state)
 
 /* --- Torture. --- */
 
-enum { hang_ms = 2000, stuck_s = 20 };
+enum { hang_ms = 2000, hang_slow_ms = 20000, stuck_s = 20, stuck_slow_s = 200 };
 
 struct point {
     const struct scenario *scenario;
@@ -250,7 +250,8 @@ static int tortured_main(void *arg)
     const struct scenario *scenario = arg;
     rill_loop *loop = rill_get_running_loop();
     rill_loop_set_error_handler(loop, swallow_error, NULL);
-    rill_handle watch = rill_call_later(loop, RILL_MS(hang_ms), on_hang, rill_current_task());
+    int patience = under_valgrind() ? hang_slow_ms : hang_ms;
+    rill_handle watch = rill_call_later(loop, RILL_MS(patience), on_hang, rill_current_task());
     int r = scenario->main(NULL);
     for (size_t i = 0; i < kept_count; i++) /* who took his cancel and waits on must end as well */
         (void)rill_future_set_result_unless_cancelled(kept_futures[i], 0, NULL);
@@ -264,7 +265,7 @@ static int try_point(void)
     struct footing before = footing_now();
     trace_reset();
     hung = false;
-    alarm(stuck_s);
+    alarm(under_valgrind() ? stuck_slow_s : stuck_s);
     int r = rill_run_with(RILL_CORO(tortured_main, (void *)(uintptr_t)point.scenario),
                           point.scenario->opts);
     rill__mem_fail_nth(0, false);
@@ -419,6 +420,21 @@ bool under_tsan(void)
     return false;
 }
 
+/* It preloads a library of its own. */
+bool under_valgrind(void)
+{
+    const char *preloaded = getenv("LD_PRELOAD");
+    return preloaded != NULL && strstr(preloaded, "vgpreload") != NULL;
+}
+
+void skip_if_limits_are_kept(void)
+{
+    if (!under_valgrind())
+        return;
+    print_message("valgrind does not tell the kernel of the limit\n");
+    skip();
+}
+
 bool under_sanitizer(void)
 {
 #if defined(__SANITIZE_ADDRESS__)
@@ -428,5 +444,5 @@ bool under_sanitizer(void)
     return true;
 #endif
 #endif
-    return under_tsan();
+    return under_tsan() || under_valgrind();
 }

@@ -154,7 +154,13 @@ struct footing footing_now(void);
 
 /* Whether the environment puts loops on the simulator. */
 bool in_simulator(void);
-/* Whether this build runs under a sanitizer that brings its own memory or signal handling. */
+/* Whether this build runs under a sanitizer that brings its own memory or signal handling, or under
+ * valgrind. */
 bool under_sanitizer(void);
+/* Whether it runs under valgrind, at a twentieth of the speed. */
+bool under_valgrind(void);
+/* Skip this test, outside of tasks, where the kernel is not told of limits of descriptors: valgrind keeps
+ * them to itself. */
+void skip_if_limits_are_kept(void);
 /* Whether it runs under ThreadSanitizer, which has room for some thousand tasks only. */
 bool under_tsan(void);
