@@ -114,6 +114,10 @@ def row_figures(row, options):
     """{figure: {player: [values]}} of all rounds, and the units."""
     values, units = {}, {}
     players = ROWS[row]
+    if row == "sleepers" and "rill" in players:
+        # Discarded: on a virtual machine the first touch of memory costs up to three times the second,
+        # and whoever plays first would pay it for all.
+        play("rill", row, options)
     for turn in range(options.rounds):
         shift = turn % len(players)
         for player in players[shift:] + players[:shift]:
