@@ -3,6 +3,7 @@
  * The cancel goes out when the task has just parked. With a deaf backend the operation ends by itself
  * all the same, as one does that the kernel had already begun: its result wins, and the cancel is
  * delivered by the next await. */
+#include "core/io/socket.h"
 #include "core/op/fault.h"
 #include "core/task/task.h"
 #include "tests/support/expect.h"
@@ -79,9 +80,11 @@ static int poll_pipe(void)
 
 static int connect_there(void)
 {
-    int fd, r = rill_connect(&address, &fd);
-    if (r == 0)
-        (void)rill_file_close(fd);
+    int fd = rill__socket_for(&address, SOCK_STREAM);
+    if (fd < 0)
+        return fd;
+    int r = rill_connect(fd, &address);
+    (void)rill_file_close(fd);
     return r;
 }
 
