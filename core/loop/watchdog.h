@@ -21,7 +21,8 @@ struct rill__watched {
     bool slept;       /* it was asleep at the last look */
     pid_t thread;
     uint64_t seen;   /* the step under way at the last look */
-    rill_time since; /* when it was first seen */
+    rill_time since; /* when it was first seen, and later by what its thread waited for a CPU */
+    uint64_t queued; /* how long its thread has waited for one in all; 0: not looked at */
 };
 
 /* The watchdog dozes because no loop does anything: who wakes up tells it. */

@@ -150,21 +150,39 @@ static bool take_last(char *line, uint64_t *ret_number)
     return rill_parse_hex(rill_span_of(at + 3), UINT64_MAX, ret_number) == 0;
 }
 
+/* The file `name` of a thread, without its end of line. False: nobody may read it. */
+static bool read_proc(pid_t thread, const char *name, char *line, size_t size)
+{
+    snprintf(line, size, "/proc/self/task/%d/%s", thread, name);
+    int fd = open(line, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t got = read(fd, line, size - 1);
+    close(fd);
+    line[got > 0 ? got : 0] = 0;
+    line[strcspn(line, "\n")] = 0;
+    return got > 0;
+}
+
+uint64_t rill__capture_queued(pid_t thread)
+{
+    char line[128];
+    uint64_t queued = 0;
+    if (!read_proc(thread, "schedstat", line, sizeof line))
+        return 0;
+    const char *second = line + strcspn(line, " ");
+    second += *second != 0;
+    rill_span digits = { second, strcspn(second, " ") };
+    return rill_parse_u64(digits, UINT64_MAX, &queued) == 0 ? queued : 0;
+}
+
 /* 1: `seen` has its registers; 0: it runs; -1: nobody may know. */
 static int look_into_proc(pid_t thread)
 {
     char line[256];
     uint64_t pc, sp;
-    snprintf(line, sizeof line, "/proc/self/task/%d/syscall", thread);
-    int fd = open(line, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    if (!read_proc(thread, "syscall", line, sizeof line))
         return -1;
-    ssize_t size = read(fd, line, sizeof line - 1);
-    close(fd);
-    if (size <= 0)
-        return -1;
-    line[size] = 0;
-    line[strcspn(line, "\n")] = 0;
     if (!take_last(line, &pc) || !take_last(line, &sp))
         return 0;
     seen.pc = pc;

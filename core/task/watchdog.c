@@ -107,6 +107,15 @@ static void write_report(const struct report *report)
 
 /* --- Looking. --- */
 
+/* A machine that has no CPU for the loop is not the fault of the step: that time does not count. */
+static void leave_out_queueing(struct rill__watched *dog)
+{
+    uint64_t queued = rill__capture_queued(dog->thread);
+    if (dog->queued > 0)
+        dog->since += (rill_time)(queued - dog->queued);
+    dog->queued = queued;
+}
+
 /* True: `report` is to be written. */
 static bool look_at(struct rill_loop *loop, rill_time now, struct report *report)
 {
@@ -117,9 +126,12 @@ static bool look_at(struct rill_loop *loop, rill_time now, struct report *report
         dog->slept = asleep;
         dog->seen = steps;
         dog->since = now;
+        dog->queued = 0;
         dog->told = false;
         return false;
     }
+    if (!dog->told)
+        leave_out_queueing(dog);
     if (dog->told || now - dog->since < loop->opts.slow)
         return false;
     dog->told = true;
@@ -132,7 +144,7 @@ static bool look_at(struct rill_loop *loop, rill_time now, struct report *report
 static rill_time look_span(const struct rill_loop *loop, rill_time now)
 {
     rill_time span = loop->opts.slow / 5 * 2;
-    if (now > loop->dog.since && !loop->dog.told) /* the same step as before */
+    if (loop->dog.queued > 0 && !loop->dog.told) /* the same step as before */
         return loop->dog.since + loop->opts.slow - now;
     return span < look_min ? look_min : span > look_max ? look_max : span;
 }

@@ -4,7 +4,8 @@
 # All programs run at once, for they mostly sleep; those that took too long run again. The page of sNN_name
 # is sNN.out; in it {t} stands for a time, {site} for a file and a line, {id} for a number that is the same
 # wherever it stands. With RILL_SIM in the environment they run in the simulator: there the time is
-# exact, and programs that block their thread are left out. RILL_LATE is what they may take longer for real.
+# exact, and programs that block their thread are left out. What the watchdog says of those on
+# standard error is left out; nothing else may be there. RILL_LATE is what they may take longer for real.
 set -u
 export LC_ALL=C
 pages=$1
