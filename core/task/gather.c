@@ -96,7 +96,7 @@ static int common_loop(size_t count, rill_future *const futures[], struct rill_l
         if (futures[i]->loop == NULL)
             continue; /* born done */
         if (loop != NULL && futures[i]->loop != loop)
-            return -EXDEV;
+            return rill__misuse(-EXDEV);
         loop = futures[i]->loop;
     }
     if (loop == NULL)

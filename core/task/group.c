@@ -64,7 +64,7 @@ int rill_group_enter(rill_group *public)
     if (task == NULL)
         return -ESRCH;
     if (group->entered)
-        return -EINVAL;
+        return rill__misuse(-EINVAL);
     *group = (struct group){ .entered = true };
     rill__block_enter(&group->block, task, __builtin_return_address(0));
     group->block.on_hard = on_hard;
@@ -156,7 +156,7 @@ static int add_child(struct group *group, rill_coro coro, struct child **ret_chi
     static const rill_task_opts defaults;
     struct rill__task *task;
     if (!group->entered)
-        return -EINVAL;
+        return rill__misuse(-EINVAL);
     if (group->ended || group->aborting || (group->leaving && list_is_empty(&group->children)))
         return -ESHUTDOWN;
     struct child *child = rill_alloc_zero(1, sizeof *child);
@@ -201,7 +201,7 @@ int rill_group_cancel(rill_group *public, const char *msg)
 {
     struct group *group = group_of(public);
     if (!group->entered || group->ended)
-        return -EINVAL;
+        return rill__misuse(-EINVAL);
     if (!group->aborting)
         cancel_children(group, __builtin_return_address(0));
     if (!group->block.asked)
@@ -213,7 +213,7 @@ int rill_group_set_grace(rill_group *public, rill_time span)
 {
     struct group *group = group_of(public);
     if (!group->entered || group->ended)
-        return -EINVAL;
+        return rill__misuse(-EINVAL);
     rill__block_set_grace(&group->block, span);
     return 0;
 }
@@ -302,7 +302,7 @@ int rill_started(void *value)
         end_start(child->start, value);
         return 0;
     }
-    return -EINVAL;
+    return rill__misuse(-EINVAL);
 }
 
 /* --- Leaving. --- */
@@ -374,7 +374,7 @@ int rill_group_leave(rill_group *public, int rc)
     struct group *group = group_of(public);
     struct rill__task *task = group->block.task;
     if (!group->entered || group->ended || group->leaving || task != rill__task_running())
-        return -EINVAL;
+        return rill__misuse(-EINVAL);
     bool cancelled = rc == -ECANCELED;
     group->leaving = true;
     if (rc < 0 && !group->aborting)

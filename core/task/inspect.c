@@ -193,6 +193,34 @@ static void add_waiters(rill_text *text, const struct rill__task *task)
         rill_text_fmt(text, "; %zu more to be told of its end", others);
 }
 
+static const char *asker_word(rill_cancel_by by)
+{
+    switch (by) {
+    case RILL_BY_TASK: return "task ";
+    case RILL_BY_CALL: return "a callback";
+    case RILL_BY_SCOPE: return "a scope of ";
+    case RILL_BY_GROUP: return "a group of ";
+    case RILL_BY_SIGNAL: return "SIGINT";
+    default: return "the loop";
+    }
+}
+
+static void add_requests(rill_text *text, const struct rill__task *task)
+{
+    rill_cancel_rec rec;
+    for (unsigned i = 0; rill_cancel_record(&task->future, i, &rec) == 0; i++) {
+        rill_text_fmt(text, "; %s by %s", i == 0 ? "last" : "before", asker_word(rec.by));
+        if (rec.task != 0)
+            rill_text_fmt(text, "'%s'", rec.name);
+        if (rec.where != NULL)
+            rill_text_fmt(text, " at %p", rec.where);
+        if (rec.why != NULL)
+            rill_text_fmt(text, " (%s)", rec.why);
+        rill_time ago = rill__loop_now(task->future.loop) - rec.when;
+        rill_text_fmt(text, ", %lld ms ago", (long long)(ago / 1000000));
+    }
+}
+
 static void dump_task(const struct rill__task *task, int fd)
 {
     char memory[2 * text_size];
@@ -202,6 +230,7 @@ static void dump_task(const struct rill__task *task, int fd)
     add_wait(&text, task);
     if (task->cancels > 0)
         rill_text_fmt(&text, "; cancel asked for %u times", task->cancels);
+    add_requests(&text, task);
     add_waiters(&text, task);
     dprintf(fd, "%s\n", rill_text_end(&text));
 }

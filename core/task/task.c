@@ -456,9 +456,9 @@ int rill_await(rill_future *future)
         return -ESRCH;
     }
     if (future == &task->future)
-        return -EDEADLK;
+        return rill__misuse(-EDEADLK);
     if (future->loop != NULL && future->loop != task->future.loop)
-        return -EXDEV;
+        return rill__misuse(-EXDEV);
     bool pending = future->state == RILL_PENDING;
     if (task->undelivered > 0 || task->hard) {
         if (!pending || task->hard || !pass_on(task, future))

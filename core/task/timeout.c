@@ -65,7 +65,7 @@ static int enter(rill_scope *public, rill_time at, const void *where)
     if (task == NULL)
         return -ESRCH;
     if (scope->state != SCOPE_NEW)
-        return -EINVAL;
+        return rill__misuse(-EINVAL);
     scope->ready.run = on_deadline;
     scope->timer.ready = &scope->ready;
     arm(scope, task->future.loop, at);
@@ -99,7 +99,7 @@ int rill_scope_leave(rill_scope *public, int rc)
 {
     struct scope *scope = scope_of(public);
     if (!is_inside(scope))
-        return -EINVAL;
+        return rill__misuse(-EINVAL);
     bool fired = scope->state == SCOPE_FIRED;
     disarm(scope);
     scope->state = fired ? SCOPE_EXPIRED : SCOPE_LEFT;
@@ -120,7 +120,7 @@ int rill_scope_reschedule(rill_scope *public, rill_time at)
 {
     struct scope *scope = scope_of(public);
     if (scope->state != SCOPE_ENTERED)
-        return -EINVAL;
+        return rill__misuse(-EINVAL);
     disarm(scope);
     arm(scope, scope->block.task->future.loop, at);
     return 0;
@@ -130,7 +130,7 @@ int rill_scope_cancel(rill_scope *public, const char *msg)
 {
     struct scope *scope = scope_of(public);
     if (scope->state != SCOPE_ENTERED)
-        return -EINVAL;
+        return rill__misuse(-EINVAL);
     disarm(scope);
     fire(scope, false, __builtin_return_address(0), msg);
     return 0;
@@ -140,7 +140,7 @@ int rill_scope_set_grace(rill_scope *public, rill_time span)
 {
     struct scope *scope = scope_of(public);
     if (scope->state != SCOPE_ENTERED && scope->state != SCOPE_FIRED)
-        return -EINVAL;
+        return rill__misuse(-EINVAL);
     rill__block_set_grace(&scope->block, span);
     return 0;
 }
@@ -154,7 +154,7 @@ int rill_scope_shield(rill_scope *public, rill_time grace)
 {
     struct scope *scope = scope_of(public);
     if (scope->state != SCOPE_ENTERED || !is_inside(scope) || scope->block.shield != NULL)
-        return -EINVAL;
+        return rill__misuse(-EINVAL);
     scope->shield.ready.run = on_shield;
     rill__block_shield(&scope->block, &scope->shield, grace);
     return 0;
@@ -182,9 +182,9 @@ static int cancel_and_wait(rill_future *future)
     if (r < 0)
         return r;
     if (future == &task->future)
-        return -EDEADLK;
+        return rill__misuse(-EDEADLK);
     if (future->loop != task->future.loop)
-        return -EXDEV;
+        return rill__misuse(-EXDEV);
     rill_cancel(future, "timeout");
     if (!rill__task_wait_done(task, future) || task->undelivered > 0)
         return rill__task_deliver(task);

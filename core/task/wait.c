@@ -21,7 +21,7 @@ static int check_members(struct rill_loop *loop, size_t count, rill_future *cons
 {
     for (size_t i = 0; i < count; i++)
         if (futures[i]->loop != NULL && futures[i]->loop != loop)
-            return -EXDEV;
+            return rill__misuse(-EXDEV);
     return 0;
 }
 

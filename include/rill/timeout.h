@@ -1,7 +1,8 @@
 /* timeout.h - timeout scopes: one deadline for any sequence of calls.
  *
  * A scope lies in the caller's memory, usually on its stack, and is valid when zeroed. Every enter is
- * paired with one leave, whose result replaces the block's.
+ * paired with one leave, whose result replaces the block's. Scopes nest, and a generator does not yield
+ * out of one: what runs meanwhile would be inside of it.
  *
  *     rill_scope scope = { 0 };
  *     int rc = rill_timeout(&scope, RILL_SEC(2));

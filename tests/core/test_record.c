@@ -2,6 +2,8 @@
 #include "core/base/mem.h"
 #include "tests/support/expect.h"
 
+#include <unistd.h>
+
 static int ask(void *arg)
 {
     rill_cancel(arg, "the reason");
@@ -170,6 +172,58 @@ static int scopes_groups_and_calls_are_named_as_such(void *arg)
     return 0;
 }
 
+static char dumped[16 << 10];
+
+static int dump(void)
+{
+    int ends[2];
+    if (pipe(ends) < 0)
+        return -errno;
+    int r = rill_dump(ends[1]);
+    close(ends[1]);
+    ssize_t size = read(ends[0], dumped, sizeof dumped - 1);
+    dumped[size > 0 ? size : 0] = 0;
+    close(ends[0]);
+    return r;
+}
+
+static int ask_again(void *arg)
+{
+    rill_cancel(arg, NULL);
+    return 0;
+}
+
+static int hold_on(void *arg)
+{
+    static int two = 2;
+    (void)arg;
+    return take_all(&two) < 0 ? -EBADMSG : rill_sleep(RILL_FOREVER);
+}
+
+/* B1: shown in every dump. */
+static int dump_says_who_asked(void *arg)
+{
+    (void)arg;
+    OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(hold_on, NULL));
+    EXPECT_IS(rill_sleep(0), 0);
+    OWNED_FUTURE rill_task *who =
+        rill_create_task_with(RILL_CORO(ask, task), &(rill_task_opts){ .name = "asker" });
+    EXPECT_IS(rill_await(who), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    OWNED_FUTURE rill_task *next =
+        rill_create_task_with(RILL_CORO(ask_again, task), &(rill_task_opts){ .name = "next" });
+    EXPECT_IS(rill_await(next), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT(dump() > 0);
+    bool last = strstr(dumped, "; last by task 'next' at 0x") != NULL;
+    bool before = strstr(dumped, "; before by task 'asker' at 0x") != NULL;
+    EXPECT(rill_cancel(task, NULL));
+    EXPECT_IS(rill_await(task), -ECANCELED);
+    EXPECT(last && before);
+    EXPECT(strstr(dumped, " (the reason), ") != NULL);
+    return 0;
+}
+
 static rill_task *leftover;
 
 static int leave_one(void *arg)
@@ -224,6 +278,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(request_that_came_through_others_names_the_one_who_began_it),
     SCENARIO(pending_request_that_is_passed_on_keeps_its_record),
     SCENARIO(scopes_groups_and_calls_are_named_as_such),
+    SCENARIO_WITH(dump_says_who_asked, &impatient),
     OUTSIDE(end_of_the_loop_is_on_record),
     SCENARIO(task_without_requests_has_no_memory_for_records),
     SCENARIO(what_is_no_task_has_no_records),

@@ -225,6 +225,66 @@ static void misuse_on_a_strict_loop_dumps_the_tasks_and_aborts(void **state)
     assert_non_null(strstr(child.text, "run_inside() made at "));
 }
 
+static int leave_what_was_not_entered(void *arg)
+{
+    rill_scope scope = { 0 };
+    (void)arg;
+    return rill_scope_leave(&scope, 0);
+}
+
+static int shield_what_was_not_entered(void *arg)
+{
+    rill_scope scope = { 0 };
+    (void)arg;
+    return rill_scope_shield(&scope, 0);
+}
+
+static int go_in_a_group_that_was_not_entered(void *arg)
+{
+    rill_group group = { 0 };
+    return rill_group_go(&group, RILL_CORO(fail_with_eio, arg));
+}
+
+static int start_for_nobody(void *arg)
+{
+    return rill_started(arg);
+}
+
+static int await_oneself(void *arg)
+{
+    (void)arg;
+    return rill_await(rill_current_task());
+}
+
+static int run_strictly(void *arg)
+{
+    return rill_run_with(RILL_CORO(*(rill_fn **)arg, NULL), &strict);
+}
+
+/* Each is a code on other loops. */
+static void misuse_of_scopes_groups_and_awaits_aborts_as_well(void **state)
+{
+    static struct child child;
+
+    static struct {
+        rill_fn *fn;
+        int code;
+    } misuses[] = { { leave_what_was_not_entered, -EINVAL },
+                    { shield_what_was_not_entered, -EINVAL },
+                    { go_in_a_group_that_was_not_entered, -EINVAL },
+                    { start_for_nobody, -EINVAL },
+                    { await_oneself, -EDEADLK } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof misuses / sizeof *misuses; i++) {
+        assert_int_equal(run_main(misuses[i].fn, NULL), misuses[i].code);
+        assert_int_equal(child_run(&child, run_strictly, &misuses[i].fn), 0);
+        assert_true(WIFSIGNALED(child.status));
+        assert_int_equal(WTERMSIG(child.status), SIGABRT);
+        assert_non_null(strstr(child.text, rill_errname(misuses[i].code)));
+    }
+}
+
 static int wait_a_little(void *arg)
 {
     (void)arg;
@@ -241,6 +301,7 @@ static const struct scenario scenarios[] = {
     SCENARIO_ONCE(handler_has_no_current_task),
     SCENARIO_ONCE(handler_may_keep_the_future),
     OUTSIDE(misuse_on_a_strict_loop_dumps_the_tasks_and_aborts),
+    OUTSIDE(misuse_of_scopes_groups_and_awaits_aborts_as_well),
     { .name = "strict_loop_runs_what_is_right", .main = wait_a_little, .opts = &strict },
 };
 
