@@ -279,7 +279,72 @@
  *     -> four
  *
  *
- * 8. THE SAME PROGRAM IN A SIMULATOR
+ * 8. CONNECTIONS
+ *
+ * A stream is a connection, both directions: it reads ahead up to a limit, and a write waits while too much
+ * is unsent, so memory is bounded. A server starts a task for each connection, and closes it when the handler
+ * returns (stream.h). Here the program is its own client.
+ *
+ *     #include <rill.h>
+ *     #include <ctype.h>
+ *     #include <stdio.h>
+ *
+ *     static int shout(rill_stream *stream, void *arg)
+ *     {
+ *         char text[64];
+ *         int got;
+ *         while ((got = rill_stream_read(stream, text, sizeof text)) > 0) {
+ *             for (int i = 0; i < got; i++)
+ *                 text[i] = (char)toupper((unsigned char)text[i]);
+ *             int rc = rill_stream_write(stream, text, (size_t)got, NULL);
+ *             if (rc < 0)
+ *                 return rc;
+ *             *(int *)arg += got;
+ *         }
+ *         return got;
+ *     }
+ *
+ *     static int talk(rill_addr to)
+ *     {
+ *         rill_stream *stream;
+ *         rill_span line;
+ *         int rc = rill_stream_connect(&to, NULL, &stream);
+ *         if (rc < 0)
+ *             return rc;
+ *         rc = rill_stream_write(stream, "drop by drop\n", 13, NULL);
+ *         if (rc >= 0)
+ *             rc = rill_stream_read_line(stream, &line);
+ *         if (rc > 0)
+ *             printf("%.*s", (int)line.size, line.at);
+ *         rill_stream_close(stream);
+ *         rill_stream_unref(stream);
+ *         return rc < 0 ? rc : 0;
+ *     }
+ *
+ *     static int start(void *arg)
+ *     {
+ *         rill_server *server;
+ *         int rc = rill_start_server("127.0.0.1", 0, shout, arg, NULL, &server);
+ *         if (rc < 0)
+ *             return rc;
+ *         rc = talk(rill_server_address(server));
+ *         rill_server_close(server);
+ *         rc = rill_first_error(rc, rill_server_wait_closed(server));
+ *         rill_server_free(server);
+ *         return rc;
+ *     }
+ *
+ *     int main(void)
+ *     {
+ *         int octets = 0, rc = rill_run(RILL_CORO(start, &octets));
+ *         printf("%d octets shouted\n", octets);
+ *         return rill_exit_code(rc);
+ *     }
+ *     -> DROP BY DROP
+ *     -> 13 octets shouted
+ *
+ *
+ * 9. THE SAME PROGRAM IN A SIMULATOR
  *
  * A loop can run on a simulator in the place of the kernel (sim.h): time jumps to the next event, the network
  * is made up, and a seed decides all that is left to chance. One seed, one behaviour, step by step; so tests
@@ -343,7 +408,10 @@
  *   Lock, Event, Condition            rill_lock_*, rill_event_*, rill_condition_*
  *   Semaphore, BoundedSemaphore       rill_semaphore_*         Barrier             rill_barrier_*
  *   Queue, LifoQueue, PriorityQueue   rill_queue_*
- *   StreamReader, StreamWriter        rill_stream_*            multiprocessing     rill_run_workers
+ *   open_connection, start_server     rill_open_connection, rill_start_server; Unix sockets likewise
+ *   StreamReader, StreamWriter        rill_stream_*            Server              rill_server_*
+ *   loop.sock_recv and its like       rill_recv, rill_send_all, rill_accept, rill_connect, rill_udp_*
+ *   multiprocessing                   rill_run_workers
  *
  *
  * CONVENTIONS
@@ -394,7 +462,7 @@
  *   sync.h     lock, event, condition, semaphore, barrier
  *   queue.h    bounded queue: fifo, lifo, priority     var.h      values that belong to a task
  *   inspect.h  what tasks do and wait for; dumps       sim.h      the simulator
- *   net.h      addresses, sockets, listeners           file.h, dir.h  files and directories
+ *   net.h      addresses, sockets, datagrams           file.h, dir.h  files and directories
  *   http.h     HTTP/1.1 engine without I/O             client.h   HTTP client on it
  */
 #pragma once
