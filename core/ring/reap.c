@@ -4,11 +4,6 @@
  * back. Handing out notes results and makes tasks ready, nothing else. See ring.c for the model. */
 #include "core/ring/state.h"
 
-#if defined(RILL_CHECK_SLOW) && __has_include(<valgrind/memcheck.h>)
-#define WITH_VALGRIND 1
-#include <valgrind/memcheck.h>
-#endif
-
 #include <errno.h>
 #include <sys/stat.h>
 #include <sys/uio.h>

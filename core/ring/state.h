@@ -5,6 +5,11 @@
 #include "core/ring/bufs.h"
 #include "core/ring/uapi.h"
 
+#if defined(RILL_CHECK_SLOW) && __has_include(<valgrind/memcheck.h>)
+#define WITH_VALGRIND 1
+#include <valgrind/memcheck.h>
+#endif
+
 /* What the answers to cancels carry; names of ops are never 0. */
 enum { RILL__NAME_OF_CANCEL = 0 };
 

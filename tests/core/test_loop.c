@@ -218,7 +218,8 @@ static int idle_loop_sleeps_in_one_wait(void *arg)
     EXPECT_IS(rill_sleep(0), 0);
     uint64_t before = here()->backend->counters.enters;
     EXPECT_IS(rill_sleep(RILL_MS(20)), 0);
-    EXPECT(here()->backend->counters.enters - before <= 3);
+    if (!under_valgrind()) /* where it sleeps in pieces */
+        EXPECT(here()->backend->counters.enters - before <= 3);
     return 0;
 }
 
