@@ -89,6 +89,8 @@ rill_handle rill_call_at(rill_loop *loop, rill_time at, rill_call_fn *fn, void *
 
 rill_handle rill_call_later(rill_loop *loop, rill_time span, rill_call_fn *fn, void *arg)
 {
+    if (rill__loop_check(loop) < 0)
+        return (rill_handle){ 0 }; /* nor is there a clock to ask */
     return rill_call_at(loop, rill_time_add(rill__loop_now(loop), span), fn, arg);
 }
 
