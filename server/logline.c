@@ -49,6 +49,15 @@ static void digits(rill_text *text, unsigned value, unsigned count)
     rill_text_add(text, (rill_span){ octets, count });
 }
 
+static void clock_of_day(const struct civil *civil, rill_text *text)
+{
+    digits(text, civil->hour, 2);
+    rill_text_char(text, ':');
+    digits(text, civil->minute, 2);
+    rill_text_char(text, ':');
+    digits(text, civil->second, 2);
+}
+
 void logline_time(rill_time now, rill_text *text)
 {
     struct civil civil = civil_of(now);
@@ -58,11 +67,7 @@ void logline_time(rill_time now, rill_text *text)
     rill_text_char(text, '-');
     digits(text, civil.day, 2);
     rill_text_char(text, 'T');
-    digits(text, civil.hour, 2);
-    rill_text_char(text, ':');
-    digits(text, civil.minute, 2);
-    rill_text_char(text, ':');
-    digits(text, civil.second, 2);
+    clock_of_day(&civil, text);
     rill_text_char(text, '.');
     digits(text, civil.ms, 3);
     rill_text_char(text, 'Z');
@@ -80,11 +85,7 @@ static void common_time(rill_time now, rill_text *text)
     rill_text_char(text, '/');
     digits(text, (unsigned)(civil.year % 10000), 4);
     rill_text_char(text, ':');
-    digits(text, civil.hour, 2);
-    rill_text_char(text, ':');
-    digits(text, civil.minute, 2);
-    rill_text_char(text, ':');
-    digits(text, civil.second, 2);
+    clock_of_day(&civil, text);
     rill_text_add(text, RILL_SPAN(" +0000]"));
 }
 

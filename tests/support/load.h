@@ -40,6 +40,10 @@ int load_await(struct load *load, size_t more, int timeout_ms);
 /* Stop the clients (each finishes its request) and count. */
 void load_stop(struct load *load, struct load_result *ret);
 
+/* Stop, free and fail the test unless every request was answered well. Prints what there was.
+ * Returns: the counts. */
+struct load_result load_end_untroubled(struct load *load);
+
 /* How many requests that began at `since_ms` (proc_now_ms) or later failed. After load_stop. */
 size_t load_failed_since(const struct load *load, long since_ms);
 
