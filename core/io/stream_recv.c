@@ -119,10 +119,11 @@ static void pause_above_limit(rill_stream *stream)
 static void go_on_below_limit(rill_stream *stream)
 {
     const struct rill__stream_reader *reader = stream->reader;
+    if (!stream->paused)
+        return;
     bool wanted =
         stream->size <= stream->limit / 2 || (reader != NULL && stream->size < reader->least);
-    if (!stream->paused || !wanted || stream->recv.in_flight || stream->closing ||
-        rill_stream_peer_ended(stream))
+    if (!wanted || stream->recv.in_flight || stream->closing || rill_stream_peer_ended(stream))
         return;
     stream->paused = false;
     stream->rearm = true;

@@ -198,7 +198,8 @@ static int serve(struct conn *conn, struct request *request, struct reply *ret_r
 {
     const struct route *route = request->route;
     int r;
-    conn_phase(conn, CONN_SERVE, route->conf->deadline);
+    if (!route->handler->instant)
+        conn_phase(conn, CONN_SERVE, route->conf->deadline);
     if (route->handler->suspends)
         r = serve_slowly(conn, request, ret_reply);
     else

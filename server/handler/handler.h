@@ -25,6 +25,7 @@ struct handler_env {
 struct handler {
     const char *name;
     bool suspends;    /* serve may suspend at once: the request is copied to its arena before */
+    bool instant;     /* serve never suspends: no deadline is set */
     uint32_t methods; /* 1u << enum rill_http_method: what it takes unless the route says more */
 
     /* Make the handler's state for one route. `conf` outlives it.

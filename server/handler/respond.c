@@ -61,6 +61,7 @@ static int respond_serve(void *state, struct request *request, struct reply *ret
 
 const struct handler handler_respond = {
     .name = "respond",
+    .instant = true,
     .methods = 1u << RILL_HTTP_GET | 1u << RILL_HTTP_HEAD,
     .open = respond_open,
     .close = respond_close,
