@@ -12,6 +12,7 @@
 #include <rill/mem.h>
 
 #include <errno.h>
+#include <sys/socket.h>
 
 enum { default_limit = 64 << 10 };
 

@@ -5,39 +5,12 @@
 
 #include <rill/stream.h>
 
-#include <sys/socket.h>
-#include <sys/uio.h>
-
-enum { RILL__STREAM_PIECES = 16 };
-
-/* A write that is sent from its caller's memory; lies on the writing task's stack. */
-struct rill__stream_direct {
-    struct iovec pieces[RILL__STREAM_PIECES];
-    size_t count, at; /* pieces; the first that is not yet sent */
-    size_t sent;
-    bool ended; /* sent, stopped, or the stream has failed */
-    bool stop;  /* its task was cancelled: send no more of it */
-    struct rill__task *task;
-    struct msghdr message; /* the block and the pieces, while they are with the kernel */
-    struct iovec vector[RILL__STREAM_PIECES + 1];
-};
-
 /* Somebody who is told when the stream is closed or breaks: taken off the list then. */
 struct rill__stream_closer {
     struct rill__stream_closer *next;
     struct rill__ready *ready;
     bool patient; /* a connection that breaks is no end, only its close is */
     bool told;    /* by now the stream may be gone */
-};
-
-/* The writing half, while the stream is used for writing. */
-struct rill__stream_out {
-    rill_stream *stream;
-    char *chunk; /* NULL: nothing is buffered */
-    uint32_t chunk_at, chunk_end;
-    struct rill__op send; /* at most one */
-    struct rill__stream_direct *direct;
-    struct list writers; /* tasks that wait for their turn, in order */
 };
 
 /* A connection that waits for its client has this and nothing else: keep it small. */

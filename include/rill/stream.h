@@ -162,7 +162,7 @@ RILL_API void rill_stream_on_peer_end(rill_stream *stream, void (*fn)(void *arg)
  *           -EPIPE, -ECONNRESET (the connection, or our half of it, is closed), or an earlier send error;
  *           -EBADF (closed while we waited). *ret_taken (or NULL) is set in any case to the octets that are
  *           sent or buffered.
- *  Suspends: while the buffer has no room, and above 4 KiB until it is sent.
+ *  Suspends: while the buffer has no room, and above 4 KiB until it is sent; see rill_stream_set_limits.
  *  Like: StreamWriter.write and drain.   Since: 0.1 */
 RILL_API int rill_stream_write(rill_stream *stream, const void *buf, size_t size, size_t *ret_taken)
     RILL_SUSPENDS;
@@ -171,6 +171,19 @@ RILL_API int rill_stream_write(rill_stream *stream, const void *buf, size_t size
  *  Suspends: as rill_stream_write.   Since: 0.1 */
 RILL_API int rill_stream_writev(rill_stream *stream, const struct iovec *pieces, size_t count,
                                 size_t *ret_taken) RILL_SUSPENDS;
+
+/** Write `size` octets without waiting: all of them, or none.
+ *  Returns: `size`; -EAGAIN (others wait to write, or more than the high mark is buffered); -EPIPE and others
+ *           as rill_stream_write; -ENOMEM; -EMSGSIZE (above INT_MAX).
+ *  Limits: the high mark, and what one call adds.   Like: StreamWriter.write.   Since: 0.1 */
+RILL_API int rill_stream_try_write(rill_stream *stream, const void *buf, size_t size);
+
+/** Set the marks of the buffer: writes are copied into it as long as that leaves at most `high` octets there,
+ *  whatever their size; who has to wait, waits until at most `low` are left. rill_stream_drain then waits only
+ *  above the high mark, for the low one. Without marks the buffer is a block of 16 KiB, from which writes up
+ *  to 4 KiB take, and drain waits for all of it.   Args: `high` 0 buffers nothing, SIZE_MAX everything.
+ *  Returns: 0; -EINVAL (`low` above `high`); -ENOMEM.   Like: transport.set_write_buffer_limits.   Since: 0.1 */
+RILL_API int rill_stream_set_limits(rill_stream *stream, size_t high, size_t low);
 
 /** Room for `size` octets at the end of the stream's own send buffer, to be filled in place and then added
  *  with rill_stream_put.   Args: `size` at most 4 KiB.
@@ -188,7 +201,7 @@ RILL_API void rill_stream_put(rill_stream *stream, size_t size);
 RILL_API int rill_stream_sendfile(rill_stream *stream, int fd, uint64_t offset, uint64_t size,
                                   uint64_t *ret_sent) RILL_SUSPENDS;
 
-/** Wait until everything written is with the kernel.
+/** Wait until everything written is with the kernel, or what rill_stream_set_limits says.
  *  Returns: 0; -ECANCELED; -ECONNRESET (the stream is closed); -EBADF (closed while we waited); the error that
  *  broke the connection.   Suspends: while octets are unsent.
  *  Like: StreamWriter.drain with a low-water mark of 0.   Since: 0.1 */
