@@ -133,7 +133,7 @@ static void date_of_the_future_is_sent_as_now(void **state)
 {
     (void)state;
     struct timespec times[2] = { { site.now + 1000, 0 }, { site.now + 1000, 0 } };
-    char first[64];
+    char first[128];
     assert_int_equal(utimensat(site.root, "a.txt", times, 0), 0);
     struct asked asked = get("/a.txt");
     snprintf(first, sizeof first, "%s", value_of(&asked, "Last-Modified"));
