@@ -293,6 +293,41 @@ static int request_of_an_inner_scope_does_not_make_the_outer_one_hard(void *arg)
     return 0;
 }
 
+static int end_within_grace(void *arg)
+{
+    rill_scope scope = { 0 }, shield = { 0 };
+    size_t before = rill_get_running_loop()->timers.count;
+    (void)arg;
+    int r = rill_scope_enter(&scope);
+    if (r < 0)
+        return r;
+    r = rill_scope_set_grace(&scope, RILL_SEC(50));
+    int entered = rill_scope_enter(&shield);
+    if (entered == 0)
+        r = rill_first_error(r, rill_scope_shield(&shield, RILL_SEC(50)));
+    if (r == 0)
+        r = rill_sleep(RILL_MS(2));
+    size_t running = rill_get_running_loop()->timers.count;
+    if (entered == 0)
+        r = rill_scope_leave(&shield, r);
+    int delivered = rill_sleep(0);
+    r = rill_scope_leave(&scope, r);
+    EXPECT_IS(rill_get_running_loop()->timers.count, before);
+    EXPECT_IS(running, before + 2);
+    return rill_first_error(r, delivered);
+}
+
+/* Else they would run into memory that is something else by then. */
+static int graces_that_run_end_with_their_scopes(void *arg)
+{
+    (void)arg;
+    OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(end_within_grace, NULL));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT(rill_cancel(task, NULL));
+    EXPECT_IS(rill_await(task), -ECANCELED);
+    return 0;
+}
+
 static int grace_outside_of_the_block_is_an_error(void *arg)
 {
     (void)arg;
@@ -378,6 +413,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(shield_inside_the_hard_phase_waits_for_its_own_grace_only),
     SCENARIO(request_that_is_taken_back_leads_to_no_hard_phase),
     SCENARIO(request_of_an_inner_scope_does_not_make_the_outer_one_hard),
+    SCENARIO(graces_that_run_end_with_their_scopes),
     SCENARIO(grace_outside_of_the_block_is_an_error),
     OUTSIDE(leftover_that_ignores_its_cancel_ends_within_the_grace_of_the_loop),
     OUTSIDE(close_is_hard_at_once),

@@ -689,6 +689,39 @@ static int wait_for_call_gives_the_result_of_a_call_in_time(void *arg)
     return 0;
 }
 
+static int cancel_scopes_in_the_clean_up(void *arg)
+{
+    rill_scope scope = { 0 };
+    rill_group group = { 0 };
+    (void)arg;
+    int first = rill_sleep(RILL_FOREVER);
+    int r = rill_scope_enter(&scope);
+    if (r == 0)
+        r = rill_scope_cancel(&scope, NULL);
+    r = rill_scope_leave(&scope, r);
+    trace(r == 0 && rill_sleep(0) == 0 ? 's' : '?');
+    r = rill_group_enter(&group);
+    if (r == 0)
+        r = rill_group_cancel(&group, NULL);
+    r = rill_group_leave(&group, r);
+    rill_group_fini(&group);
+    trace(r == 0 && rill_sleep(0) == 0 ? 'g' : '?');
+    return first;
+}
+
+/* The count stays above 0 for the request that the clean-up is about. */
+static int request_of_a_clean_up_scope_that_was_never_delivered_is_taken_back(void *arg)
+{
+    (void)arg;
+    OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(cancel_scopes_in_the_clean_up, NULL));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT(rill_cancel(task, NULL));
+    EXPECT_IS(rill_await(task), -ECANCELED);
+    EXPECT_TRACE("sg");
+    EXPECT_IS(rill_cancelling(task), 1);
+    return 0;
+}
+
 static const struct scenario scenarios[] = {
     SCENARIO(wait_for_without_time_gives_the_result_of_a_done_future),
     SCENARIO(wait_for_without_time_never_starts_a_new_task),
@@ -711,6 +744,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(reschedule_outside_of_the_block_is_an_error),
     SCENARIO(scope_in_the_clean_up_of_a_cancelled_task_times_out_by_itself),
     SCENARIO(second_cancel_inside_a_clean_up_scope_stays_a_cancel),
+    SCENARIO(request_of_a_clean_up_scope_that_was_never_delivered_is_taken_back),
     SCENARIO(scope_entered_twice_is_an_error),
     SCENARIO(scope_cancel_ends_the_block_and_is_no_error),
     SCENARIO(scope_left_in_the_turn_of_its_deadline_does_not_fire_later),
