@@ -2,6 +2,8 @@
 #include "core/task/task.h"
 #include "tests/support/expect.h"
 
+#include <signal.h>
+
 static rill_future *shared;
 static char a = 'a', b = 'b';
 
@@ -243,6 +245,30 @@ static int shield_inside_the_hard_phase_waits_for_its_own_grace_only(void *arg)
     return 0;
 }
 
+static int grace_after_the_request(void *arg)
+{
+    rill_scope scope = { 0 };
+    (void)arg;
+    EXPECT_IS(rill_scope_enter(&scope), 0);
+    int r = rill_scope_cancel(&scope, NULL);
+    trace(rill_sleep(0) == -ECANCELED ? 'c' : '?');
+    trace(rill_sleep(0) == 0 ? '-' : '?');
+    if (r == 0)
+        r = rill_scope_set_grace(&scope, 0);
+    trace(rill_sleep(0) == -ECANCELED ? 'h' : '?');
+    r = rill_scope_leave(&scope, r == 0 ? -ECANCELED : r);
+    trace(rill_sleep(0) == 0 ? '-' : '?');
+    return r;
+}
+
+static int grace_set_after_the_request_runs_at_once(void *arg)
+{
+    (void)arg;
+    EXPECT_IS(rill_join(rill_create_task(RILL_CORO(grace_after_the_request, NULL))), 0);
+    EXPECT_TRACE("c-h-");
+    return 0;
+}
+
 static int forgiven(void *arg)
 {
     (void)arg;
@@ -361,6 +387,57 @@ static void leftover_that_ignores_its_cancel_ends_within_the_grace_of_the_loop(v
     assert_string_equal(traced(), "a");
 }
 
+static rill_time end_asked, end_came;
+
+/* Its own idea of a long clean-up: as long as awaits work. */
+static int clean_up_for_ever(void *arg)
+{
+    int r = rill_sleep(RILL_FOREVER);
+    (void)arg;
+    end_asked = rill_now();
+    for (int i = 0; i < 100000 && rill_sleep(RILL_MS(500)) == 0;)
+        i++;
+    end_came = rill_now();
+    return r;
+}
+
+static int leave_a_slow_one(void *arg)
+{
+    rill_unref(rill_create_task(RILL_CORO(clean_up_for_ever, arg)));
+    return rill_sleep(0);
+}
+
+/* By virtual time: 10 s for clean-ups, unless one says otherwise. */
+static void leftovers_have_ten_seconds_by_default(void **state)
+{
+    static const rill_sim_opts world = { .seed = 1 };
+    rill_loop_opts opts = { .sim = &world };
+    (void)state;
+    assert_int_equal(run_main_with(leave_a_slow_one, NULL, &opts), 0);
+    assert_in_range(end_came - end_asked, RILL_SEC(9), RILL_SEC(11));
+    opts.grace = RILL_SEC(3600);
+    assert_int_equal(run_main_with(leave_a_slow_one, NULL, &opts), 0);
+    assert_in_range(end_came - end_asked, RILL_SEC(3599), RILL_SEC(3601));
+    opts.grace = RILL_FOREVER;
+    assert_int_equal(run_main_with(leave_a_slow_one, NULL, &opts), 0);
+    assert_int_equal(end_came - end_asked, RILL_SEC(50000));
+}
+
+static int ignore_an_interrupt(void *arg)
+{
+    raise(SIGINT);
+    int r = ignore_cancels(arg);
+    trace(rill_sleep(0) == -ECANCELED ? 'h' : '?');
+    return r;
+}
+
+static void main_that_ignores_an_interrupt_ends_within_a_grace_that_was_asked_for(void **state)
+{
+    (void)state;
+    assert_int_equal(run_main_with(ignore_an_interrupt, &a, &short_grace), -EINTR);
+    assert_string_equal(traced(), "ah");
+}
+
 static void close_is_hard_at_once(void **state)
 {
     rill_loop *loop;
@@ -411,11 +488,14 @@ static const struct scenario scenarios[] = {
     SCENARIO(hard_phase_reaches_the_children_of_a_group_and_leave_waits_for_them),
     SCENARIO(group_with_a_grace_ends_children_that_ignore_its_abort),
     SCENARIO(shield_inside_the_hard_phase_waits_for_its_own_grace_only),
+    SCENARIO(grace_set_after_the_request_runs_at_once),
     SCENARIO(request_that_is_taken_back_leads_to_no_hard_phase),
     SCENARIO(request_of_an_inner_scope_does_not_make_the_outer_one_hard),
     SCENARIO(graces_that_run_end_with_their_scopes),
     SCENARIO(grace_outside_of_the_block_is_an_error),
     OUTSIDE(leftover_that_ignores_its_cancel_ends_within_the_grace_of_the_loop),
+    OUTSIDE(leftovers_have_ten_seconds_by_default),
+    OUTSIDE(main_that_ignores_an_interrupt_ends_within_a_grace_that_was_asked_for),
     OUTSIDE(close_is_hard_at_once),
     OUTSIDE(no_task_is_made_in_the_hard_phase_of_the_loop),
 };

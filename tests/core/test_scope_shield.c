@@ -194,6 +194,82 @@ static int deadline_of_an_outer_scope_is_held_back_too(void *arg)
     return 0;
 }
 
+struct order {
+    bool early; /* the outer scope asks before the shield is there */
+};
+
+/* Deliveries of others come between the request of the outer scope and its end. */
+static int outer_scope_around_a_shield(const struct order *order)
+{
+    rill_scope outer = { 0 }, shield = { 0 }, inner = { 0 };
+    EXPECT_IS(rill_scope_enter(&outer), 0);
+    if (order->early)
+        EXPECT_IS(rill_scope_cancel(&outer, NULL), 0);
+    EXPECT_IS(rill_scope_enter(&shield), 0);
+    EXPECT_IS(rill_scope_shield(&shield, RILL_FOREVER), 0);
+    if (!order->early)
+        EXPECT_IS(rill_scope_cancel(&outer, NULL), 0);
+    EXPECT_IS(rill_scope_enter(&inner), 0);
+    EXPECT_IS(rill_scope_cancel(&inner, NULL), 0);
+    int inside = rill_scope_leave(&inner, rill_sleep(0));
+    inside = rill_scope_leave(&shield, inside);
+    int r = rill_scope_leave(&outer, inside);
+    EXPECT_IS(inside, 0);
+    return r;
+}
+
+static int clean_up_with_scopes(void *arg)
+{
+    int first = rill_sleep(RILL_FOREVER); /* so that the count stays above 0 */
+    int r = outer_scope_around_a_shield(arg);
+    trace(r == 0 && rill_sleep(0) == 0 ? 'k' : '?');
+    return first;
+}
+
+static int outer_request_that_was_held_back_is_taken_back_and_nobody_elses(void *arg)
+{
+    static struct order orders[] = { { false }, { true } };
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        OWNED_FUTURE rill_task *task =
+            rill_create_task(RILL_CORO(clean_up_with_scopes, &orders[i]));
+        EXPECT_IS(rill_sleep(0), 0);
+        EXPECT(rill_cancel(task, NULL));
+        EXPECT_IS(rill_await(task), -ECANCELED);
+    }
+    EXPECT_TRACE("kk");
+    return 0;
+}
+
+static int shielded_for_20_ms(void *arg)
+{
+    rill_scope scope = { 0 };
+    (void)arg;
+    int r = rill_scope_enter(&scope);
+    if (r < 0)
+        return r;
+    r = rill_scope_shield(&scope, RILL_MS(20));
+    if (r == 0)
+        r = rill_sleep(RILL_MS(30));
+    trace(r == 0 ? 's' : 'c');
+    return rill_scope_leave(&scope, r);
+}
+
+/* In virtual time: the second request comes at 15 ms, so the shield holds until 35. */
+static int grace_of_a_shield_begins_anew_when_the_request_was_taken_back(void *arg)
+{
+    (void)arg;
+    OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(shielded_for_20_ms, NULL));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT(rill_cancel(task, NULL));
+    EXPECT_IS(rill_uncancel(task), 0);
+    EXPECT_IS(rill_sleep(RILL_MS(15)), 0);
+    EXPECT(rill_cancel(task, NULL));
+    EXPECT_IS(rill_await(task), -ECANCELED);
+    EXPECT_TRACE("s");
+    return 0;
+}
+
 static int nested_shields(void *arg)
 {
     rill_scope outer = { 0 }, inner = { 0 };
@@ -337,6 +413,9 @@ static int automatic_forms_leave_and_drop_by_whatever_way_the_block_is_left(void
     return 0;
 }
 
+static const rill_sim_opts world = { .seed = 4 };
+static const rill_loop_opts simulated = { .sim = &world };
+
 static const struct scenario scenarios[] = {
     SCENARIO(request_is_counted_at_once_and_delivered_behind_the_block),
     SCENARIO(task_that_ends_behind_its_shield_with_a_request_left_is_cancelled),
@@ -344,6 +423,8 @@ static const struct scenario scenarios[] = {
     SCENARIO(request_that_was_pending_at_the_shield_is_held_back_as_well),
     SCENARIO(deadline_inside_a_shield_is_a_timeout_whatever_is_held_back),
     SCENARIO(deadline_of_an_outer_scope_is_held_back_too),
+    SCENARIO(outer_request_that_was_held_back_is_taken_back_and_nobody_elses),
+    SCENARIO_WITH(grace_of_a_shield_begins_anew_when_the_request_was_taken_back, &simulated),
     SCENARIO(shield_that_opens_leaves_the_request_to_the_next_one_further_in),
     SCENARIO(request_held_back_and_taken_back_is_not_delivered),
     SCENARIO(request_held_back_does_not_reach_what_is_awaited),
