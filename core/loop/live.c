@@ -10,9 +10,7 @@
 _Thread_local struct rill_loop *rill__loop_running;
 static _Thread_local struct rill_loop *own; /* this thread's loop, made on first use */
 
-/* Those who ask come often; those who add and remove come seldom, but must not wait for ever. */
-#define LIVE_LOCK_INIT PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP
-static pthread_rwlock_t live_lock = LIVE_LOCK_INIT;
+static pthread_mutex_t live_mutex = PTHREAD_MUTEX_INITIALIZER; /* guards `live` */
 static struct list live = { &live, &live };
 
 static unsigned forks; /* how many lie between the first process and this one */
@@ -20,22 +18,21 @@ static unsigned forks; /* how many lie between the first process and this one */
 /* No other thread is in the middle of a change of the list when the child gets its copy. */
 static void before_fork(void)
 {
-    pthread_rwlock_wrlock(&live_lock);
+    pthread_mutex_lock(&live_mutex);
 }
 
 static void after_fork_in_parent(void)
 {
-    pthread_rwlock_unlock(&live_lock);
+    pthread_mutex_unlock(&live_mutex);
 }
 
 /* A child shares nothing with its parent's loop: no loop runs there. */
 static void after_fork_in_child(void)
 {
-    static const pthread_rwlock_t unlocked = LIVE_LOCK_INIT;
     forks++;
     rill__loop_running = NULL;
     own = NULL;
-    live_lock = unlocked;
+    pthread_mutex_unlock(&live_mutex); /* as the thread that forked had it */
 }
 
 static void watch_forks(void)
@@ -47,33 +44,33 @@ void rill__loop_add_live(struct rill_loop *loop)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, watch_forks);
-    pthread_rwlock_wrlock(&live_lock);
+    pthread_mutex_lock(&live_mutex);
     list_push_back(&live, &loop->live);
-    pthread_rwlock_unlock(&live_lock);
+    pthread_mutex_unlock(&live_mutex);
 }
 
 void rill__loop_remove_live(struct rill_loop *loop)
 {
     if (own == loop)
         own = NULL;
-    pthread_rwlock_wrlock(&live_lock);
+    pthread_mutex_lock(&live_mutex);
     list_remove(&loop->live);
-    pthread_rwlock_unlock(&live_lock);
+    pthread_mutex_unlock(&live_mutex);
 }
 
 bool rill__loop_hold(const struct rill_loop *loop)
 {
-    pthread_rwlock_rdlock(&live_lock);
+    pthread_mutex_lock(&live_mutex);
     list_for_each(node, &live)
         if (node == &loop->live)
             return true;
-    pthread_rwlock_unlock(&live_lock);
+    pthread_mutex_unlock(&live_mutex);
     return false;
 }
 
 void rill__loop_let_go(void)
 {
-    pthread_rwlock_unlock(&live_lock);
+    pthread_mutex_unlock(&live_mutex);
 }
 
 bool rill__loop_is_live(const struct rill_loop *loop)

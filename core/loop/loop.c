@@ -322,6 +322,7 @@ void rill__loop_end(struct rill_loop *loop)
 
 void rill__loop_free(struct rill_loop *loop)
 {
+    rill__loop_remove_live(loop);
     if (loop->backend != NULL)
         loop->backend->ops->free(loop->backend);
     rill__wake_fini(loop);
@@ -331,6 +332,5 @@ void rill__loop_free(struct rill_loop *loop)
     rill__stack_pool_fini(&loop->stacks);
     if (loop->watched)
         rill__coro_unwatch_overflow();
-    rill__loop_remove_live(loop);
     rill_free(loop);
 }

@@ -36,6 +36,7 @@ struct rill__wake {
     int fd;         /* eventfd; -1 until the loop first runs: a child must not share it */
     uint64_t count; /* what the read of `fd` brings */
     struct rill__op op;
+    struct rill__ready more; /* calls are left for the next turn */
 };
 
 enum { RILL__IO_BUCKETS = 256 };

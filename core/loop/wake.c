@@ -11,6 +11,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+enum { calls_most = 64 };
+
 struct call {
     struct rill__ready ready;
     struct rill_loop *loop;
@@ -36,12 +38,29 @@ static void take_calls(struct rill_loop *loop)
     pthread_mutex_unlock(&loop->wake.mutex);
 }
 
+/* As many as a source may bring in one turn; the others in the next one. */
+static void take_some_calls(struct rill_loop *loop)
+{
+    struct list *node;
+    pthread_mutex_lock(&loop->wake.mutex);
+    for (int i = 0; i < calls_most && (node = list_pop_front(&loop->wake.calls)) != NULL; i++)
+        list_push_back(&loop->ready, node);
+    if (!list_is_empty(&loop->wake.calls))
+        rill__loop_ready(loop, &loop->wake.more);
+    pthread_mutex_unlock(&loop->wake.mutex);
+}
+
+static void run_more(struct rill__ready *ready)
+{
+    take_some_calls(container_of(ready, struct rill_loop, wake.more));
+}
+
 static void on_wake(struct rill__op *op, int result, unsigned flags)
 {
     struct rill_loop *loop = container_of(op, struct rill_loop, wake.op);
     (void)flags;
     loop->backend->counters.wakes++;
-    take_calls(loop);
+    take_some_calls(loop);
     if (loop->interrupted && loop->main != NULL)
         rill__loop_interrupted(loop);
     /* A read that failed once must not make the loop deaf; without its descriptor it would spin. */
@@ -52,6 +71,7 @@ static void on_wake(struct rill__op *op, int result, unsigned flags)
 void rill__wake_init(struct rill_loop *loop)
 {
     loop->wake.fd = -1;
+    loop->wake.more.run = run_more;
     list_init(&loop->wake.calls);
     pthread_mutex_init(&loop->wake.mutex, NULL);
 }
@@ -95,9 +115,11 @@ void rill__wake_signal(struct rill_loop *loop)
     (void)ignored;
 }
 
+/* The loop is held, and let go. False: it is closing. */
 static bool give_call(struct rill_loop *loop, struct call *call)
 {
     pthread_mutex_lock(&loop->wake.mutex);
+    rill__loop_let_go(); /* who frees the loop waits for this mutex, too */
     bool closed = loop->wake.closed, first = list_is_empty(&loop->wake.calls);
     if (!closed)
         list_push_back(&loop->wake.calls, &call->ready.link);
@@ -117,10 +139,7 @@ int rill_call_soon_threadsafe(rill_loop *loop, rill_call_fn *fn, void *arg)
     call->vars = rill__vars_keep();
     call->fn = fn;
     call->arg = arg;
-    bool live = rill__loop_hold(loop), taken = live && give_call(loop, call);
-    if (live)
-        rill__loop_let_go();
-    if (taken)
+    if (rill__loop_hold(loop) && give_call(loop, call))
         return 0;
     rill__vars_drop(call->vars);
     rill_free(call);
@@ -137,6 +156,8 @@ void rill__wake_close(struct rill_loop *loop)
 
 void rill__wake_fini(struct rill_loop *loop)
 {
+    pthread_mutex_lock(&loop->wake.mutex); /* nobody comes any more, but one may still be here */
+    pthread_mutex_unlock(&loop->wake.mutex);
     if (loop->wake.fd >= 0)
         close(loop->wake.fd);
     pthread_mutex_destroy(&loop->wake.mutex);

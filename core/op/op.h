@@ -83,6 +83,8 @@ struct rill__op {
     bool in_flight : 1; /* set from submit to the final completion; written by the backend */
     bool stopping : 1;  /* a cancel was asked for; written by the backend */
     /* The rest is the backend's. */
+    uint8_t taken; /* completions of one that has many, in `turn` */
+    uint16_t turn;
     uint16_t buffer;
     uint32_t slot;
     uint32_t sq_at;

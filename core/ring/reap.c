@@ -8,7 +8,8 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-enum { reap_most = 256 };
+/* So many completions in a turn, and so many of one source: the rest waits for the next turn. */
+enum { reap_most = 256, source_most = 64 };
 
 /* Valgrind does not see what the kernel writes while nobody makes a system call. */
 static void tell_valgrind(const struct rill__op *op, int result)
@@ -51,15 +52,28 @@ static void release_stale(struct ring *ring, const struct io_uring_cqe *cqe)
     }
 }
 
-static void complete(struct ring *ring, const struct io_uring_cqe *cqe)
+/* Whether `op`, which completes many times, had its share of this turn. */
+static bool had_its_share(const struct ring *ring, struct rill__op *op)
+{
+    if (op->turn != ring->turn) {
+        op->turn = ring->turn;
+        op->taken = 0;
+    }
+    return op->taken++ == source_most;
+}
+
+/* False: it is to be taken in the next turn. */
+static bool complete(struct ring *ring, const struct io_uring_cqe *cqe)
 {
     if (cqe->user_data == RILL__NAME_OF_CANCEL)
-        return;
+        return true;
     struct rill__op *op = rill__op_find(&ring->ops, cqe->user_data);
     if (op == NULL) {
         release_stale(ring, cqe);
-        return;
+        return true;
     }
+    if ((cqe->flags & IORING_CQE_F_MORE) && had_its_share(ring, op))
+        return false;
     int result = __builtin_expect(cqe->res <= -RILL__ERESTARTSYS, 0) ? -EINTR : cqe->res;
     unsigned flags = cqe->flags & IORING_CQE_F_MORE ? RILL__OP_MORE : 0;
     if (cqe->flags & IORING_CQE_F_BUFFER) {
@@ -75,22 +89,24 @@ static void complete(struct ring *ring, const struct io_uring_cqe *cqe)
             finish(ring, op, -ECANCELED, 0);
         else
             list_push_back(&ring->starved, &op->link);
-        return;
+        return true;
     }
     finish(ring, op, result, flags);
+    return true;
 }
 
 bool rill__ring_reap(struct ring *ring)
 {
     struct io_uring_cq *cq = &ring->uring.cq;
     unsigned head = *cq->khead, tail = io_uring_smp_load_acquire(cq->ktail);
-    unsigned most = tail - head < reap_most ? tail - head : reap_most;
-    for (unsigned i = 0; i < most; i++)
-        complete(ring, &cq->cqes[(head + i) & ring->uring.cq.ring_mask]);
-    ring->backend.counters.completions += most;
-    io_uring_smp_store_release(cq->khead, head + most);
+    unsigned most = tail - head < reap_most ? tail - head : reap_most, taken = 0;
+    ring->turn++;
+    while (taken < most && complete(ring, &cq->cqes[(head + taken) & ring->uring.cq.ring_mask]))
+        taken++;
+    ring->backend.counters.completions += taken;
+    io_uring_smp_store_release(cq->khead, head + taken);
     ring->disk_works = ring->transfers > 0;
-    return head + most == tail;
+    return head + taken == tail;
 }
 
 void rill__ring_settle(struct ring *ring, unsigned consumed)

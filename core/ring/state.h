@@ -25,6 +25,7 @@ struct ring {
     struct list starved;   /* receives without buffers (I4) */
     unsigned enter_flags;
     unsigned transfers;    /* at an offset of a file, in flight */
+    uint16_t turn;         /* counts reaps, for the shares of sources */
     bool disk_works;       /* some of them were left after the last reap (I1) */
     int lost;              /* why this ring is of no use any more; 0: it is fine */
     unsigned skip_success; /* IOSQE_CQE_SKIP_SUCCESS, or 0 where the kernel does it otherwise */

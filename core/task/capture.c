@@ -43,7 +43,8 @@ struct seen {
 };
 
 static struct seen seen;
-static bool asked; /* the handler is to fill in `seen` */
+static bool asked;  /* the handler is to fill in `seen` */
+static bool filled; /* it has; read by the thread that asked */
 static sem_t answered;
 
 bool rill__capture_copy(void *to, const void *from, size_t size)
@@ -89,6 +90,7 @@ static void on_look(int signo, siginfo_t *info, void *context)
     seen.fp = (uintptr_t)machine->regs[29];
 #endif
     copy_stack();
+    __atomic_store_n(&filled, true, __ATOMIC_RELEASE);
     sem_post(&answered);
     errno = before;
 }
@@ -128,14 +130,14 @@ static bool ask(pid_t thread)
 {
     if (!is_our_handler())
         return false;
+    __atomic_store_n(&filled, false, __ATOMIC_RELAXED);
     __atomic_store_n(&asked, true, __ATOMIC_RELEASE);
-    if (syscall(SYS_tgkill, getpid(), thread, look_signal) == 0 && wait_for_answer())
-        return true;
-    if (__atomic_exchange_n(&asked, false, __ATOMIC_ACQ_REL))
+    bool answers = syscall(SYS_tgkill, getpid(), thread, look_signal) == 0 && wait_for_answer();
+    if (!answers && __atomic_exchange_n(&asked, false, __ATOMIC_ACQ_REL))
         return false;
-    while (sem_wait(&answered) < 0) /* it is answering just now */
+    while (!answers && sem_wait(&answered) < 0) /* it is answering just now */
         continue;
-    return true;
+    return __atomic_load_n(&filled, __ATOMIC_ACQUIRE);
 }
 
 /* --- A thread in a system call. --- */

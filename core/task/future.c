@@ -175,7 +175,7 @@ static int set(rill_future *future, int rc, void *value, struct rill__detail *de
 {
     if (future->kind != RILL__PLAIN) {
         rill__detail_unref(detail);
-        return -EPERM;
+        return rill__misuse(-EPERM);
     }
     if (future->state != RILL_PENDING) {
         rill__detail_unref(detail);

@@ -172,7 +172,7 @@ int rill_wait(size_t count, rill_future *const futures[], rill_wait_when when, r
 {
     struct rill__task *task;
     if (count == 0 || when > RILL_FIRST_ERROR)
-        return -EINVAL;
+        return rill__misuse(-EINVAL);
     int r = rill__await_begin(&task);
     if (r < 0)
         return r;
@@ -334,7 +334,7 @@ int rill_as_completed_fini(rill_as_completed *public)
     if (it == NULL)
         return 0;
     if (!list_is_empty(&it->waiters))
-        return -EBUSY;
+        return rill__misuse(-EBUSY);
     rill__timer_stop(it->loop, &it->timer);
     rill__loop_unready(&it->expiry);
     for (size_t i = 0; i < it->distinct; i++)

@@ -17,6 +17,7 @@
  * looks (the mutex), so stacks and the loop itself are there; tasks are copied by rill__capture_copy, and
  * the copy counts if the loop is still in the same step. */
 #include "core/base/machine.h"
+#include "core/coro/sanitizer.h"
 #include "core/task/capture.h"
 #include "core/task/task.h"
 
@@ -257,10 +258,21 @@ static void start(void)
     pthread_attr_destroy(&attr);
 }
 
+/* ThreadSanitizer ends a child of a process with threads that makes threads itself, so there only those
+ * are watched that ask for it. */
+static bool is_watched(const struct rill_loop *loop)
+{
+#ifdef WITH_TSAN
+    if (!loop->timed)
+        return false;
+#endif
+    return loop->backend->watched && loop->opts.slow != RILL_FOREVER;
+}
+
 void rill__watchdog_enter(struct rill_loop *loop)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    if (!loop->backend->watched || loop->opts.slow == RILL_FOREVER)
+    if (!is_watched(loop))
         return;
     pthread_once(&once, prepare);
     pthread_mutex_lock(&mutex);
