@@ -207,9 +207,8 @@ void rill__loop_interrupted(struct rill_loop *loop)
 {
     if (loop->interrupt_told)
         return;
-    loop->interrupt_told = true;
-    rill__cancel_by(RILL_BY_SIGNAL, loop->main, "SIGINT");
-    if (loop->opts.grace > 0)
+    loop->interrupt_told = rill__cancel_by(RILL_BY_SIGNAL, loop->main, "SIGINT");
+    if (loop->interrupt_told && loop->opts.grace > 0)
         start_grace(loop, loop->opts.grace);
 }
 
@@ -352,7 +351,7 @@ static int run_main(struct rill_loop *loop, rill_coro coro, rill_context *contex
     bool caught = catch_sigint(loop, &before);
     loop->main = task;
     int r = rill_run_until_done(loop, task);
-    if (r == -ECANCELED && loop->interrupted && rill_uncancel(task) == 0)
+    if (r == -ECANCELED && loop->interrupt_told && rill_uncancel(task) == 0)
         r = -EINTR; /* the interrupt was the only request */
     stop_grace(loop);
     loop->main = NULL;

@@ -287,20 +287,28 @@ static void wake_ready(struct rill__sim *sim, const struct pollfd *polled)
     }
 }
 
-void rill__foreign_poll(struct rill__sim *sim, bool really)
+bool rill__foreign_poll(struct rill__sim *sim, int patience)
 {
     struct pollfd few[16], *polled = few;
     size_t count = count_foreign(sim);
     if (count > sizeof few / sizeof *few)
         polled = rill_alloc(count * sizeof *polled);
     if (polled == NULL)
-        return; /* the next wait tries again */
+        return true; /* the next wait tries again */
     fill(sim, polled);
-    int r = rill__poll(polled, count, really ? -1 : 0);
+    int r = rill__poll(polled, count, patience);
     if (r > 0)
         wake_ready(sim, polled);
     if (polled != few)
         rill_free(polled);
+    return r != 0;
+}
+
+bool rill__foreign_is_ready(const struct rill__flight *flight)
+{
+    const struct rill__op *op = flight->op;
+    bool ours = flight->socket != NULL && !flight->socket->foreign;
+    return !ours && op->fd >= 0 && events_now(op->fd, readiness(op)) != 0;
 }
 
 static bool has_threads(void)

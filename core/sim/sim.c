@@ -18,9 +18,9 @@
  * I5 The thread really sleeps only for ops on descriptors that are not ours, and only when neither an
  *    event nor a deadline is left. If there is nobody who could end that sleep, it is a deadlock.
  *
- * CANCEL. A new op is tried once and ends with -ECANCELED if it would have to wait. A waiting one ends
- * soon; drawn from the seed, what has become ready meanwhile wins or stays. One that has its result
- * keeps it.
+ * CANCEL. A new op is tried once and ends with -ECANCELED if it would have to wait. So does one that
+ * waits, soon; what was ready before the cancel wins, and of what becomes ready after it the seed says
+ * whether it wins or stays where it is. An op that has its result keeps it.
  *
  * ELSEWHERE. net.c has the sockets, foreign.c all other descriptors, fault.c what the seed makes of the
  * world, trace.c the hash. The insides are in state.h. */
@@ -36,7 +36,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { first_events = 64, reads_free = 1000, turns_free = 32, turns_quick = 4 };
+/* Ops that room is made for at once; looks at the clock and turns that take no time (I3). */
+enum { flights_block = 64, reads_free = 1000, turns_free = 32, turns_quick = 4 };
 
 static const rill_time clock_start = RILL_SEC(1000);
 static const rill_time wall_start = RILL_SEC(1767225600); /* 2026-01-01T00:00:00Z */
@@ -100,31 +101,28 @@ static void move_clock(struct rill__sim *sim, rill_time to)
 
 static void fire_flight(struct rill__sim *sim, struct rill__event *event);
 
-static int make_flight(struct rill__sim *sim)
+/* Room for further ops, and for all that they will need (I4). */
+static int make_flights(struct rill__sim *sim)
 {
-    uint32_t count = sim->flight_count + 1;
-    if ((sim->flight_count & (sim->flight_count - 1)) == 0) { /* a power of two is full */
-        uint32_t room = sim->flight_count == 0 ? 1 : sim->flight_count * 2;
-        struct rill__flight **flights = rill_resize(sim->flights, room * sizeof *flights);
-        if (flights == NULL)
-            return -ENOMEM;
-        sim->flights = flights;
-        struct rill__flight **done = rill_resize(sim->done, room * sizeof *done);
-        if (done == NULL)
-            return -ENOMEM;
-        sim->done = done;
-    }
-    struct rill__flight *flight = rill_alloc_zero(1, sizeof *flight);
-    if (flight == NULL)
+    uint32_t count = sim->flight_count + flights_block;
+    struct rill__flight **flights = rill_resize(sim->flights, count * sizeof *flights);
+    if (flights == NULL)
         return -ENOMEM;
-    if (rill__sim_reserve_events(sim, 1) < 0) {
-        rill_free(flight);
+    sim->flights = flights;
+    struct rill__flight **done = rill_resize(sim->done, count * sizeof *done);
+    if (done == NULL)
+        return -ENOMEM;
+    sim->done = done;
+    struct rill__flight *block = rill_alloc_zero(flights_block, sizeof *block);
+    if (block == NULL || rill__sim_reserve_events(sim, flights_block) < 0) {
+        rill_free(block);
         return -ENOMEM;
     }
-    flight->index = sim->flight_count;
-    flight->event.fire = fire_flight;
-    flight->next_free = sim->free_flights;
-    sim->free_flights = sim->flights[sim->flight_count] = flight;
+    for (uint32_t i = flights_block; i-- > 0;) {
+        block[i].index = sim->flight_count + i;
+        block[i].next_free = sim->free_flights;
+        sim->free_flights = flights[block[i].index] = &block[i];
+    }
     sim->flight_count = count;
     return 0;
 }
@@ -133,7 +131,7 @@ static int sim_submit(struct rill__backend *backend, struct rill__op *op)
 {
     struct rill__sim *sim = sim_of(backend);
     CHECK_SLOW(!op->in_flight);
-    if (sim->free_flights == NULL && make_flight(sim) < 0)
+    if (sim->free_flights == NULL && make_flights(sim) < 0)
         return -ENOMEM;
     struct rill__flight *flight = sim->free_flights;
     sim->free_flights = flight->next_free;
@@ -209,7 +207,7 @@ static void set_result(struct rill__sim *sim, struct rill__flight *flight, int r
 /* What an op that got `result` says to the owner: more comes, or this was the last. */
 static unsigned flags_for(struct rill__sim *sim, const struct rill__flight *flight, int result)
 {
-    if (!is_multishot(flight->op) || result < 0 ||
+    if (!is_multishot(flight->op) || flight->cancelled || result < 0 ||
         (result == 0 && flight->op->kind == RILL__OP_RECV_MANY))
         return 0;
     return rill__sim_chance(sim, RILL__OF_ORDER, sim->manners.ends) ? 0 : RILL__OP_MORE;
@@ -253,7 +251,7 @@ static void fire_flight(struct rill__sim *sim, struct rill__event *event)
     struct rill__flight *flight = container_of(event, struct rill__flight, event);
     if (flight->has_result)
         sim->done[sim->done_count++] = flight;
-    else if (flight->cancelled && rill__sim_draw(sim, RILL__OF_ORDER, 2) == 0)
+    else if (flight->may_lose && rill__sim_draw(sim, RILL__OF_ORDER, 2) == 0)
         set_result(sim, flight, -ECANCELED); /* what came meanwhile stays where it is */
     else
         try_flight(sim, flight);
@@ -300,7 +298,12 @@ static void sim_cancel(struct rill__backend *backend, struct rill__op *op)
     op->stopping = true;
     flight->cancelled = true;
     rill__sim_note(sim, RILL__TRACE_CANCEL, (int64_t)flight->id, 0, 0);
-    if (!flight->fresh && !flight->has_result && list_is_linked(&flight->link))
+    if (flight->fresh || flight->has_result)
+        return;
+    bool waits = list_is_linked(&flight->link);
+    flight->may_lose =
+        waits ? !rill__foreign_is_ready(flight) : flight->again || rill__foreign_is_slow(op);
+    if (waits)
         rill__sim_wake(sim, flight);
 }
 
@@ -321,6 +324,7 @@ static void tell(struct rill__sim *sim, struct rill__flight *flight)
     sim->backend.counters.completions++;
     if (flags & RILL__OP_MORE) {
         flight->has_result = false;
+        flight->again = true;
         flight->flags = 0;
         rill__sim_set_event(sim, &flight->event, sim->now);
     } else {
@@ -351,7 +355,7 @@ static void fire_due(struct rill__sim *sim)
 /* Whether what has just been told lets more be told in the same wait. */
 static bool goes_on(struct rill__sim *sim)
 {
-    if (rill__sim_draw(sim, RILL__OF_ORDER, 2) == 0)
+    if (heap_first(&sim->events) == NULL || rill__sim_draw(sim, RILL__OF_ORDER, 2) == 0)
         return false;
     fire_due(sim);
     return sim->done_count > 0;
@@ -362,7 +366,7 @@ static void tell_done(struct rill__sim *sim)
     enum { most = 256 };
 
     unsigned left = sim->manners.batch > 0 ? sim->manners.batch : most;
-    if (sim->done_count == 0 || rill__sim_chance(sim, RILL__OF_ORDER, sim->manners.spurious))
+    if (sim->done_count > 0 && rill__sim_chance(sim, RILL__OF_ORDER, sim->manners.spurious))
         return;
     do
         for (; sim->done_count > 0 && left > 0; left--) {
@@ -374,7 +378,8 @@ static void tell_done(struct rill__sim *sim)
     while (left > 0 && goes_on(sim));
     if (sim->done_count > 0)
         sim->backend.counters.overflows++;
-    settle(sim);
+    if (!list_is_empty(&sim->quiet) && !rill__sim_chance(sim, RILL__OF_ORDER, sim->manners.late))
+        settle(sim);
 }
 
 /* --- Waiting. --- */
@@ -382,8 +387,20 @@ static void tell_done(struct rill__sim *sim)
 static bool look(struct rill__sim *sim)
 {
     fire_due(sim);
-    rill__foreign_poll(sim, false);
+    rill__foreign_poll(sim, 0);
     return sim->done_count > 0;
+}
+
+/* I5: only somebody outside can go on. Where nobody is, there may still be a signal, for a while. */
+static int wait_outside(struct rill__sim *sim)
+{
+    enum { signal_ms = 3000 };
+
+    int patience = rill__foreign_may_come(sim) ? -1 : sim->net.outside ? signal_ms : 0;
+    if (rill__foreign_poll(sim, patience))
+        return 0;
+    rill__sim_report(&sim->backend, "deadlock: nothing is ready, and nothing will be");
+    return -EDEADLK;
 }
 
 /* Nothing is there to be told: let the time pass until something is, or to the deadline. */
@@ -399,7 +416,7 @@ static int sleep_until(struct rill__sim *sim, rill_time deadline)
         if (rill__socket_sweep(sim))
             continue;
         if (sim->backend.outside > 0) {
-            rill__foreign_poll(sim, true); /* other threads work for us: their time is real */
+            rill__foreign_poll(sim, -1); /* other threads work for us: their time is real */
             return 0;
         }
         if (deadline != RILL_FOREVER) {
@@ -410,12 +427,7 @@ static int sleep_until(struct rill__sim *sim, rill_time deadline)
             settle(sim);
             return 0;
         }
-        if (!rill__foreign_may_come(sim)) {
-            rill__sim_report(&sim->backend, "deadlock: nothing is ready, and nothing will be");
-            return -EDEADLK;
-        }
-        rill__foreign_poll(sim, true);
-        return 0; /* a signal may have come instead */
+        return wait_outside(sim);
     }
     return 0;
 }
@@ -572,7 +584,7 @@ static int make_buffers(struct rill__sim *sim)
 static void free_sim(struct rill__sim *sim)
 {
     rill__sockets_fini(sim);
-    for (uint32_t i = 0; i < sim->flight_count; i++)
+    for (uint32_t i = 0; i < sim->flight_count; i += flights_block)
         rill_free(sim->flights[i]);
     rill_free(sim->flights);
     rill_free(sim->done);
@@ -630,9 +642,12 @@ int rill__sim_new(const struct rill__sim_opts *opts, struct rill__backend **ret_
     list_init(&sim->quiet);
     list_init(&sim->sockets);
     rill__manners_draw(sim);
-    if (rill__sim_reserve_events(sim, first_events) < 0 || make_buffers(sim) < 0) {
+    int r = make_flights(sim);
+    if (r == 0)
+        r = make_buffers(sim);
+    if (r < 0) {
         free_sim(sim);
-        return -ENOMEM;
+        return r;
     }
     *ret_backend = &sim->backend;
     return 0;

@@ -33,6 +33,8 @@ struct rill__flight {
     uint32_t got;   /* octets so far, of a receive that waits for all; tries of a connect */
     bool fresh;     /* not tried yet */
     bool cancelled; /* asked to stop */
+    bool again;     /* told before, and more was said to follow */
+    bool may_lose;  /* the cancel may win against what becomes ready after it */
     bool has_result;
     int result;
     unsigned flags;
@@ -131,8 +133,11 @@ bool rill__fault_resets(struct rill__sim *sim);
 int rill__foreign_try(struct rill__sim *sim, struct rill__flight *flight);
 /* Whether the op is worth a delay: the kernel would hand it to a thread. */
 bool rill__foreign_is_slow(const struct rill__op *op);
-/* Try all that wait and are ready. With `really` sleeps until one is. */
-void rill__foreign_poll(struct rill__sim *sim, bool really);
+/* Whether what waits could be carried out by now; a socket of ours wakes its ops itself. */
+bool rill__foreign_is_ready(const struct rill__flight *flight);
+/* Wake all that wait and are ready, sleeping up to `patience` ms (-1: for ever) until one is. False:
+ * there was none, and no signal either. */
+bool rill__foreign_poll(struct rill__sim *sim, int patience);
 /* As poll(2), also where the limit of descriptors lies below `count`. */
 int rill__poll(struct pollfd *polled, size_t count, int timeout);
 /* Whether anything that waits could be ended by somebody outside. */

@@ -369,6 +369,13 @@ static int end_torture(void **state)
 
 enum { kinds = 3, name_size = 200 };
 
+/* A sweep over many seeds asks for the plain runs alone. */
+static bool wants_torture(void)
+{
+    const char *wanted = getenv("RILL_TORTURE");
+    return wanted == NULL || strcmp(wanted, "0") != 0;
+}
+
 int run_scenarios(const char *group, const struct scenario *scenarios, size_t count)
 {
     struct CMUnitTest *tests = rill_alloc_zero(count * kinds, sizeof *tests);
@@ -386,7 +393,7 @@ int run_scenarios(const char *group, const struct scenario *scenarios, size_t co
     }
     for (size_t i = 0; i < count; i++) {
         const struct scenario *scenario = &scenarios[i];
-        if (scenario->main == NULL || scenario->once)
+        if (scenario->main == NULL || scenario->once || !wants_torture())
             continue;
         snprintf(names[n], name_size, "%s_without_memory", scenario->name);
         tests[n] = (struct CMUnitTest){ .name = names[n],
