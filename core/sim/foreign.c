@@ -204,6 +204,9 @@ static int real_call(struct rill__sim *sim, struct rill__flight *flight)
         return result_of(
             recv(op->fd, op->addr, rill__fault_size(sim, op->size), (int)op->flags | MSG_DONTWAIT));
     case RILL__OP_RECV_MANY: return receive_many(sim, flight);
+    case RILL__OP_RECVMSG:
+        return result_of(recvmsg(op->fd, op->addr, (int)op->flags | MSG_DONTWAIT));
+    case RILL__OP_SENDMSG: return result_of(sendmsg(op->fd, op->addr, (int)op->flags | now));
     case RILL__OP_SEND:
         return result_of(
             send(op->fd, op->addr, rill__fault_size(sim, op->size), (int)op->flags | now));
@@ -235,10 +238,12 @@ int rill__foreign_try(struct rill__sim *sim, struct rill__flight *flight)
 {
     const struct rill__op *op = flight->op;
     short wanted = readiness(op);
+    bool waits = !rill__op_never_waits(op);
     bool looks = op->fd >= 0 && (op->kind != RILL__OP_CONNECT || flight->got > 0);
     if (wanted != 0 && looks && op->kind != RILL__OP_POLL && events_now(op->fd, wanted) == 0)
-        return RILL__SIM_WAIT;
-    return real_call(sim, flight);
+        return waits ? RILL__SIM_WAIT : -EAGAIN;
+    int r = real_call(sim, flight);
+    return r == RILL__SIM_WAIT && !waits ? -EAGAIN : r;
 }
 
 /* --- Waiting for the outside. --- */

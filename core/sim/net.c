@@ -436,6 +436,31 @@ static int send_pieces(struct rill__sim *sim, struct rill__socket *socket,
     return (int)take;
 }
 
+/* Receives into the pieces of a message; no address and nothing besides octets comes with it. */
+static int receive_message(struct rill__sim *sim, struct rill__socket *socket,
+                           const struct rill__op *op)
+{
+    struct msghdr *message = op->addr;
+    struct iovec none = { NULL, 0 };
+    const struct iovec *first = message->msg_iovlen > 0 ? message->msg_iov : &none;
+    uint32_t size = first->iov_len < INT_MAX ? (uint32_t)first->iov_len : INT_MAX;
+    message->msg_namelen = 0;
+    message->msg_controllen = 0;
+    message->msg_flags = 0;
+    return receive(sim, socket, first->iov_base, size, (int)op->flags);
+}
+
+bool rill__op_never_waits(const struct rill__op *op)
+{
+    switch ((enum rill__op_kind)op->kind) {
+    case RILL__OP_RECV:
+    case RILL__OP_RECVMSG:
+    case RILL__OP_SEND:
+    case RILL__OP_SENDMSG: return (op->flags & MSG_DONTWAIT) != 0;
+    default: return false;
+    }
+}
+
 static int send_octets(struct rill__sim *sim, struct rill__socket *socket,
                        const struct rill__op *op)
 {
@@ -637,7 +662,7 @@ static int try_poll(const struct rill__socket *socket, unsigned events)
     return now != 0 ? (int)now : RILL__SIM_WAIT;
 }
 
-int rill__socket_try(struct rill__sim *sim, struct rill__flight *flight)
+static int try_now(struct rill__sim *sim, struct rill__flight *flight)
 {
     struct rill__op *op = flight->op;
     struct rill__socket *socket = flight->socket;
@@ -651,13 +676,21 @@ int rill__socket_try(struct rill__sim *sim, struct rill__flight *flight)
         return receive(sim, socket, op->addr, op->size, (int)op->flags);
     case RILL__OP_READ: return receive(sim, socket, op->addr, op->size, 0);
     case RILL__OP_RECV_MANY: return receive_many(sim, flight);
+    case RILL__OP_RECVMSG: return receive_message(sim, socket, op);
     case RILL__OP_SEND:
     case RILL__OP_WRITE: return send_octets(sim, socket, op);
+    case RILL__OP_SENDMSG: return send_message(sim, socket, op);
     case RILL__OP_SEND_NOW: return never_wait(send_octets(sim, socket, op));
     case RILL__OP_SENDMSG_NOW: return never_wait(send_message(sim, socket, op));
     case RILL__OP_POLL: return try_poll(socket, op->flags);
     default: return rill__foreign_try(sim, flight); /* what it is on its real number */
     }
+}
+
+int rill__socket_try(struct rill__sim *sim, struct rill__flight *flight)
+{
+    int r = try_now(sim, flight);
+    return rill__op_never_waits(flight->op) ? never_wait(r) : r;
 }
 
 /* --- Ops that are carried out at once. --- */

@@ -111,6 +111,9 @@ void rill__sim_drop_event(struct rill__sim *sim, struct rill__event *event);
 /* Try the waiting `flight` again soon. */
 void rill__sim_wake(struct rill__sim *sim, struct rill__flight *flight);
 
+/* Whether the flags of an op on a socket say that it must not wait. */
+bool rill__op_never_waits(const struct rill__op *op);
+
 /* What a try says when the op has to wait. */
 enum { RILL__SIM_WAIT = INT32_MIN };
 
