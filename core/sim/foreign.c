@@ -204,9 +204,6 @@ static int real_call(struct rill__sim *sim, struct rill__flight *flight)
         return result_of(
             recv(op->fd, op->addr, rill__fault_size(sim, op->size), (int)op->flags | MSG_DONTWAIT));
     case RILL__OP_RECV_MANY: return receive_many(sim, flight);
-    case RILL__OP_RECVMSG:
-        return result_of(recvmsg(op->fd, op->addr, (int)op->flags | MSG_DONTWAIT));
-    case RILL__OP_SENDMSG: return result_of(sendmsg(op->fd, op->addr, (int)op->flags | now));
     case RILL__OP_SEND:
         return result_of(
             send(op->fd, op->addr, rill__fault_size(sim, op->size), (int)op->flags | now));
