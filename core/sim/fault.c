@@ -51,7 +51,8 @@ void rill__manners_draw(struct rill__sim *sim)
     manners->late = rate(sim);
     manners->late_max = lates[draw(sim, 3)];
     manners->spurious = rate(sim);
-    manners->split = rate(sim);
+    unsigned split = rate(sim); /* a machine's own loopback keeps small messages together */
+    manners->split = sim->opts.world.net != NULL && sim->opts.world.net->outside ? 0 : split;
     manners->ends = rate(sim);
     manners->buffers = sim->opts.recv_buffers;
     if (draw(sim, 4) == 0)

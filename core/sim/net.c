@@ -498,7 +498,8 @@ static bool fits(const rill_addr *listening, const rill_addr *wanted)
            rill_addr_port(listening) == rill_addr_port(wanted);
 }
 
-/* A socket that listens there; of several one by the seed, as the kernel spreads them. */
+/* A socket that listens there: of several one by the seed, as the kernel spreads them; but a path is that
+ * of who has bound it last. */
 static struct rill__socket *listener_at(struct rill__sim *sim, const rill_addr *addr)
 {
     struct rill__socket *found = NULL;
@@ -506,7 +507,7 @@ static struct rill__socket *listener_at(struct rill__sim *sim, const rill_addr *
     list_for_each(node, &sim->sockets) {
         struct rill__socket *socket = container_of(node, struct rill__socket, link);
         if (socket->state == RILL__LISTENING && !socket->closed && fits(&socket->local, addr) &&
-            rill__sim_draw(sim, RILL__OF_NET, ++count) == 0)
+            (socket->family == AF_UNIX || rill__sim_draw(sim, RILL__OF_NET, ++count) == 0))
             found = socket;
     }
     return found;
