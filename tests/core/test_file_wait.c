@@ -123,6 +123,21 @@ static int close_and_cancel_of_the_same_reader_is_a_cancel(void *arg)
     return 0;
 }
 
+/* R5. */
+static int end_that_nobody_asked_for_is_an_error_and_no_cancel(void *arg)
+{
+    struct rill__backend *backend = rill_get_running_loop()->backend;
+    (void)arg;
+    EXPECT_IS(pipe2(ends, O_CLOEXEC), 0);
+    OWNED_PIPE;
+    rill_task *reader = kept(rill_create_task(RILL_CORO(read_pipe, NULL)));
+    EXPECT_IS(let_pass(2), 0);
+    backend->ops->cancel_all(backend);
+    EXPECT_IS(rill_await(reader), -EIO);
+    EXPECT(!rill_cancelled(reader));
+    return 0;
+}
+
 /* --- Operations that the kernel cannot stop. --- */
 
 static void ignore_cancel(struct rill__backend *backend, struct rill__op *op)
@@ -288,6 +303,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(octets_that_came_before_the_close_are_returned),
     SCENARIO(close_leaves_other_descriptors_alone),
     SCENARIO(close_and_cancel_of_the_same_reader_is_a_cancel),
+    SCENARIO(end_that_nobody_asked_for_is_an_error_and_no_cancel),
     SCENARIO_ONCE(deadline_on_an_op_that_cannot_be_stopped_is_late_and_not_lost),
     SCENARIO_ONCE(result_behind_its_deadline_stands_if_the_block_ends_with_it),
     SCENARIO(non_blocking_read_waits_without_spinning),
