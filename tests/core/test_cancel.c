@@ -265,7 +265,7 @@ static int withdraw_and_return_9(void *arg)
     return 9;
 }
 
-/* Row 14. */
+/* Row 14. R17. */
 static int uncancel_to_zero_before_the_delivery_withdraws_the_request(void *arg)
 {
     (void)arg;

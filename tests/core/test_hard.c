@@ -18,7 +18,7 @@ static int ignore_cancels(void *arg)
     return -ECANCELED;
 }
 
-/* B7. */
+/* B7. R17. */
 static int scope_with_a_grace_ends_a_block_that_ignores_its_deadline(void *arg)
 {
     (void)arg;
@@ -447,7 +447,7 @@ static void close_is_hard_at_once(void **state)
     assert_int_equal(rill_run_until_complete(loop, RILL_CORO(leave_a_stubborn_one, &b)), 0);
     rill_time begin = rill_now();
     assert_int_equal(rill_loop_close(loop), 0);
-    assert_true(rill_now() - begin < RILL_MS(1000));
+    assert_true(rill_now() - begin < RILL_SEC(5)); /* and not ten */
 }
 
 static int make_more(void *arg)

@@ -179,7 +179,7 @@ static int result_set_before_the_deadline_is_delivered(void *arg)
     return 0;
 }
 
-/* Both are due when the loop looks next, the result first: the cancel wins, the future keeps it. */
+/* Both are due when the loop looks next, the result first: the cancel wins, the future keeps it. R17. */
 static int deadline_in_the_turn_of_the_result_is_a_timeout_and_the_result_stays(void *arg)
 {
     rill_scope scope = { 0 };
@@ -322,7 +322,7 @@ static int foreign_error_passes_a_scope_unchanged_also_after_its_deadline(void *
     return 0;
 }
 
-/* Row 50. */
+/* Row 50. R17. */
 static int deadline_in_the_past_fires_at_the_first_suspension(void *arg)
 {
     (void)arg;
@@ -436,7 +436,7 @@ static int clean_up_cancelled(void *arg)
     return first;
 }
 
-/* Row 54. */
+/* Row 54. R17. */
 static int second_cancel_inside_a_clean_up_scope_stays_a_cancel(void *arg)
 {
     (void)arg;
@@ -722,6 +722,10 @@ static int request_of_a_clean_up_scope_that_was_never_delivered_is_taken_back(vo
     return 0;
 }
 
+/* Which deadlines have passed when is a matter of milliseconds: on a clock that nobody else slows down. */
+static const rill_sim_opts world = { .seed = 3 };
+static const rill_loop_opts simulated = { .sim = &world };
+
 static const struct scenario scenarios[] = {
     SCENARIO(wait_for_without_time_gives_the_result_of_a_done_future),
     SCENARIO(wait_for_without_time_never_starts_a_new_task),
@@ -732,12 +736,12 @@ static const struct scenario scenarios[] = {
     SCENARIO(cancel_of_wait_for_cancels_the_inner_task),
     SCENARIO(cancel_in_the_turn_of_the_inner_result_leaves_that_result),
     SCENARIO(result_set_before_the_deadline_is_delivered),
-    SCENARIO(deadline_in_the_turn_of_the_result_is_a_timeout_and_the_result_stays),
+    SCENARIO_WITH(deadline_in_the_turn_of_the_result_is_a_timeout_and_the_result_stays, &simulated),
     SCENARIO(cancel_of_wait_for_waits_for_a_stubborn_inner_task),
     SCENARIO(wait_for_oneself_is_an_error),
-    SCENARIO(nested_scopes_of_one_deadline_report_at_the_outermost),
-    SCENARIO(nested_scopes_after_a_busy_stretch_report_what_had_passed),
-    SCENARIO(foreign_error_passes_a_scope_unchanged_also_after_its_deadline),
+    SCENARIO_WITH(nested_scopes_of_one_deadline_report_at_the_outermost, &simulated),
+    SCENARIO_WITH(nested_scopes_after_a_busy_stretch_report_what_had_passed, &simulated),
+    SCENARIO_WITH(foreign_error_passes_a_scope_unchanged_also_after_its_deadline, &simulated),
     SCENARIO(deadline_in_the_past_fires_at_the_first_suspension),
     SCENARIO(deadline_in_the_past_is_harmless_without_a_suspension),
     SCENARIO(disabled_deadline_never_fires_and_can_be_moved),
