@@ -108,6 +108,7 @@ RILL_API rill_coro rill_gen_coro(rill_gen *gen);
 }
 #endif
 
-/* Compile-time tests of what an expression is.   Like: isinstance(x, Coroutine), (x, Generator). */
-#define RILL_IS_COROUTINE(x) _Generic((x), rill_coro : true, default : false)
-#define RILL_IS_GENERATOR(x) _Generic((x), rill_gen * : true, default : false)
+/* Compile-time tests of what an expression is. By way of a size, since compilers warn of the code behind
+ * any other constant condition.   Like: isinstance(x, Coroutine), isinstance(x, Generator). */
+#define RILL_IS_COROUTINE(x) (bool)sizeof(*_Generic((x), rill_coro : "", default : (char(*)[0])0))
+#define RILL_IS_GENERATOR(x) (bool)sizeof(*_Generic((x), rill_gen * : "", default : (char(*)[0])0))

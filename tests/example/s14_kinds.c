@@ -24,6 +24,7 @@ int main(void)
     puts(RILL_IS_GENERATOR(decorated) ? "True" : "False");
     puts(RILL_IS_COROUTINE(decorated) ? "True" : "False");
     rill_gen_free(decorated);
-    puts(RILL_IS_COROUTINE(RILL_CORO(native, NULL)) ? "True" : "False");
+    rill_coro coroutine = RILL_CORO(native, NULL);
+    puts(RILL_IS_COROUTINE(coroutine) ? "True" : "False");
     return 0;
 }

@@ -12,6 +12,7 @@ static int say_hello(void *arg)
 
 int main(void)
 {
-    puts(RILL_IS_COROUTINE(RILL_CORO(say_hello, NULL)) ? "True" : "False");
+    rill_coro coroutine = RILL_CORO(say_hello, NULL);
+    puts(RILL_IS_COROUTINE(coroutine) ? "True" : "False");
     return 0;
 }
