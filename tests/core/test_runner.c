@@ -218,6 +218,61 @@ static void interrupt_ends_one_run_and_not_the_runner(void **state)
     check_child(interrupt_each_run, 0);
 }
 
+static void interrupt_now(void *arg)
+{
+    (void)arg;
+    raise(SIGINT);
+}
+
+static int await_a_future(void *future)
+{
+    OWNED_FUTURE rill_future *mine = rill_future_new();
+    if (rill_call_later(rill_get_running_loop(), RILL_MS(1), interrupt_now, NULL).entry == NULL)
+        return -ENOMEM;
+    *(rill_future **)future = rill_ref(mine);
+    int r = rill_await(mine);
+    return r == -ECANCELED ? r : -EBADMSG;
+}
+
+/* Row 127. CPython: test_interrupt_wait. */
+static int interrupt_an_await(void *arg)
+{
+    rill_future *future = NULL;
+    (void)arg;
+    if (rill_run(RILL_CORO(await_a_future, &future)) != -EINTR)
+        return 1;
+    bool cancelled = rill_cancelled(future);
+    rill_unref(future);
+    return cancelled ? 0 : 2;
+}
+
+static void interrupt_cancels_what_main_awaits(void **state)
+{
+    (void)state;
+    check_child(interrupt_an_await, 0);
+}
+
+static int be_interrupted_again(void *arg)
+{
+    int r = interrupt_in_sleep(arg);
+    if (r != -ECANCELED)
+        return -EBADMSG;
+    r = rill_sleep(0); /* it is delivered once */
+    return r == 0 ? 3 : r;
+}
+
+static int swallow_and_go_on(void *arg)
+{
+    (void)arg;
+    return rill_run(RILL_CORO(be_interrupted_again, NULL)) == 3 ? 0 : 1;
+}
+
+static void interrupt_that_main_takes_is_over(void **state)
+{
+    (void)state;
+    check_child(swallow_and_go_on, 0);
+}
+
 static int cancel_and_interrupt(void *task)
 {
     rill_cancel(task, NULL);
@@ -322,6 +377,8 @@ static const struct scenario scenarios[] = {
     OUTSIDE(run_inside_a_run_is_ebusy),
     OUTSIDE(main_that_stops_the_loop_is_einprogress_and_cancelled_at_the_close),
     OUTSIDE(interrupt_ends_one_run_and_not_the_runner),
+    OUTSIDE(interrupt_cancels_what_main_awaits),
+    OUTSIDE(interrupt_that_main_takes_is_over),
     OUTSIDE(interrupt_of_a_cancelled_main_stays_a_cancel),
     OUTSIDE(interrupt_that_main_took_back_is_told_if_it_ends_cancelled),
     OUTSIDE(interrupt_between_runs_ends_the_process),
