@@ -259,7 +259,7 @@ static int look_through(void *frames[], int most)
         return follow(index_of(seen.fp), frames, count, most);
     for (size_t i = 0; i + 1 < seen.count && count < most; i++) {
         size_t up = index_of(seen.words[i]);
-        if (up < seen.count && is_frame(i) && (seen.words[up] == 0 || is_frame(up)))
+        if (up < seen.count && is_frame(i) && is_frame(up))
             return follow(i, frames, count, most);
         if (is_return_address(seen.words[i]))
             frames[count++] = (void *)seen.words[i];
