@@ -1,5 +1,9 @@
 /* test_lock.c - locks: one holder, served in order of arrival, handed on past the cancelled. */
+#include "tests/support/child.h"
 #include "tests/support/expect.h"
+
+#include <signal.h>
+#include <sys/wait.h>
 
 static rill_lock lock; /* of the running scenario */
 static rill_task *tasks[8];
@@ -320,6 +324,32 @@ static void lock_in_use_by_another_loop_is_refused(void **state)
     assert_int_equal(rill_run(RILL_CORO(take_in_other_loop, NULL)), 0);
 }
 
+static int release_free_lock(void *arg)
+{
+    (void)arg;
+    lock = (rill_lock){ 0 };
+    return rill_lock_release(&lock);
+}
+
+static int release_free_lock_strictly(void *arg)
+{
+    static const rill_loop_opts strict = { .strict = true };
+    (void)arg;
+    return rill_run_with(RILL_CORO(release_free_lock, NULL), &strict);
+}
+
+/* Section 4, misuse: as for all objects of this folder, which share the call. */
+static void misuse_on_a_strict_loop_aborts(void **state)
+{
+    static struct child child;
+    (void)state;
+    assert_int_equal(rill_run(RILL_CORO(release_free_lock, NULL)), -EPERM);
+    assert_int_equal(child_run(&child, release_free_lock_strictly, NULL), 0);
+    assert_true(WIFSIGNALED(child.status));
+    assert_int_equal(WTERMSIG(child.status), SIGABRT);
+    assert_non_null(strstr(child.text, "rill: misuse: EPERM\n"));
+}
+
 /* There is nobody who could wait. */
 static void lock_outside_of_tasks_is_refused(void **state)
 {
@@ -346,6 +376,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(auto_lock_is_released_when_the_block_is_left),
     SCENARIO(holder_is_alone_across_an_await),
     OUTSIDE(lock_in_use_by_another_loop_is_refused),
+    OUTSIDE(misuse_on_a_strict_loop_aborts),
     OUTSIDE(lock_outside_of_tasks_is_refused),
 };
 
