@@ -270,13 +270,14 @@ int rill_as_completed_init(rill_as_completed *public, size_t count, rill_future 
     list_init(&it->waiters);
     it->expiry.run = on_expiry;
     it->timer.ready = &it->expiry;
+    it->distinct = watch_all(it->watched, count, futures, on_next_member, it);
+    for (size_t i = 0; i < it->distinct; i++)
+        watch_start(loop, &it->watched[i]);
+    /* Behind the members that are done: what was there in time is given. */
     if (span <= 0)
         rill__loop_ready(loop, &it->expiry);
     else
         rill__timer_start(loop, &it->timer, rill_time_add(rill__loop_now(loop), span));
-    it->distinct = watch_all(it->watched, count, futures, on_next_member, it);
-    for (size_t i = 0; i < it->distinct; i++)
-        watch_start(loop, &it->watched[i]);
     *iteration_of(public) = it;
     return 0;
 }

@@ -199,6 +199,24 @@ static int time_that_has_passed_ends_the_waits_behind_what_was_done(void *arg)
     return 0;
 }
 
+/* No time at all is enough for what is done. */
+static int iteration_without_time_gives_what_is_done(void *arg)
+{
+    rill_future *next = NULL;
+    (void)arg;
+    for (size_t i = 0; i < 2; i++)
+        parts[i] = kept(rill_future_new());
+    EXPECT_IS(rill_future_set_result(parts[1], 0, NULL), 0);
+    iteration = (rill_as_completed){ 0 };
+    OWNED_ITERATION rill_as_completed *it = &iteration;
+    EXPECT_IS(rill_as_completed_init(it, 2, parts, 0), 0);
+    EXPECT_IS(rill_as_completed_next(it, &next), 1);
+    EXPECT(next == parts[1]);
+    EXPECT_IS(rill_as_completed_next(it, &next), -ETIME);
+    EXPECT(!rill_done(parts[0]));
+    return 0;
+}
+
 static int fini_too_early(rill_group *takers)
 {
     EXPECT_IS(start_taker(takers, 0), 0);
@@ -230,6 +248,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(more_waiters_than_members_are_told_that_no_more_comes),
     SCENARIO(cancelled_waiter_leaves_its_member_to_the_next),
     SCENARIO(time_that_has_passed_ends_the_waits_behind_what_was_done),
+    SCENARIO(iteration_without_time_gives_what_is_done),
     SCENARIO(fini_while_a_task_waits_is_refused),
 };
 

@@ -20,23 +20,14 @@ static int start(rill_fn *fn, size_t from, size_t count)
 {
     for (size_t i = from; i < from + count; i++)
         tasks[i] = kept(rill_create_task(RILL_CORO(fn, NULL)));
-    return rill_sleep(0);
-}
-
-static int join(size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        int r = rill_await(tasks[i]);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    int r = rill_sleep(0);
+    return r < 0 ? r : all_begun(count, &tasks[from]);
 }
 
 static int start_and_join(rill_fn *fn)
 {
     int r = start(fn, 0, parties);
-    return r < 0 ? r : join(parties);
+    return r < 0 ? r : join_all(parties, tasks);
 }
 
 /* The barrier is as it was in the beginning. */
@@ -155,12 +146,12 @@ static int crowd_passes_in_parties(void *arg)
     (void)arg;
     EXPECT_IS(fresh(parties), 0);
     EXPECT_IS(start(wait_once, 0, 2 * parties - 1), 0);
-    EXPECT_IS(join(parties), 0);
+    EXPECT_IS(join_all(parties, tasks), 0);
     EXPECT_IS(rill_sleep(0), 0);
     EXPECT_IS(passed, parties);
     EXPECT_IS(rill_barrier_n_waiting(&barrier), parties - 1);
     EXPECT_IS(rill_barrier_wait(&barrier), parties - 1);
-    EXPECT_IS(join(2 * parties - 1), 0);
+    EXPECT_IS(join_all(2 * parties - 1, tasks), 0);
     return 0;
 }
 
@@ -199,7 +190,7 @@ static int waiter_cancelled_as_the_barrier_opens_holds_nobody_up(void *arg)
         EXPECT_IS(start(wait_once, 0, 3), 0);
         EXPECT_IS(rill_barrier_n_waiting(&barrier), 3); /* it is filled anew */
         EXPECT_IS(rill_barrier_wait(&barrier), 3);
-        EXPECT_IS(join(3), 0);
+        EXPECT_IS(join_all(3, tasks), 0);
     }
     return 0;
 }
@@ -312,7 +303,7 @@ static int waiters_that_were_reset_can_wait_again_at_once(void *arg)
     EXPECT_IS(start(wait_again_whatever_comes, 0, parties - 1), 0);
     EXPECT_IS(rill_barrier_reset(&barrier), 0);
     EXPECT_IS(rill_barrier_wait(&barrier) >= 0, true);
-    EXPECT_IS(join(parties - 1), 0);
+    EXPECT_IS(join_all(parties - 1, tasks), 0);
     EXPECT_IS(broken, parties - 1);
     EXPECT_IS(again, parties - 1);
     EXPECT(is_fresh(&barrier));
@@ -339,7 +330,7 @@ static int reset_after_all_have_passed_breaks_nothing(void *arg)
     (void)arg;
     EXPECT_IS(fresh(parties), 0);
     EXPECT_IS(start(reset_as_the_last_one, 0, parties), 0);
-    EXPECT_IS(join(parties), 0);
+    EXPECT_IS(join_all(parties, tasks), 0);
     EXPECT_IS(again, 2 * parties);
     EXPECT(is_fresh(&barrier));
     return 0;
@@ -362,7 +353,7 @@ static int aborted_barrier_stays_broken_until_it_is_reset(void *arg)
     EXPECT(is_fresh(&barrier));
     EXPECT_IS(start(wait_once, 0, 2), 0);
     EXPECT_IS(rill_barrier_wait(&barrier), 2);
-    return join(2);
+    return join_all(2, tasks);
 }
 
 /* An abort and a reset before anybody ran: who waited is told all the same. */

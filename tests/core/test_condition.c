@@ -30,7 +30,8 @@ static int start(rill_fn *fn, size_t count)
     make();
     for (size_t i = 0; i < count; i++)
         tasks[i] = kept(rill_create_task(RILL_CORO(fn, &letters[i])));
-    return rill_sleep(0);
+    int r = rill_sleep(0);
+    return r < 0 ? r : all_begun(count, tasks);
 }
 
 /* Waits with the lock and keeps it. */
@@ -134,7 +135,7 @@ static int cancelled_wait_ends_with_the_lock_held(void *arg)
     EXPECT(rill_cancel(tasks[0], "foo"));
     EXPECT_IS(rill_await(tasks[0]), -ECANCELED);
     EXPECT_TRACE("!");
-    EXPECT(strcmp(rill_error(tasks[0])->msg, "foo") == 0);
+    EXPECT(says(rill_error(tasks[0]), "foo"));
     EXPECT(!rill_lock_locked(&lock));
     EXPECT_IS(rill_condition_fini(&changed), 0);
     return 0;
@@ -181,7 +182,7 @@ static int cancel_while_the_lock_is_taken_again_is_reported_when_it_is_held(void
         EXPECT_IS(rill_lock_release(&lock), 0);
         EXPECT_IS(rill_sleep(0), 0);
         EXPECT(rill_cancelled(tasks[0]));
-        EXPECT(strcmp(rill_error(tasks[0])->msg, "foo") == 0);
+        EXPECT(says(rill_error(tasks[0]), "foo"));
         EXPECT_IS(rill_cancelling(tasks[0]), requests);
     }
     EXPECT_TRACE("!!");

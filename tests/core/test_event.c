@@ -18,7 +18,8 @@ static int start(size_t count)
     event = (rill_event){ 0 };
     for (size_t i = 0; i < count; i++)
         tasks[i] = kept(rill_create_task(RILL_CORO(wait_and_trace, &letters[i])));
-    return rill_sleep(0);
+    int r = rill_sleep(0);
+    return r < 0 ? r : all_begun(count, tasks);
 }
 
 /* test_wait: in order of arrival; who comes after the set does not wait. */
@@ -125,7 +126,8 @@ static int callback_can_raise_the_flag(void *arg)
 {
     (void)arg;
     event = (rill_event){ 0 };
-    rill_call_later(rill_get_running_loop(), RILL_MS(1), raise_it, &event);
+    rill_loop *loop = rill_get_running_loop();
+    EXPECT(rill_call_later(loop, RILL_MS(1), raise_it, &event).entry != NULL);
     EXPECT_IS(rill_event_wait(&event), 0);
     return 0;
 }

@@ -250,6 +250,8 @@ static int write_through(int flags)
     EXPECT_IS(pipe2(ends, O_CLOEXEC | flags), 0);
     OWNED_PIPE;
     rill_task *reader = kept(rill_create_task(RILL_CORO(read_all, &left)));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(all_begun(1, &reader), 0);
     EXPECT_IS(rill_file_write_all(ends[1], memory, sizeof memory, UINT64_MAX, &taken), 0);
     EXPECT_IS(taken, sizeof memory);
     EXPECT(rill_await(reader) > 0);

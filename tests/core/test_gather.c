@@ -163,7 +163,7 @@ static int cancel_of_a_gather_cancels_all_members(void *arg)
     EXPECT(rill_cancel(all, "the whole"));
     EXPECT_IS(rill_await(all), -ECANCELED);
     EXPECT(rill_cancelled(parts[0]) && rill_cancelled(parts[1]));
-    EXPECT(strcmp(rill_error(parts[1])->msg, "the whole") == 0);
+    EXPECT(says(rill_error(parts[1]), "the whole"));
 
     make_parts(2);
     OWNED_FUTURE rill_task *waiter = rill_create_task(RILL_CORO(await_gather, &none));
@@ -293,7 +293,7 @@ static int loop_around_a_gather_that_collects_errors_can_be_cancelled(void *arg)
     EXPECT(rill_cancel(task, "my message"));
     EXPECT_IS(rill_await(task), -ECANCELED);
     EXPECT(rill_cancelled(task));
-    EXPECT(strcmp(rill_error(task)->msg, "my message") == 0);
+    EXPECT(says(rill_error(task), "my message"));
     return 0;
 }
 

@@ -106,7 +106,7 @@ static int error_of_a_child_cancels_its_siblings_and_the_block(void *arg)
     EXPECT_TRACE("ac");
     EXPECT_IS(count_errors(g), 1);
     EXPECT_IS(rill_group_errors(g)->code, -EIO);
-    EXPECT(strcmp(rill_group_errors(g)->msg, "on purpose") == 0);
+    EXPECT(says(rill_group_errors(g), "on purpose"));
     EXPECT_IS(rill_cancelling(rill_current_task()), 0);
     EXPECT_IS(rill_sleep(0), 0);
     return 0;
@@ -171,7 +171,7 @@ static int cancelled_parent_cancels_its_children_and_waits_for_them(void *arg)
         EXPECT_IS(rill_await(task), -ECANCELED);
         EXPECT(rill_cancelled(task));
         EXPECT_IS(rill_cancelling(task), 1);
-        EXPECT(strcmp(rill_error(task)->msg, "outside") == 0);
+        EXPECT(says(rill_error(task), "outside"));
     }
     EXPECT_TRACE("ab");
     return 0;

@@ -189,6 +189,7 @@ static int second_acceptor_is_refused(void *arg)
     EXPECT_IS(listen_on_loopback(), 0);
     acceptor = kept(rill_create_task(RILL_CORO(accept_one, NULL)));
     EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(all_begun(1, &acceptor), 0);
     int fd;
     EXPECT_IS(rill_listener_accept(listener, &fd), -EBUSY);
     EXPECT_IS(connect_client(), 0);

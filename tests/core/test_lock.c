@@ -28,7 +28,8 @@ static int start(rill_fn *fn, size_t count)
     static char letters[] = "abcdefgh";
     for (size_t i = 0; i < count; i++)
         tasks[i] = kept(rill_create_task(RILL_CORO(fn, &letters[i])));
-    return rill_sleep(0);
+    int r = rill_sleep(0);
+    return r < 0 ? r : all_begun(count, tasks);
 }
 
 static int fresh_lock_that_we_hold(void)
@@ -233,7 +234,7 @@ static int callback_can_release_what_a_task_holds(void *arg)
 {
     (void)arg;
     EXPECT_IS(fresh_lock_that_we_hold(), 0);
-    rill_call_soon(rill_get_running_loop(), release_it, &lock);
+    EXPECT(rill_call_soon(rill_get_running_loop(), release_it, &lock).entry != NULL);
     EXPECT_IS(rill_lock_acquire(&lock), 0);
     return rill_lock_release(&lock);
 }

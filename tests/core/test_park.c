@@ -246,7 +246,7 @@ static int answer_and_park(void *arg)
     int r = rill_stream_read(peer->stream, in, sizeof in);
     if (r > 0)
         r = rill_stream_write(peer->stream, in, (size_t)r, NULL);
-    if (r > 0)
+    if (r > 0 && peer->stream != NULL) /* else main has given up */
         r = rill_stream_park(peer->stream, RILL_FOREVER, RILL_CORO(answer_and_park, peer));
     else
         r = -EPIPE;

@@ -53,7 +53,8 @@ static int start(rill_fn *fn, size_t from, size_t count)
     static int numbers[] = { 0, 1, 2, 3, 4, 5, 6, 7 };
     for (size_t i = from; i < from + count; i++)
         tasks[i] = kept(rill_create_task(RILL_CORO(fn, &numbers[i])));
-    return rill_sleep(0);
+    int r = rill_sleep(0);
+    return r < 0 ? r : all_begun(count, &tasks[from]);
 }
 
 static int put_now(int from, int to)
@@ -211,13 +212,16 @@ static int getters_are_served_in_order_of_arrival(void *arg)
 /* Also putters: a slot that was freed for one is his. */
 static int putters_are_served_in_order_of_arrival(void *arg)
 {
+    rill_scope scope = { 0 }; /* if the getters cannot begin */
     (void)arg;
     EXPECT_IS(fresh(1), 0);
     EXPECT_IS(start(put_one, 0, 2), 0);
     EXPECT_IS(get_now(), 0);
     for (size_t i = 2; i < 4; i++)
         tasks[i] = kept(rill_create_task(RILL_CORO(get_one, NULL)));
-    EXPECT_IS(rill_queue_put(&queue, item(7)), 0); /* behind the one that was woken */
+    EXPECT_IS(rill_timeout(&scope, RILL_MS(100)), 0);
+    int r = rill_queue_put(&queue, item(7)); /* behind the one that was woken */
+    EXPECT_IS(rill_scope_leave(&scope, r), 0);
     EXPECT_IS(rill_await(tasks[2]), 1);
     EXPECT_IS(rill_await(tasks[3]), 7);
     return 0;
@@ -610,8 +614,7 @@ static int putters_do_not_wait_beside_free_room(void *arg)
     EXPECT_IS(fresh(2), 0);
     tasks[4] = kept(rill_create_task(RILL_CORO(drain_after_a_turn, NULL)));
     EXPECT_IS(start(put_one, 0, 4), 0);
-    for (size_t i = 0; i < 5; i++)
-        EXPECT_IS(rill_await(tasks[i]), 0);
+    EXPECT_IS(join_all(5, tasks), 0);
     EXPECT_IS(rill_queue_size(&queue), 2);
     return 0;
 }

@@ -19,7 +19,8 @@ static int start(int value, rill_fn *fn, size_t count)
     (void)rill_semaphore_init(&permits, value);
     for (size_t i = 0; i < count; i++)
         tasks[i] = kept(rill_create_task(RILL_CORO(fn, &letters[i])));
-    return rill_sleep(0);
+    int r = rill_sleep(0);
+    return r < 0 ? r : all_begun(count, tasks);
 }
 
 /* How many permits can be taken now; they are given back. */

@@ -93,6 +93,27 @@ int return_int(void *arg)
     return *(int *)arg;
 }
 
+enum { count_most = 16 };
+
+int join_all(size_t count, rill_future *const futures[])
+{
+    rill_future *ends[count_most + 1];
+    if (count > count_most)
+        fail_msg("raise count_most");
+    int r = rill_wait(count, futures, RILL_FIRST_ERROR, RILL_FOREVER, ends);
+    for (int i = 0, done = r; i < done && r >= 0; i++)
+        r = rill_result(ends[i]);
+    return r < 0 ? r : 0;
+}
+
+int all_begun(size_t count, rill_future *const tasks[])
+{
+    for (size_t i = 0; i < count; i++)
+        if (rill_done(tasks[i]) && rill_result(tasks[i]) == -ENOMEM)
+            return -ENOMEM;
+    return 0;
+}
+
 /* --- What a run keeps until its end. --- */
 
 enum { kept_max = 64 };
@@ -218,6 +239,7 @@ struct point {
 
 static struct point point; /* what is being tried, for the message when it never ends */
 static unsigned long points;
+static uint64_t allocations; /* of the last run */
 static bool hung;
 
 static void on_alarm(int signo)
@@ -268,7 +290,8 @@ static int try_point(void)
     alarm(under_valgrind() ? stuck_slow_s : stuck_s);
     int r = rill_run_with(RILL_CORO(tortured_main, (void *)(uintptr_t)point.scenario),
                           point.scenario->opts);
-    rill__mem_fail_nth(0, false);
+    allocations = rill__mem_count();
+    rill__mem_fail_nth(0, false); /* which counts from 0 again */
     alarm(0);
     drop_kept();
     points++;
@@ -293,8 +316,8 @@ static void begin_torture(const struct scenario *scenario, const char *fault)
 static void fail_allocations(const struct scenario *scenario, const char *fault, bool forever)
 {
     begin_torture(scenario, fault);
-    uint64_t allocations = rill__mem_count();
-    for (uint64_t nth = 1; nth <= allocations; nth++) {
+    uint64_t last = allocations;
+    for (uint64_t nth = 1; nth <= last; nth++) {
         point.number = nth;
         rill__mem_fail_nth(nth, forever);
         (void)try_point();

@@ -95,6 +95,14 @@ void expect_drop_fd(int *fd);
 /* A future that other tasks use as well: given back after the run.   Owns: takes it.   Returns: it. */
 rill_future *kept(rill_future *future);
 
+/* Await all of them, until one fails: who waits for one that could not even begin would wait for ever.
+ * Returns: 0; the error of the first that failed; why there was no wait. */
+int join_all(size_t count, rill_future *const futures[]);
+
+/* Whether all of these tasks could begin; call it a turn after they were made. Others would wait for one
+ * that could not.   Returns: 0; -ENOMEM. */
+int all_begun(size_t count, rill_future *const tasks[]);
+
 /* Call `fn(arg)` when the run has ended: what tasks use until then is given back there. */
 void after_run(rill_call_fn *fn, void *arg);
 
