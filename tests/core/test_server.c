@@ -226,9 +226,11 @@ static int park_the_stream(rill_stream *stream, void *arg)
 
 static int handler_may_park_its_stream_and_return(void *arg)
 {
+    RILL_AUTO_SCOPE rill_scope scope = { 0 }; /* without memory it stays parked */
     char in[8];
     (void)arg;
     OWNED_ALL;
+    EXPECT_IS(rill_timeout(&scope, RILL_MS(500)), 0);
     EXPECT_IS(serve_with(park_the_stream, NULL), 0);
     EXPECT_IS(connect_client(0), 0);
     EXPECT_IS(await_started(1), 0);
@@ -480,6 +482,7 @@ static int serve_forever_ends_by_a_cancel_and_closes_the_server(void *arg)
     EXPECT_IS(serve_with(echo, NULL), 0);
     rill_task *serving = kept(rill_create_task(RILL_CORO(serve_for_ever, NULL)));
     EXPECT_IS(turns(1), 0);
+    EXPECT_IS(all_begun(1, &serving), 0);
     EXPECT_IS(rill_serve_forever(server), -EBUSY);
     EXPECT_IS(connect_client(0), 0);
     EXPECT_IS(await_started(1), 0);

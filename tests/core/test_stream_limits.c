@@ -123,9 +123,11 @@ static int mark_of_zero_lets_each_write_wait_until_it_is_sent(void *arg)
 
 static int without_a_bound_nobody_waits_and_close_sends_it_all(void *arg)
 {
+    RILL_AUTO_SCOPE rill_scope scope = { 0 }; /* without memory to buffer in, a write waits */
     size_t taken;
     (void)arg;
     OWNED_PAIR;
+    EXPECT_IS(rill_timeout(&scope, RILL_MS(500)), 0);
     EXPECT_IS(make_far(), 0);
     EXPECT_IS(rill_stream_set_limits(left, SIZE_MAX, 0), 0);
     for (size_t at = 0; at < mib; at += mib / 4)
