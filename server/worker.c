@@ -475,7 +475,8 @@ int worker_main(const struct worker_start *start)
         log_line(LOG_WARNING, "worker", "cannot pin to a processor");
     if (privs_drop(start->privs, &why) < 0)
         return fail_start(DOCTOR_EXIT, "worker %u: %s", start->slot, rill_text_end(&why));
-    rc = rill_run(RILL_CORO(run, NULL));
+    rill_loop_opts opts = { .grace = RILL_SEC(2) }; /* for handlers that ignore the end */
+    rc = rill_run_with(RILL_CORO(run, NULL), &opts);
     if (rc < 0 && !me.ran)
         return explain_ring(rc);
     return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
