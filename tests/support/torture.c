@@ -385,19 +385,25 @@ static void on_simulator(uint64_t seed)
     now.opts = (rill_loop_opts){ .grace = RILL_SEC(1), .sim = &sim };
     now.patience = RILL_SEC(60);
     now.sample = sim_sample;
-    torture_here(seed > 1 ? "simulator, shuffled" : "simulator");
+    char where[64];
+    snprintf(where, sizeof where, "simulator, seed %llu", (unsigned long long)seed);
+    torture_here(where);
     now.opts.sim = NULL;
 }
 
 int torture_run(const struct torture_program *programs, size_t count)
 {
+    const char *wanted = getenv("RILL_TORTURE_SEEDS");
+    uint64_t seeds = 2;
+    if (wanted != NULL && rill_parse_u64(rill_span_of(wanted), 1000000, &seeds) < 0)
+        return 2;
     struct sigaction action = { .sa_handler = on_alarm };
     sigaction(SIGALRM, &action, NULL);
     rill__task_on_park = on_park;
     for (size_t i = 0; i < count; i++) {
         now.program = &programs[i];
-        on_simulator(1);
-        on_simulator(2);
+        for (uint64_t seed = 1; seed <= seeds; seed++)
+            on_simulator(seed);
         on_ring();
     }
     rill__task_on_park = NULL;

@@ -4,7 +4,8 @@
  * allocation failing, each operation failing with each error that it can give, results falling short,
  * and a cancel, a deadline or the hard phase at each await. It may then end in any way, but it must
  * end, and leave nothing: no memory, no descriptor, nothing that it said it holds. Where there is a
- * simulator every point is tried there; on the ring a sample. */
+ * simulator every point is tried there, with the seeds 1 (in order) and 2 (shuffled), or as many as
+ * RILL_TORTURE_SEEDS says; on the ring a sample. */
 #pragma once
 
 #include <rill.h>
