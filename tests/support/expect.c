@@ -229,7 +229,7 @@ static void run_scenario(void **state)
 
 /* --- Torture. --- */
 
-enum { hang_ms = 2000, hang_slow_ms = 20000, stuck_s = 20, stuck_slow_s = 200 };
+enum { hang_ms = 8000, hang_slow_ms = 20000, stuck_s = 40, stuck_slow_s = 200 };
 
 struct point {
     const struct scenario *scenario;
