@@ -6,7 +6,7 @@
  * handler notes its registers. In both cases what lies on its stack is copied and looked through:
  *
  *   frames of code with frame pointers make a chain, which is followed;
- *   below it, in the C library, whatever could be a return address counts as one: it points into code,
+ *   below it, in the C library, and between its first two links, whatever could be a return address counts as one: it points into code,
  *   right behind a call instruction. So there may be a few too many of those, never too few.
  *
  * All memory is read by process_vm_readv, which fails where a load would end the process. */
@@ -252,6 +252,7 @@ static int follow(size_t index, void *frames[], int count, int most)
 
 static int look_through(void *frames[], int most)
 {
+    size_t chain = 0; /* where it goes on; 0: it was not found yet */
     int count = 0;
     if (most > 0)
         frames[count++] = (void *)seen.pc;
@@ -259,10 +260,12 @@ static int look_through(void *frames[], int most)
         return follow(index_of(seen.fp), frames, count, most);
     for (size_t i = 0; i + 1 < seen.count && count < most; i++) {
         size_t up = index_of(seen.words[i]);
-        if (up < seen.count && is_frame(i) && is_frame(up))
-            return follow(i, frames, count, most);
+        if (chain == 0 && up < seen.count && is_frame(i) && is_frame(up))
+            chain = up; /* what lies between may be of functions that only saved the pointer */
         if (is_return_address(seen.words[i]))
             frames[count++] = (void *)seen.words[i];
+        if (chain > 0 && i + 1 >= chain)
+            return follow(chain, frames, count, most);
     }
     return count;
 }

@@ -65,9 +65,15 @@ static void check_child(int (*fn)(void *arg), void *arg)
         fail_msg("status %#x: %s", (unsigned)child.status, child.text);
 }
 
-/* --- Culprits. --- */
+/* --- Culprits. Their code stays where their address says. --- */
 
-static __attribute__((noinline)) int block_in_sleep(void *span_ms)
+#ifdef __clang__
+#define IN_PLACE __attribute__((noinline))
+#else
+#define IN_PLACE __attribute__((noipa))
+#endif
+
+static IN_PLACE int block_in_sleep(void *span_ms)
 {
     const struct timespec span = { .tv_nsec = *(int *)span_ms * 1000000L };
     rill_time began = time_of(CLOCK_MONOTONIC);
@@ -78,7 +84,7 @@ static __attribute__((noinline)) int block_in_sleep(void *span_ms)
 static volatile uint64_t sink;
 
 /* So long on a CPU: a busy machine may take its time. */
-static __attribute__((noinline)) int block_by_computing(void *span_ms)
+static IN_PLACE int block_by_computing(void *span_ms)
 {
     rill_time end = time_of(CLOCK_THREAD_CPUTIME_ID) + RILL_MS(*(int *)span_ms);
     do
@@ -196,7 +202,7 @@ static void *end_the_process(void *arg)
     _exit(0);
 }
 
-static int be_stuck(void *arg)
+static IN_PLACE int be_stuck(void *arg)
 {
     pthread_t thread;
     (void)arg;
