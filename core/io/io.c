@@ -4,6 +4,8 @@
  * on which descriptor: a close asks their ops to stop, and the last of them closes it. */
 #include "core/io/io.h"
 
+#include "core/base/plant.h"
+
 #include <errno.h>
 
 struct op_wait {
@@ -36,6 +38,8 @@ static bool ask_to_stop(struct rill__wait *record, const char *msg)
     (void)msg;
     wait->asked = true;
     backend->ops->cancel(backend, &wait->op);
+    if (PLANTED(2))
+        rill__loop_ready(wait->task->future.loop, &wait->task->ready);
     return false; /* whether this is the delivery, the result decides */
 }
 
@@ -60,7 +64,7 @@ static void close_if_last(struct rill_loop *loop, int fd)
 static int settle(struct op_wait *wait)
 {
     bool stopped = wait->result == -ECANCELED || wait->result == -EINTR;
-    if (wait->asked && stopped)
+    if (wait->asked && (stopped || PLANTED(4)))
         return rill__task_deliver(wait->task);
     if (wait->asked)
         wait->task->reached_op = true;
@@ -91,7 +95,7 @@ int rill__io(const struct rill__op *op)
     list_push_back(bucket_of(loop, op->fd), &wait.link);
     do
         rill__task_park(task, &wait.wait);
-    while (wait.op.in_flight);
+    while (wait.op.in_flight && !(PLANTED(2) && wait.asked));
     list_remove(&wait.link);
     if (wait.closed)
         close_if_last(loop, op->fd);

@@ -9,6 +9,8 @@
 
 #include "core/io/park.h"
 
+#include "core/base/plant.h"
+
 #include <rill/mem.h>
 
 #include <errno.h>
@@ -66,6 +68,10 @@ static void free_stream(rill_stream *stream)
     rill__loop_unready(&stream->ready);
     rill__stream_fini_read(stream);
     rill__stream_fini_write(stream);
+    if (PLANTED(11)) {
+        struct rill__op op = { .kind = RILL__OP_CLOSE, .fd = stream->fd };
+        (void)ops_of(stream)->call(stream->loop->backend, &op);
+    }
     rill_free(stream);
 }
 

@@ -7,6 +7,8 @@
  * receiving is stopped, and goes on when half of that was consumed. */
 #include "core/io/stream.h"
 
+#include "core/base/plant.h"
+
 #include <rill/mem.h>
 
 #include <errno.h>
@@ -30,6 +32,8 @@ static const struct rill__backend_ops *ops_of(const rill_stream *stream)
 static void give_buffer_back(rill_stream *stream, uint16_t buffer)
 {
     ops_of(stream)->give_back(stream->loop->backend, buffer);
+    if (PLANTED(7))
+        ops_of(stream)->give_back(stream->loop->backend, buffer);
 }
 
 /* --- Receiving. --- */
@@ -167,6 +171,8 @@ static void note_end(rill_stream *stream, int result)
 static void recv_ended(rill_stream *stream)
 {
     stream->rearm = !stream->ended && stream->recv_error == 0 && !stream->paused;
+    if (PLANTED(1))
+        stream->rearm = false;
     if (stream->rearm)
         rill__loop_prepare(stream->loop, &stream->prepare);
     go_on_below_limit(stream);
@@ -179,6 +185,8 @@ static void recv_ended(rill_stream *stream)
 static void on_recv(struct rill__op *op, int result, unsigned flags)
 {
     rill_stream *stream = container_of(op, rill_stream, recv);
+    if (PLANTED(3))
+        flags &= ~(unsigned)RILL__OP_MORE;
     if (result > 0 && (flags & RILL__OP_BUFFER)) {
         take_octets(stream, op, (size_t)result);
         pause_above_limit(stream);

@@ -10,6 +10,7 @@
  *
  * All of it but the counts lies in a block of its own, `out`, made by the first write and given back
  * when the stream is parked: a connection that waits needs none. Who is busy has one. */
+#include "core/base/plant.h"
 #include "core/io/stream_out.h"
 #include "core/loop/chunk.h"
 
@@ -230,7 +231,7 @@ bool rill__stream_is_sending(const rill_stream *stream)
 static void go_on_sending(struct rill__stream_out *out, int result)
 {
     bool short_send = (uint32_t)result < out->send.size;
-    rill__out_advance(out, (size_t)result);
+    rill__out_advance(out, PLANTED(8) && short_send ? out->send.size : (size_t)result);
     out->over = out->over && rill__out_buffered(out) > out->low;
     if (out->direct != NULL && out->direct->stop)
         end_direct(out); /* what is left of it is not sent */

@@ -4,6 +4,8 @@
  * become stale is recognised and harmless. */
 #include "core/loop/loop.h"
 
+#include "core/base/plant.h"
+
 #include <rill/mem.h>
 
 struct rill__call_entry {
@@ -65,7 +67,7 @@ static struct rill__call_entry *make(struct rill_loop *loop, rill_call_fn *fn, v
     entry->fn = fn;
     entry->arg = arg;
     entry->vars = rill__vars_keep();
-    entry->id = ++ids;
+    entry->id = PLANTED(9) ? 1 : ++ids;
     return entry;
 }
 

@@ -5,6 +5,8 @@
  * starve those that it woke. */
 #include "core/sync/waitq.h"
 
+#include "core/base/plant.h"
+
 #include <rill/sync.h>
 
 #include <errno.h>
@@ -77,7 +79,7 @@ static int wait_for_permit(struct semaphore *semaphore, struct rill__task *task)
     if (!waiter.woken)
         return r;
     semaphore->handed--;
-    if (r < 0)
+    if (r < 0 && !PLANTED(6))
         semaphore->value++;
     /* Those who came since had to wait because of us. */
     while (semaphore->value > 0 && semaphore->queue.first != NULL)

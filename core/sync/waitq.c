@@ -1,6 +1,8 @@
 /* waitq.c - waiting in a fifo, and leaving it. See waitq.h. */
 #include "core/sync/waitq.h"
 
+#include "core/base/plant.h"
+
 #include <rill/inspect.h>
 
 #include <errno.h>
@@ -20,7 +22,7 @@ void rill__waitq_remove(struct rill__waiter *waiter)
 uint32_t rill__waitq_wake_all(struct rill__waitq *queue)
 {
     uint32_t count = queue->count;
-    while (rill__waitq_wake(queue) != NULL)
+    while (!(PLANTED(5) && queue->count == 1) && rill__waitq_wake(queue) != NULL)
         ;
     return count;
 }

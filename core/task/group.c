@@ -5,6 +5,8 @@
  * never lost and never invented. */
 #include "core/task/task.h"
 
+#include "core/base/plant.h"
+
 #include <rill/group.h>
 #include <rill/mem.h>
 
@@ -351,6 +353,8 @@ static bool wait_for_all(struct group *group)
 {
     bool cancelled = false;
     while (!list_is_empty(&group->children)) {
+        if (PLANTED(12) && group->children.next == group->children.prev)
+            break;
         if (!wait_children(group))
             continue;
         cancelled = true; /* or it was our own request: the withdrawal shows */

@@ -192,7 +192,8 @@ static int in_wait(int depth)
     struct members members;
     rill_future *out[children_most + 1];
     start_members(&members, depth);
-    int r = rill_wait(members.count, members.tasks, whens[draw(3)], draw_span(), out);
+    rill_time span = draw_span(); /* by itself: compilers differ in the order of arguments */
+    int r = rill_wait(members.count, members.tasks, whens[draw(3)], span, out);
     for (size_t i = 0; i < members.count; i++)
         if (r >= 0 && rill_done(out[i]) != (i < (size_t)r))
             r = -EBADMSG;

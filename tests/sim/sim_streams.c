@@ -9,6 +9,7 @@
 #include <rill/file.h>
 #include <rill/sim.h>
 #include <rill/stream.h>
+#include <rill/timeout.h>
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -86,9 +87,8 @@ static int read_back(struct client *client)
     return r;
 }
 
-static int be_client(void *arg)
+static int talk(struct client *client)
 {
-    struct client *client = arg;
     int r = rill_open_connection("127.0.0.1", port, NULL, &client->stream);
     if (r < 0)
         return r;
@@ -107,8 +107,20 @@ static int be_client(void *arg)
         rill_stream_abort(client->stream);
     else
         rill_stream_close(client->stream);
+    int slept = draw(2) == 0 ? rill_sleep(RILL_US(draw(300))) : 0; /* its number goes to another */
     rill_stream_unref(client->stream);
-    return rill_first_error(r, sent);
+    return rill_first_error(rill_first_error(r, sent), slept);
+}
+
+/* Two connections, one after the other. */
+static int be_client(void *arg)
+{
+    struct client *client = arg;
+    int r = talk(client);
+    if (r < 0)
+        return r;
+    client->got = 0;
+    return talk(client);
 }
 
 /* --- Calls whose handles have become stale. --- */
@@ -218,14 +230,38 @@ static int read_whole(int fd, char *to, size_t size)
     return at == size ? 0 : -ENODATA;
 }
 
+/* Reads that a deadline cuts short: once they have returned, nobody writes into their memory any more. */
+static int read_in_a_hurry(int fd)
+{
+    char part[512], untouched[sizeof part];
+    memset(untouched, 'u', sizeof untouched);
+    for (int i = 0; i < 10; i++) {
+        rill_scope hurry = { 0 };
+        int r = rill_timeout(&hurry, RILL_US(draw(60)));
+        if (r < 0)
+            return r;
+        (void)rill_scope_leave(&hurry, rill_file_read(fd, part, sizeof part, 0));
+        memset(part, 'u', sizeof part);
+        r = rill_sleep(RILL_US(100));
+        if (r < 0)
+            return r;
+        wrong += memcmp(part, untouched, sizeof part) != 0;
+    }
+    return 0;
+}
+
 static int keep_a_file(void *arg)
 {
     static char written[file_size], got[file_size];
     (void)arg;
+    wrong = 0;
     for (size_t i = 0; i < file_size; i++)
         written[i] = (char)draw(256);
+    rill_scope hurry = { 0 };
+    EXPECT_IS(rill_timeout(&hurry, RILL_US(draw(100))), 0);
     int fd = rill_file_open("/tmp", O_TMPFILE | O_RDWR, 0600);
-    EXPECT(faults || fd >= 0);
+    (void)rill_scope_leave(&hurry, fd); /* a descriptor that came all the same is ours */
+    EXPECT(faults || fd >= 0 || fd == -ECANCELED);
     if (fd < 0)
         return 0;
     int r = write_whole(fd, written, sizeof written);
@@ -233,6 +269,8 @@ static int keep_a_file(void *arg)
         r = read_whole(fd, got, sizeof got);
     EXPECT(faults || r == 0);
     EXPECT(r < 0 || memcmp(written, got, sizeof got) == 0);
+    EXPECT_IS(read_in_a_hurry(fd), 0);
+    EXPECT_IS(wrong, 0);
     EXPECT_IS(rill_file_close(fd), 0);
     return 0;
 }
