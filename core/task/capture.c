@@ -6,8 +6,9 @@
  * handler notes its registers. In both cases what lies on its stack is copied and looked through:
  *
  *   frames of code with frame pointers make a chain, which is followed;
- *   below it, in the C library, and between its first two links, whatever could be a return address counts as one: it points into code,
- *   right behind a call instruction. So there may be a few too many of those, never too few.
+ *   below it, in the C library, and between its first two links, whatever could be a return address
+ *   counts as one: it points into code, right behind a call instruction. So there may be a few too many
+ *   of those, never too few.
  *
  * All memory is read by process_vm_readv, which fails where a load would end the process. */
 #include "core/task/capture.h"
