@@ -82,7 +82,7 @@ static const struct library {
     const char *header, *homes[4];
 } libraries[] = {
     { "mimalloc", { "core/base/mem.c" } },
-    { "liburing", { "core/ring/", "bench/floor.c" } },
+    { "liburing", { "core/ring/", "bench/floor.c", "bench/micro/ring_echo.c" } },
     { "linux/io_uring", { "core/ring/", "tests/support/" } },
     { "ares", { "core/dns/" } },
     { "openssl/", { "core/tls/" } },

@@ -23,6 +23,7 @@ ROWS = {
     "queue": ["rill", "go", "asyncio"],
     "handoff": ["rill", "go", "asyncio"],
     "sleepers": ["rill", "go", "asyncio"],
+    "echo": ["rill", "ring"],
     "reads": ["rill", "fio", "go", "asyncio"],
 }
 # The goals: a figure to reach, or, on a machine where the peer is slower than it was where the goals
@@ -33,6 +34,7 @@ GOALS = {
     "spawn": (100, "go", 0.70), "gather": (150, "asyncio", 1 / 49), "timer": (30, None, None),
     "lock": (None, "go", 1.0), "queue": (None, "go", 1.0), "handoff": (None, "go", 1.0),
     "sleepers-time": (2.0, "go", 0.62), "sleepers-memory": (4.6 * GB, "go", 1.92),
+    "echo": (None, "ring", 1.15),
 }
 for kind in ("cached", "direct"):
     for depth in DEPTHS:
@@ -62,10 +64,11 @@ def reads_file():
 def command(player, row):
     """The command line of a player for a row; None where it is not there."""
     program = {"rill": machine.PROGRAMS / f"bench_{row}", "go": machine.OUT / "micro-go",
+               "ring": machine.PROGRAMS / f"ring_{row}",
                "asyncio": MICRO / "py" / "micro.py"}[player]
     if not program.exists():
         return None
-    return {"rill": [str(program)], "go": ["env", "GOMAXPROCS=1", str(program), row],
+    return {"rill": [str(program)], "ring": [str(program)], "go": ["env", "GOMAXPROCS=1", str(program), row],
             "asyncio": [sys.executable, str(program), row]}[player]
 
 

@@ -107,10 +107,10 @@ void rill__stream_wake_closers(rill_stream *stream)
 
 void rill__stream_settle(rill_stream *stream)
 {
-    if (!stream->closing || stream->closed || stream->filing || rill__stream_is_sending(stream))
+    if (!stream->closing || stream->closed || stream->filing || rill__stream_must_send(stream))
         return;
     ops_of(stream)->cancel(stream->loop->backend, &stream->recv);
-    if (stream->recv.in_flight)
+    if (stream->recv.in_flight || rill__stream_is_sending(stream))
         return;
     struct rill__op op = { .kind = RILL__OP_CLOSE, .fd = stream->fd };
     (void)ops_of(stream)->call(stream->loop->backend, &op);

@@ -85,7 +85,9 @@ void rill__stream_run_later(struct rill__ready *ready);
 
 /* The writing half. */
 void rill__stream_prepare_write(rill_stream *stream);
-/* Whether something is unsent that a close has to wait for, or the kernel has a send. */
+/* Whether something is unsent that no send carries of which nobody would be told. */
+bool rill__stream_must_send(const rill_stream *stream);
+/* Whether the kernel has a send. */
 bool rill__stream_is_sending(const rill_stream *stream);
 /* Nobody is about to write: give back what only writing needs, unless something is unsent. */
 void rill__stream_rest(rill_stream *stream);

@@ -224,8 +224,18 @@ static void send_now(struct rill__stream_out *out)
 
 bool rill__stream_is_sending(const rill_stream *stream)
 {
+    return stream->out != NULL && stream->out->send.in_flight;
+}
+
+/* A silent send may be told late, with the next completion of any kind: a close must not wait for it
+ * before it lets the receive bring one. */
+bool rill__stream_must_send(const rill_stream *stream)
+{
     const struct rill__stream_out *out = stream->out;
-    return out != NULL && (out->send.in_flight || (rill__out_has_unsent(out) && !stream->aborted));
+    if (out == NULL || stream->aborted)
+        return false;
+    bool silent = out->send.in_flight && (out->send.flags & RILL__OP_SILENT);
+    return out->direct != NULL || rill__out_buffered(out) > (silent ? out->send.size : 0);
 }
 
 static void go_on_sending(struct rill__stream_out *out, int result)

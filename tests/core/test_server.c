@@ -463,6 +463,37 @@ static int server_may_be_freed_while_handlers_run(void *arg)
     return 0;
 }
 
+static int address_in_use_is_an_error_unless_it_is_shared(void *arg)
+{
+    const rill_server_opts shared = { .reuse_port = true };
+    (void)arg;
+    OWNED_ALL;
+    EXPECT_IS(serve_with(echo, NULL), 0);
+    rill_addr at = rill_server_address(server);
+    rill_server *second = NULL;
+    EXPECT_IS(rill_start_server("127.0.0.1", rill_addr_port(&at), echo, NULL, NULL, &second),
+              -EADDRINUSE);
+    EXPECT(second == NULL);
+    rill_server_free(server);
+    EXPECT_IS(serve_with(echo, &shared), 0);
+    at = rill_server_address(server);
+    EXPECT_IS(rill_start_server("127.0.0.1", rill_addr_port(&at), echo, NULL, &shared, &second), 0);
+    rill_server_free(second);
+    return 0;
+}
+
+static int closed_server_takes_no_connection(void *arg)
+{
+    (void)arg;
+    OWNED_ALL;
+    EXPECT_IS(serve_with(echo, NULL), 0);
+    EXPECT_IS(connect_client(0), 0);
+    rill_server_close(server);
+    EXPECT_IS(rill_sleep(RILL_MS(1)), 0); /* the kernel lets go of the socket */
+    EXPECT_IS(connect_client(1), -ECONNREFUSED);
+    return 0;
+}
+
 /* --- For ever. --- */
 
 static int serve_for_ever(void *arg)
@@ -658,6 +689,8 @@ static const struct scenario scenarios[] = {
     SCENARIO_ONCE(abort_clients_is_immediate_even_with_full_buffers),
     SCENARIO_REAL(close_in_the_turn_of_a_connection_loses_no_waiter, "it connects by a plain call"),
     SCENARIO(server_may_be_freed_while_handlers_run),
+    SCENARIO(address_in_use_is_an_error_unless_it_is_shared),
+    SCENARIO(closed_server_takes_no_connection),
     SCENARIO(serve_forever_ends_by_a_cancel_and_closes_the_server),
     SCENARIO(serve_forever_is_told_of_a_close),
     { .name = "server_without_descriptors_tells_and_goes_on_later",

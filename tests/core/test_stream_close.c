@@ -142,7 +142,55 @@ static int waiters_of_a_stream_that_is_closed_learn_so(void *arg)
     return 0;
 }
 
+/* As asyncio's: a closed stream has ended for its reader, and is lost for its writer. */
+static int closed_stream_reads_what_was_there_and_takes_no_more(void *arg)
+{
+    char in[8];
+    (void)arg;
+    OWNED_PAIR;
+    EXPECT_IS(make_pair(), 0);
+    EXPECT_IS(rill_stream_write(right, "rest", 4, NULL), 4);
+    while (rill_stream_buffered(left) == 0)
+        EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_stream_write(left, "bye", 3, NULL), 3);
+    rill_stream_close(left);
+    rill_stream_close(left); /* once more changes nothing */
+    EXPECT_IS(rill_stream_write(left, "x", 1, NULL), -EPIPE);
+    EXPECT_IS(rill_stream_try_write(left, "x", 1), -EPIPE);
+    EXPECT_IS(rill_stream_drain(left), -ECONNRESET);
+    EXPECT_IS(rill_stream_write_eof(left), 0);
+    EXPECT_IS(rill_stream_wait_closed(left), 0);
+    EXPECT(!rill_stream_at_eof(left));
+    EXPECT_IS(rill_stream_read(left, in, sizeof in), 4);
+    EXPECT(rill_stream_at_eof(left));
+    EXPECT_IS(rill_stream_read(left, in, sizeof in), 0);
+    EXPECT_IS(rill_stream_read(right, in, sizeof in), 3);
+    return 0;
+}
+
+/* Nobody closes it by name: the last reference does, and what was written goes out. */
+static int last_reference_closes_in_order(void *arg)
+{
+    (void)arg;
+    OWNED_PAIR;
+    EXPECT_IS(make_far(), 0);
+    EXPECT_IS(rill_stream_write(left, pattern, 100, NULL), 100);
+    OWNED_STREAM rill_stream *second = rill_stream_ref(left);
+    rill_stream_unref(left);
+    left = NULL;
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT(!rill_stream_at_eof(second)); /* it is open */
+    rill_stream_unref(second);
+    second = NULL;
+    EXPECT_IS(take_far_until(100), 0);
+    EXPECT(arrived_in_order());
+    EXPECT_IS(far_ends(), 0);
+    return 0;
+}
+
 static const struct scenario scenarios[] = {
+    SCENARIO(closed_stream_reads_what_was_there_and_takes_no_more),
+    SCENARIO(last_reference_closes_in_order),
     SCENARIO(abort_resets_the_peer),
     SCENARIO(close_waits_until_everything_is_sent),
     SCENARIO(cancelled_wait_for_the_close_leaves_it_going_on),
