@@ -562,7 +562,7 @@ static void addr_of_op(const struct rill__op *op, rill_addr *ret_addr)
            op->size < sizeof ret_addr->un ? op->size : sizeof ret_addr->un);
 }
 
-/* The queue is full: again later, as TCP does, with ever longer pauses. */
+/* The queue is full: again later, as TCP does, with ever longer pauses, and not all at once. */
 static int connect_later(struct rill__sim *sim, struct rill__flight *flight)
 {
     enum { tries_most = 6 };
@@ -571,7 +571,9 @@ static int connect_later(struct rill__sim *sim, struct rill__flight *flight)
         return -EAGAIN;
     if (flight->got > tries_most)
         return -ETIMEDOUT;
-    rill__sim_set_event(sim, &flight->event, sim->now + (RILL_SEC(1) << flight->got++));
+    rill_time pause = (RILL_SEC(1) << flight->got++) +
+                      (rill_time)rill__sim_draw(sim, RILL__OF_NET, (uint64_t)RILL_MS(200));
+    rill__sim_set_event(sim, &flight->event, sim->now + pause);
     return RILL__SIM_WAIT;
 }
 

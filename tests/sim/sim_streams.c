@@ -14,7 +14,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-enum { seeds = 300, clients = 10, size_most = 40 << 10, port = 80, file_size = 20000 };
+enum {
+    seeds = 300,
+    clients = 10,
+    size_most = 40 << 10,
+    port = 80,
+    file_size = 20000,
+    crowd_size = 60
+};
 
 struct client {
     rill_task *task;
@@ -148,11 +155,12 @@ static int ask_for_calls(void)
 
 /* --- The story. --- */
 
-static int start(rill_server **ret_server)
+static int start(rill_connection_fn *handler, const rill_server_opts *opts,
+                 rill_server **ret_server)
 {
     int r = -EAGAIN;
     for (int tries = 0; r < 0 && tries < 1000; tries++)
-        r = rill_start_server("127.0.0.1", port, send_back, NULL, NULL, ret_server);
+        r = rill_start_server("127.0.0.1", port, handler, NULL, opts, ret_server);
     return r;
 }
 
@@ -185,7 +193,7 @@ static int tell_story(void *arg)
     wrong = whole = stale_hits = late_calls = 0;
     if (faults)
         rill_loop_set_error_handler(rill_get_running_loop(), swallow, NULL);
-    EXPECT_IS(start(&server), 0);
+    EXPECT_IS(start(send_back, NULL, &server), 0);
     for (int i = 0; i < clients; i++) {
         known[i].size = draw(size_most);
         known[i].task = rill_create_task(RILL_CORO(be_client, &known[i]));
@@ -275,6 +283,55 @@ static int keep_a_file(void *arg)
     return 0;
 }
 
+/* --- More clients at once than the queue takes. --- */
+
+static unsigned greeted, refused;
+
+static int greet(rill_stream *stream, void *arg)
+{
+    (void)arg;
+    return rill_stream_write(stream, "!", 1, NULL);
+}
+
+static int be_greeted(void *arg)
+{
+    rill_stream *stream;
+    char in = 0;
+    (void)arg;
+    int r = rill_open_connection("127.0.0.1", port, NULL, &stream);
+    if (r < 0) {
+        refused++;
+        return r;
+    }
+    r = rill_stream_read(stream, &in, 1);
+    greeted += r == 1 && in == '!';
+    rill_stream_unref(stream);
+    return r;
+}
+
+static int crowd(void *arg)
+{
+    static const rill_server_opts narrow = { .backlog = 3 };
+    static rill_task *tasks[crowd_size];
+    rill_server *server;
+    (void)arg;
+    greeted = refused = 0;
+    if (faults)
+        rill_loop_set_error_handler(rill_get_running_loop(), swallow, NULL);
+    EXPECT_IS(start(greet, &narrow, &server), 0);
+    for (int i = 0; i < crowd_size; i++)
+        tasks[i] = rill_create_task(RILL_CORO(be_greeted, NULL));
+    for (int i = 0; i < crowd_size; i++) {
+        int r = rill_join(tasks[i]);
+        EXPECT(faults || r == 1);
+    }
+    EXPECT(faults || (greeted == crowd_size && refused == 0));
+    rill_server_close(server);
+    EXPECT_IS(rill_server_wait_closed(server), 0);
+    rill_server_free(server);
+    return 0;
+}
+
 /* --- Many seeds. --- */
 
 static uint64_t trying; /* the seed of the run that goes on; 0: none */
@@ -317,6 +374,12 @@ static void octets_come_back_as_they_were_sent_under_any_seed(void **unused)
     print_message("%u whole echoes\n", echoed);
 }
 
+static void everybody_in_a_crowd_is_served_under_any_seed(void **unused)
+{
+    (void)unused;
+    try_seeds(crowd);
+}
+
 static void file_keeps_what_was_written_under_any_seed(void **unused)
 {
     (void)unused;
@@ -325,6 +388,7 @@ static void file_keeps_what_was_written_under_any_seed(void **unused)
 
 static const struct scenario scenarios[] = {
     OUTSIDE(octets_come_back_as_they_were_sent_under_any_seed),
+    OUTSIDE(everybody_in_a_crowd_is_served_under_any_seed),
     OUTSIDE(file_keeps_what_was_written_under_any_seed),
 };
 
