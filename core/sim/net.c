@@ -20,147 +20,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* What happens to a socket, in the trace. */
-enum { MADE, CLOSED, ARRIVED, ENDED, WAS_RESET, QUEUED, ACCEPTED, CONNECTED };
-
-enum { first_port = 40000, first_numbers = 64 };
-
-static void note(struct rill__sim *sim, const struct rill__socket *socket, int what, int64_t much)
-{
-    rill__sim_note(sim, RILL__TRACE_SOCKET, socket->id, what, much);
-}
-
-static void wake_all(struct rill__sim *sim, struct rill__socket *socket)
-{
-    while (!list_is_empty(&socket->waiters))
-        rill__sim_wake(sim, container_of(socket->waiters.next, struct rill__flight, link));
-}
-
-/* --- Octets on their way. --- */
-
-static rill_time latency(struct rill__sim *sim, const struct rill__socket *socket)
-{
-    if (socket->family == AF_UNIX || sim->net.latency_max == 0)
-        return 0;
-    uint64_t span = (uint64_t)(sim->net.latency_max - sim->net.latency_min) + 1;
-    return sim->net.latency_min + (rill_time)rill__sim_draw(sim, RILL__OF_NET, span);
-}
-
-static void set_arrival(struct rill__sim *sim, struct rill__pipe *pipe)
-{
-    rill_time at = RILL_FOREVER;
-    if (pipe->segments > 0)
-        at = pipe->under_way[0].at;
-    else if (pipe->end_at != 0)
-        at = pipe->end_at;
-    if (pipe->reset_at != 0 && pipe->reset_at < at)
-        at = pipe->reset_at;
-    if (at != RILL_FOREVER)
-        rill__sim_set_event(sim, &pipe->event, at);
-}
-
-/* When something that is sent now arrives: never before what was sent earlier. */
-static rill_time arrival(struct rill__sim *sim, const struct rill__socket *to)
-{
-    const struct rill__pipe *pipe = &to->in;
-    rill_time at = sim->now + latency(sim, to);
-    if (pipe->segments > 0 && at < pipe->under_way[pipe->segments - 1].at)
-        at = pipe->under_way[pipe->segments - 1].at;
-    return at;
-}
-
-static void send_segment(struct rill__sim *sim, struct rill__socket *to, uint32_t size)
-{
-    struct rill__pipe *pipe = &to->in;
-    rill_time at = arrival(sim, to);
-    if (at <= sim->now && pipe->segments == 0) {
-        pipe->arrived += size;
-        wake_all(sim, to);
-        return;
-    }
-    if (pipe->segments == RILL__SEGMENTS)
-        pipe->segments--; /* it arrives with the last one */
-    else
-        pipe->under_way[pipe->segments].size = 0;
-    pipe->under_way[pipe->segments].size += size;
-    pipe->under_way[pipe->segments++].at = at;
-    set_arrival(sim, pipe);
-}
-
-static void send_end(struct rill__sim *sim, struct rill__socket *to)
-{
-    if (to == NULL || to->in.end_at != 0)
-        return;
-    to->in.end_at = arrival(sim, to);
-    set_arrival(sim, &to->in);
-}
-
-static void send_reset(struct rill__sim *sim, struct rill__socket *to)
-{
-    if (to == NULL || to->in.reset_at != 0)
-        return;
-    to->in.reset_at = arrival(sim, to);
-    set_arrival(sim, &to->in);
-}
-
-static void take_reset(struct rill__sim *sim, struct rill__socket *socket)
-{
-    note(sim, socket, WAS_RESET, 0);
-    socket->in.ended = true;
-    socket->in.end_at = socket->in.reset_at = 0;
-    socket->cannot_send = true;
-    socket->error = -ECONNRESET;
-    if (socket->peer != NULL)
-        socket->peer->peer = NULL;
-    socket->peer = NULL;
-}
-
-static void fire_arrival(struct rill__sim *sim, struct rill__event *event)
-{
-    struct rill__pipe *pipe = container_of(event, struct rill__pipe, event);
-    struct rill__socket *socket = container_of(pipe, struct rill__socket, in);
-    unsigned taken = 0;
-    for (; taken < pipe->segments && pipe->under_way[taken].at <= sim->now; taken++)
-        pipe->arrived += pipe->under_way[taken].size;
-    pipe->segments -= taken;
-    memmove(pipe->under_way, pipe->under_way + taken, pipe->segments * sizeof *pipe->under_way);
-    note(sim, socket, ARRIVED, pipe->arrived);
-    if (pipe->end_at != 0 && pipe->end_at <= sim->now && pipe->segments == 0) {
-        note(sim, socket, ENDED, 0);
-        pipe->ended = true;
-        pipe->end_at = 0;
-    }
-    if (pipe->reset_at != 0 && pipe->reset_at <= sim->now)
-        take_reset(sim, socket);
-    set_arrival(sim, pipe);
-    wake_all(sim, socket);
-}
-
-static void copy_in(struct rill__pipe *pipe, const char *octets, uint32_t size)
-{
-    uint32_t at = (pipe->at + pipe->size) % pipe->room;
-    uint32_t straight = pipe->room - at < size ? pipe->room - at : size;
-    memcpy(pipe->memory + at, octets, straight);
-    memcpy(pipe->memory, octets + straight, size - straight);
-    pipe->size += size;
-}
-
-static void copy_out(const struct rill__pipe *pipe, char *octets, uint32_t size)
-{
-    uint32_t straight = pipe->room - pipe->at < size ? pipe->room - pipe->at : size;
-    memcpy(octets, pipe->memory + pipe->at, straight);
-    memcpy(octets + straight, pipe->memory, size - straight);
-}
-
-static void drop_octets(struct rill__sim *sim, struct rill__socket *socket, uint32_t size)
-{
-    struct rill__pipe *pipe = &socket->in;
-    pipe->at = (pipe->at + size) % pipe->room;
-    pipe->size -= size;
-    pipe->arrived -= size;
-    if (socket->peer != NULL)
-        wake_all(sim, socket->peer);
-}
+enum { first_numbers = 64 };
 
 /* --- Life. --- */
 
@@ -187,7 +47,7 @@ static int know_number(struct rill__sim *sim, struct rill__socket *socket, int f
     return 0;
 }
 
-static struct rill__socket *make_socket(struct rill__sim *sim, int family, int type)
+struct rill__socket *rill__socket_make(struct rill__sim *sim, int family, int type)
 {
     struct rill__socket *socket = rill_alloc_zero(1, sizeof *socket);
     if (socket == NULL || rill__sim_reserve_events(sim, 1) < 0) {
@@ -198,13 +58,13 @@ static struct rill__socket *make_socket(struct rill__sim *sim, int family, int t
     socket->fd = -1;
     socket->family = family;
     socket->type = type;
-    socket->in.event.fire = fire_arrival;
+    socket->in.event.fire = rill__pipe_arrive;
     socket->local.any.sa_family = socket->remote.any.sa_family = (sa_family_t)family;
     socket->local.length = socket->remote.length = sizeof(sa_family_t);
     list_init(&socket->waiters);
     list_init(&socket->queue);
     list_push_back(&sim->sockets, &socket->link);
-    note(sim, socket, MADE, 0);
+    rill__socket_note(sim, socket, RILL__MADE, 0);
     return socket;
 }
 
@@ -217,7 +77,7 @@ static int make_pipe(struct rill__sim *sim, struct rill__pipe *pipe)
     return 0;
 }
 
-static void free_socket(struct rill__sim *sim, struct rill__socket *socket)
+void rill__socket_free(struct rill__sim *sim, struct rill__socket *socket)
 {
     rill__sim_drop_event(sim, &socket->in.event);
     list_remove(&socket->link);
@@ -231,7 +91,7 @@ static void free_socket(struct rill__sim *sim, struct rill__socket *socket)
 static void end_socket(struct rill__sim *sim, struct rill__socket *socket)
 {
     struct rill__socket *peer = socket->peer;
-    note(sim, socket, CLOSED, socket->in.size);
+    rill__socket_note(sim, socket, RILL__CLOSED, socket->in.size);
     while (!list_is_empty(&socket->queue)) { /* connections that nobody has accepted */
         struct rill__socket *waiting = container_of(socket->queue.next, struct rill__socket, place);
         waiting->abrupt = true;
@@ -239,12 +99,12 @@ static void end_socket(struct rill__sim *sim, struct rill__socket *socket)
     }
     if (peer != NULL) {
         if (socket->abrupt || socket->in.size > 0)
-            send_reset(sim, peer);
+            rill__pipe_send_reset(sim, peer);
         else if (!socket->cannot_send)
-            send_end(sim, peer);
+            rill__pipe_send_end(sim, peer);
         peer->peer = NULL;
     }
-    free_socket(sim, socket);
+    rill__socket_free(sim, socket);
 }
 
 void rill__socket_hold(struct rill__socket *socket)
@@ -258,7 +118,7 @@ void rill__socket_release(struct rill__sim *sim, struct rill__socket *socket)
         end_socket(sim, socket);
 }
 
-static void forget_number(struct rill__sim *sim, struct rill__socket *socket)
+void rill__socket_forget(struct rill__sim *sim, struct rill__socket *socket)
 {
     sim->by_fd[socket->fd] = NULL;
     socket->fd = -1;
@@ -279,7 +139,7 @@ struct rill__socket *rill__socket_of(struct rill__sim *sim, int fd)
     struct rill__socket *socket = fd >= 0 && (size_t)fd < sim->by_fd_size ? sim->by_fd[fd] : NULL;
     if (socket == NULL || is_still_there(socket))
         return socket;
-    forget_number(sim, socket);
+    rill__socket_forget(sim, socket);
     return NULL;
 }
 
@@ -288,7 +148,7 @@ bool rill__socket_sweep(struct rill__sim *sim)
     bool any = false;
     for (size_t fd = 0; fd < sim->by_fd_size; fd++)
         if (sim->by_fd[fd] != NULL && !is_still_there(sim->by_fd[fd])) {
-            forget_number(sim, sim->by_fd[fd]);
+            rill__socket_forget(sim, sim->by_fd[fd]);
             any = true;
         }
     return any;
@@ -297,7 +157,7 @@ bool rill__socket_sweep(struct rill__sim *sim)
 void rill__sockets_fini(struct rill__sim *sim)
 {
     while (!list_is_empty(&sim->sockets))
-        free_socket(sim, container_of(sim->sockets.next, struct rill__socket, link));
+        rill__socket_free(sim, container_of(sim->sockets.next, struct rill__socket, link));
     rill_free(sim->by_fd);
 }
 
@@ -323,9 +183,9 @@ static bool breaks(struct rill__sim *sim, struct rill__socket *socket)
 {
     if (socket->peer == NULL || !rill__fault_resets(sim))
         return false;
-    send_reset(sim, socket->peer);
-    take_reset(sim, socket);
-    wake_all(sim, socket);
+    rill__pipe_send_reset(sim, socket->peer);
+    rill__pipe_take_reset(sim, socket);
+    rill__socket_wake(sim, socket);
     return true;
 }
 
@@ -339,9 +199,9 @@ static int receive(struct rill__sim *sim, struct rill__socket *socket, char *to,
         return take_error(socket);
     if (pipe->arrived > 0 && !socket->cannot_read) {
         uint32_t part = cut(sim, pipe->arrived < size ? pipe->arrived : size);
-        copy_out(pipe, to, part);
+        rill__pipe_look(pipe, to, part);
         if (!(flags & MSG_PEEK))
-            drop_octets(sim, socket, part);
+            rill__pipe_drop(sim, socket, part);
         return (int)part;
     }
     if (socket->error != 0)
@@ -383,7 +243,7 @@ static int receive_many(struct rill__sim *sim, struct rill__flight *flight)
 }
 
 /* How much can be sent now; 0: it has to wait; an error. */
-static int room_to_send(struct rill__sim *sim, struct rill__socket *socket)
+int rill__socket_room(struct rill__sim *sim, struct rill__socket *socket)
 {
     if (socket->state != RILL__CONNECTED)
         return -ENOTCONN;
@@ -394,23 +254,23 @@ static int room_to_send(struct rill__sim *sim, struct rill__socket *socket)
     if (socket->peer == NULL) { /* it is gone: this goes out, and a reset comes back */
         if (socket->family == AF_UNIX)
             return -EPIPE;
-        send_reset(sim, socket);
+        rill__pipe_send_reset(sim, socket);
         return INT_MAX;
     }
     return (int)(socket->peer->in.room - socket->peer->in.size);
 }
 
 /* Into the pipe of the other side, if there still is one. */
-static void push(struct rill__sim *sim, struct rill__socket *socket, const char *octets,
-                 uint32_t size)
+void rill__socket_push(struct rill__sim *sim, struct rill__socket *socket, const char *octets,
+                       uint32_t size)
 {
     struct rill__socket *peer = socket->peer;
     if (peer == NULL || size == 0)
         return;
-    copy_in(&peer->in, octets, size);
+    rill__pipe_put(&peer->in, octets, size);
     while (size > 0) { /* a segment each, with a latency of its own */
         uint32_t part = cut(sim, size);
-        send_segment(sim, peer, part);
+        rill__pipe_send(sim, peer, part);
         size -= part;
     }
 }
@@ -421,7 +281,7 @@ static int send_pieces(struct rill__sim *sim, struct rill__socket *socket,
     size_t size = 0;
     for (size_t i = 0; i < count; i++)
         size += pieces[i].iov_len;
-    int room = room_to_send(sim, socket);
+    int room = rill__socket_room(sim, socket);
     if (room < 0 || size == 0)
         return room < 0 ? room : 0;
     if (room == 0)
@@ -430,7 +290,7 @@ static int send_pieces(struct rill__sim *sim, struct rill__socket *socket,
     uint32_t left = take;
     for (size_t i = 0; i < count && left > 0; i++) {
         uint32_t part = pieces[i].iov_len < left ? (uint32_t)pieces[i].iov_len : left;
-        push(sim, socket, pieces[i].iov_base, part);
+        rill__socket_push(sim, socket, pieces[i].iov_base, part);
         left -= part;
     }
     return (int)take;
@@ -461,8 +321,7 @@ bool rill__op_never_waits(const struct rill__op *op)
     }
 }
 
-static int send_octets(struct rill__sim *sim, struct rill__socket *socket,
-                       const struct rill__op *op)
+int rill__socket_send(struct rill__sim *sim, struct rill__socket *socket, const struct rill__op *op)
 {
     struct iovec piece = { op->addr, op->size };
     return send_pieces(sim, socket, &piece, 1);
@@ -475,7 +334,7 @@ static int send_message(struct rill__sim *sim, struct rill__socket *socket,
     return send_pieces(sim, socket, message->msg_iov, message->msg_iovlen);
 }
 
-static int never_wait(int r)
+int rill__never_wait(int r)
 {
     return r == RILL__SIM_WAIT ? -EAGAIN : r;
 }
@@ -490,7 +349,7 @@ static bool is_any(const rill_addr *addr)
                : addr->any.sa_family == AF_INET6 && memcmp(&addr->in6.sin6_addr, &any6, 16) == 0;
 }
 
-static bool fits(const rill_addr *listening, const rill_addr *wanted)
+bool rill__socket_fits(const rill_addr *listening, const rill_addr *wanted)
 {
     if (rill_addr_equal(listening, wanted))
         return true;
@@ -506,14 +365,15 @@ static struct rill__socket *listener_at(struct rill__sim *sim, const rill_addr *
     uint64_t count = 0;
     list_for_each(node, &sim->sockets) {
         struct rill__socket *socket = container_of(node, struct rill__socket, link);
-        if (socket->state == RILL__LISTENING && !socket->closed && fits(&socket->local, addr) &&
+        if (socket->state == RILL__LISTENING && !socket->closed &&
+            rill__socket_fits(&socket->local, addr) &&
             (socket->family == AF_UNIX || rill__sim_draw(sim, RILL__OF_NET, ++count) == 0))
             found = socket;
     }
     return found;
 }
 
-static void set_port(rill_addr *addr, uint16_t port)
+void rill__set_port(rill_addr *addr, uint16_t port)
 {
     if (addr->any.sa_family == AF_INET)
         addr->in4.sin_port = htons(port);
@@ -527,17 +387,17 @@ static void name_client(struct rill__sim *sim, struct rill__socket *socket, cons
     if (socket->family == AF_UNIX || rill_addr_port(&socket->local) != 0)
         return;
     socket->local = *remote;
-    set_port(&socket->local, (uint16_t)(first_port + ++sim->next_port % 20000));
+    rill__set_port(&socket->local, (uint16_t)(RILL__FIRST_PORT + ++sim->next_port % 20000));
 }
 
 static int join(struct rill__sim *sim, struct rill__socket *socket, struct rill__socket *listener,
                 const rill_addr *remote)
 {
-    struct rill__socket *other = make_socket(sim, socket->family, socket->type);
+    struct rill__socket *other = rill__socket_make(sim, socket->family, socket->type);
     if (other == NULL)
         return -ENOMEM;
     if (make_pipe(sim, &other->in) < 0 || make_pipe(sim, &socket->in) < 0) {
-        free_socket(sim, other);
+        rill__socket_free(sim, other);
         return -ENOMEM;
     }
     name_client(sim, socket, remote);
@@ -548,14 +408,14 @@ static int join(struct rill__sim *sim, struct rill__socket *socket, struct rill_
     other->peer = socket;
     list_push_back(&listener->queue, &other->place);
     listener->queued++;
-    note(sim, listener, QUEUED, other->id);
-    note(sim, socket, CONNECTED, other->id);
-    wake_all(sim, listener);
-    wake_all(sim, socket);
+    rill__socket_note(sim, listener, RILL__QUEUED, other->id);
+    rill__socket_note(sim, socket, RILL__WAS_CONNECTED, other->id);
+    rill__socket_wake(sim, listener);
+    rill__socket_wake(sim, socket);
     return 0;
 }
 
-static void addr_of_op(const struct rill__op *op, rill_addr *ret_addr)
+void rill__addr_of_op(const struct rill__op *op, rill_addr *ret_addr)
 {
     *ret_addr = (rill_addr){ .length = op->size };
     memcpy(&ret_addr->any, op->addr,
@@ -581,7 +441,7 @@ static int try_connect(struct rill__sim *sim, struct rill__flight *flight)
 {
     struct rill__socket *socket = flight->socket;
     rill_addr addr;
-    addr_of_op(flight->op, &addr);
+    rill__addr_of_op(flight->op, &addr);
     if (socket->state != RILL__IDLE)
         return -EISCONN;
     struct rill__socket *listener = listener_at(sim, &addr);
@@ -597,7 +457,7 @@ static int try_connect(struct rill__sim *sim, struct rill__flight *flight)
 }
 
 /* A real descriptor for a simulated socket: its number is what counts. */
-static int take_number(struct rill__sim *sim, struct rill__socket *taken, int flags)
+int rill__socket_number(struct rill__sim *sim, struct rill__socket *taken, int flags)
 {
     int fd = socket(taken->family, taken->type | flags, 0);
     if (fd < 0)
@@ -619,19 +479,19 @@ static int accept_outside(const struct rill__socket *listener, int flags)
     return fd < 0 ? -errno : fd;
 }
 
-static int try_accept(struct rill__sim *sim, struct rill__socket *listener, int flags)
+int rill__socket_accept(struct rill__sim *sim, struct rill__socket *listener, int flags)
 {
     if (listener->state != RILL__LISTENING || listener->cannot_read)
         return -EINVAL;
     if (list_is_empty(&listener->queue))
         return accept_outside(listener, flags);
     struct rill__socket *first = container_of(listener->queue.next, struct rill__socket, place);
-    int fd = take_number(sim, first, flags);
+    int fd = rill__socket_number(sim, first, flags);
     if (fd < 0)
         return fd; /* it stays in the queue */
     list_remove(&first->place);
     listener->queued--;
-    note(sim, listener, ACCEPTED, first->id);
+    rill__socket_note(sim, listener, RILL__ACCEPTED, first->id);
     return fd;
 }
 
@@ -671,7 +531,7 @@ static int try_now(struct rill__sim *sim, struct rill__flight *flight)
     struct rill__socket *socket = flight->socket;
     switch ((enum rill__op_kind)op->kind) {
     case RILL__OP_ACCEPT:
-    case RILL__OP_ACCEPT_ONE: return try_accept(sim, socket, (int)op->flags);
+    case RILL__OP_ACCEPT_ONE: return rill__socket_accept(sim, socket, (int)op->flags);
     case RILL__OP_CONNECT: return try_connect(sim, flight);
     case RILL__OP_RECV:
         if (op->flags & MSG_WAITALL)
@@ -681,10 +541,10 @@ static int try_now(struct rill__sim *sim, struct rill__flight *flight)
     case RILL__OP_RECV_MANY: return receive_many(sim, flight);
     case RILL__OP_RECVMSG: return receive_message(sim, socket, op);
     case RILL__OP_SEND:
-    case RILL__OP_WRITE: return send_octets(sim, socket, op);
+    case RILL__OP_WRITE: return rill__socket_send(sim, socket, op);
     case RILL__OP_SENDMSG: return send_message(sim, socket, op);
-    case RILL__OP_SEND_NOW: return never_wait(send_octets(sim, socket, op));
-    case RILL__OP_SENDMSG_NOW: return never_wait(send_message(sim, socket, op));
+    case RILL__OP_SEND_NOW: return rill__never_wait(rill__socket_send(sim, socket, op));
+    case RILL__OP_SENDMSG_NOW: return rill__never_wait(send_message(sim, socket, op));
     case RILL__OP_POLL: return try_poll(socket, op->flags);
     default: return rill__foreign_try(sim, flight); /* what it is on its real number */
     }
@@ -693,165 +553,5 @@ static int try_now(struct rill__sim *sim, struct rill__flight *flight)
 int rill__socket_try(struct rill__sim *sim, struct rill__flight *flight)
 {
     int r = try_now(sim, flight);
-    return rill__op_never_waits(flight->op) ? never_wait(r) : r;
-}
-
-/* --- Ops that are carried out at once. --- */
-
-static int call_socket(struct rill__sim *sim, const struct rill__op *op)
-{
-    int type = (int)op->flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
-    struct rill__socket *socket = make_socket(sim, op->fd, type);
-    if (socket == NULL)
-        return -ENOMEM;
-    int fd = take_number(sim, socket, (int)op->flags & (SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (fd < 0)
-        free_socket(sim, socket);
-    return fd;
-}
-
-static bool is_taken(struct rill__sim *sim, const rill_addr *addr)
-{
-    list_for_each(node, &sim->sockets) {
-        struct rill__socket *socket = container_of(node, struct rill__socket, link);
-        if (socket->state == RILL__LISTENING && !socket->closed && fits(&socket->local, addr))
-            return true;
-    }
-    return false;
-}
-
-static int bind_outside(struct rill__socket *socket, const struct rill__op *op)
-{
-    if (bind(socket->fd, op->addr, op->size) < 0)
-        return -errno;
-    socket->local.length = sizeof socket->local.un;
-    return getsockname(socket->fd, &socket->local.any, &socket->local.length) < 0 ? -errno : 0;
-}
-
-static int call_bind(struct rill__sim *sim, struct rill__socket *socket, const struct rill__op *op)
-{
-    rill_addr addr;
-    addr_of_op(op, &addr);
-    if (addr.any.sa_family != socket->family)
-        return -EINVAL;
-    if (sim->net.outside)
-        return bind_outside(socket, op);
-    if (socket->family != AF_UNIX && rill_addr_port(&addr) == 0)
-        set_port(&addr, (uint16_t)(first_port + ++sim->next_port % 20000));
-    int shared = 0;
-    socklen_t size = sizeof shared;
-    getsockopt(socket->fd, SOL_SOCKET, SO_REUSEPORT, &shared, &size);
-    if (!shared && is_taken(sim, &addr))
-        return -EADDRINUSE;
-    socket->local = addr;
-    return 0;
-}
-
-static int call_listen(struct rill__sim *sim, struct rill__socket *socket, int backlog)
-{
-    if (sim->net.outside && listen(socket->fd, backlog) < 0)
-        return -errno;
-    socket->real = sim->net.outside;
-    socket->state = RILL__LISTENING;
-    socket->backlog = backlog;
-    return 0;
-}
-
-static int call_shutdown(struct rill__sim *sim, struct rill__socket *socket, int how)
-{
-    if (socket->state == RILL__IDLE)
-        return -ENOTCONN;
-    if (socket->state == RILL__LISTENING || how != SHUT_WR)
-        socket->cannot_read = true;
-    if (socket->state == RILL__CONNECTED && how != SHUT_RD && !socket->cannot_send) {
-        socket->cannot_send = true;
-        send_end(sim, socket->peer);
-    }
-    wake_all(sim, socket);
-    return 0;
-}
-
-static int call_close(struct rill__sim *sim, struct rill__socket *socket)
-{
-    int fd = socket->fd;
-    forget_number(sim, socket);
-    return close(fd) < 0 ? -errno : 0;
-}
-
-static int call_setsockopt(struct rill__socket *socket, const struct rill__op *op)
-{
-    struct linger linger;
-    if ((int)op->flags == SOL_SOCKET && (int)op->offset == SO_LINGER && op->size == sizeof linger) {
-        memcpy(&linger, op->addr, sizeof linger);
-        socket->abrupt = linger.l_onoff != 0 && linger.l_linger == 0;
-    }
-    if (setsockopt(socket->fd, (int)op->flags, (int)op->offset, op->addr, op->size) < 0)
-        return -errno;
-    return 0;
-}
-
-static int call_sendfile(struct rill__sim *sim, struct rill__socket *socket,
-                         const struct rill__op *op)
-{
-    char octets[1024]; /* short is allowed, and tasks run on small stacks */
-    int room = room_to_send(sim, socket);
-    if (room <= 0)
-        return room == 0 ? -EAGAIN : room;
-    size_t size = op->size < sizeof octets ? op->size : sizeof octets;
-    size = rill__fault_size(sim, (uint32_t)(size < (size_t)room ? size : (size_t)room));
-    ssize_t got = pread((int)op->flags, octets, size, (off_t)op->offset);
-    if (got > 0)
-        push(sim, socket, octets, (uint32_t)got);
-    return got < 0 ? -errno : (int)got;
-}
-
-static int call_name(const rill_addr *name, const struct rill__op *op)
-{
-    *(rill_addr *)op->addr = *name;
-    return 0;
-}
-
-static int call_on(struct rill__sim *sim, struct rill__socket *socket, const struct rill__op *op)
-{
-    switch ((enum rill__op_kind)op->kind) {
-    case RILL__OP_SEND_MORE: return never_wait(send_octets(sim, socket, op));
-    case RILL__OP_SENDFILE: return call_sendfile(sim, socket, op);
-    case RILL__OP_SHUTDOWN: return call_shutdown(sim, socket, (int)op->flags);
-    case RILL__OP_CLOSE: return call_close(sim, socket);
-    case RILL__OP_ACCEPT_NOW:
-        return never_wait(try_accept(sim, socket, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    case RILL__OP_BIND: return call_bind(sim, socket, op);
-    case RILL__OP_LISTEN: return call_listen(sim, socket, (int)op->flags);
-    case RILL__OP_SETSOCKOPT: return call_setsockopt(socket, op);
-    case RILL__OP_GETSOCKNAME: return call_name(&socket->local, op);
-    case RILL__OP_GETPEERNAME:
-        return socket->state == RILL__CONNECTED ? call_name(&socket->remote, op) : -ENOTCONN;
-    case RILL__OP_UNACKED:
-        return socket->peer != NULL ? (int)(socket->peer->in.size - socket->peer->in.arrived) : 0;
-    default: return RILL__SIM_WAIT; /* the real call on its number does */
-    }
-}
-
-static bool is_simulated(const struct rill__op *op)
-{
-    int type = (int)op->flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
-    return type == SOCK_STREAM && (op->fd == AF_INET || op->fd == AF_INET6 || op->fd == AF_UNIX);
-}
-
-bool rill__socket_call(struct rill__sim *sim, struct rill__op *op, int *ret_result)
-{
-    if (op->kind == RILL__OP_SOCKET) {
-        if (!is_simulated(op))
-            return false; /* datagrams and the like are nobody's yet: real */
-        *ret_result = call_socket(sim, op);
-        return true;
-    }
-    struct rill__socket *socket = rill__socket_of(sim, op->fd);
-    if (socket == NULL || (socket->foreign && op->kind != RILL__OP_CLOSE))
-        return false;
-    int r = call_on(sim, socket, op);
-    if (r == RILL__SIM_WAIT)
-        return false;
-    *ret_result = r;
-    return true;
+    return rill__op_never_waits(flight->op) ? rill__never_wait(r) : r;
 }

@@ -25,6 +25,20 @@ struct rill__pipe {
     struct rill__event event;
 };
 
+/* What happens to a socket, in the trace. */
+enum {
+    RILL__MADE,
+    RILL__CLOSED,
+    RILL__ARRIVED,
+    RILL__ENDED,
+    RILL__WAS_RESET,
+    RILL__QUEUED,
+    RILL__ACCEPTED,
+    RILL__WAS_CONNECTED,
+};
+
+enum { RILL__FIRST_PORT = 40000 };
+
 enum rill__socket_state { RILL__IDLE, RILL__LISTENING, RILL__CONNECTED };
 
 struct rill__socket {
@@ -63,3 +77,42 @@ bool rill__socket_call(struct rill__sim *sim, struct rill__op *op, int *ret_resu
 /* Sockets whose numbers somebody closed behind our back are closed. True: there were some. */
 bool rill__socket_sweep(struct rill__sim *sim);
 void rill__sockets_fini(struct rill__sim *sim);
+
+/* --- pipe.c --- */
+
+void rill__socket_note(struct rill__sim *sim, const struct rill__socket *socket, int what,
+                       int64_t much);
+/* Try what waits at the socket again. */
+void rill__socket_wake(struct rill__sim *sim, struct rill__socket *socket);
+/* `size` octets that were put into the pipe of `to` are on their way; so is the end, or a reset. */
+void rill__pipe_send(struct rill__sim *sim, struct rill__socket *to, uint32_t size);
+void rill__pipe_send_end(struct rill__sim *sim, struct rill__socket *to);
+void rill__pipe_send_reset(struct rill__sim *sim, struct rill__socket *to);
+/* A reset has arrived. */
+void rill__pipe_take_reset(struct rill__sim *sim, struct rill__socket *socket);
+void rill__pipe_arrive(struct rill__sim *sim, struct rill__event *event);
+void rill__pipe_put(struct rill__pipe *pipe, const char *octets, uint32_t size);
+void rill__pipe_look(const struct rill__pipe *pipe, char *octets, uint32_t size);
+void rill__pipe_drop(struct rill__sim *sim, struct rill__socket *socket, uint32_t size);
+
+/* --- net.c, for net_call.c --- */
+
+struct rill__socket *rill__socket_make(struct rill__sim *sim, int family, int type);
+void rill__socket_free(struct rill__sim *sim, struct rill__socket *socket);
+/* A real descriptor for a simulated socket: its number is what counts. */
+int rill__socket_number(struct rill__sim *sim, struct rill__socket *taken, int flags);
+/* The number is closed. */
+void rill__socket_forget(struct rill__sim *sim, struct rill__socket *socket);
+bool rill__socket_fits(const rill_addr *listening, const rill_addr *wanted);
+/* How much can be sent now; 0: it has to wait; an error. */
+int rill__socket_room(struct rill__sim *sim, struct rill__socket *socket);
+/* Into the pipe of the other side, if there still is one. */
+void rill__socket_push(struct rill__sim *sim, struct rill__socket *socket, const char *octets,
+                       uint32_t size);
+int rill__socket_send(struct rill__sim *sim, struct rill__socket *socket,
+                      const struct rill__op *op);
+int rill__socket_accept(struct rill__sim *sim, struct rill__socket *listener, int flags);
+/* -EAGAIN for what would have to wait. */
+int rill__never_wait(int result);
+void rill__set_port(rill_addr *addr, uint16_t port);
+void rill__addr_of_op(const struct rill__op *op, rill_addr *ret_addr);
