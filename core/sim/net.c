@@ -1,13 +1,12 @@
-/* net.c - simulated stream sockets: pipes with latency and bounded room, half-close, reset, queues.
+/* net.c - simulated stream sockets: their life, receiving and sending, listen queues, connects.
  *
  * A socket has a real number: that of a real socket which nobody uses for anything else, so that
- * numbers run out as they do in earnest, and no other descriptor can have it. What is sent goes into
- * the pipe of the other side and can be read there once it has arrived. The end of a stream travels
- * behind the octets, a reset overtakes none of them.
+ * numbers run out as they do in earnest, and no other descriptor can have it. If somebody closes the
+ * number behind our back, that shows when it is used next, or when nothing else is left to do.
  *
  * A socket lives until its number is closed and the last op in flight on it has ended: closing does
  * not end ops. Only then does the other side learn of it: by the end of the stream, or by a reset if
- * octets were left unread. */
+ * octets were left unread. What is under way is in pipe.c, what is done at once in net_call.c. */
 #include "core/sim/net.h"
 
 #include <rill/mem.h>

@@ -22,7 +22,7 @@
  * waits, soon; what was ready before the cancel wins, and of what becomes ready after it the seed says
  * whether it wins or stays where it is. An op that has its result keeps it.
  *
- * ELSEWHERE. net.c has the sockets, foreign.c all other descriptors, fault.c what the seed makes of the
+ * ELSEWHERE. net.c, net_call.c and pipe.c have the sockets, foreign.c all other descriptors, fault.c what the seed makes of the
  * world, trace.c the hash. The insides are in state.h. */
 #include "core/sim/sim.h"
 
