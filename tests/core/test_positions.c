@@ -49,7 +49,7 @@ static void drop(int count, rill_future *tasks[])
 
 static int check_gather(int count)
 {
-    rill_future *tasks[most];
+    rill_future *tasks[most] = { NULL };
     make(count, tasks);
     int wanted = first_failure(count);
     int r = rill_join(rill_gather((size_t)count, tasks, 0));
@@ -71,7 +71,7 @@ static int check_gather(int count)
 
 static int check_gather_of_all(int count)
 {
-    rill_future *tasks[most];
+    rill_future *tasks[most] = { NULL };
     make(count, tasks);
     RILL_AUTO_FUTURE rill_future *all = rill_gather((size_t)count, tasks, RILL_RETURN_ERRORS);
     int r = rill_await(all), well = 0;
@@ -109,7 +109,7 @@ static int check_group(int count)
 
 static int check_wait(int count)
 {
-    rill_future *tasks[most], *out[most + 1];
+    rill_future *tasks[most] = { NULL }, *out[most + 1];
     make(count, tasks);
     int wanted = first_failure(count);
     int done = rill_wait((size_t)count, tasks, RILL_FIRST_ERROR, RILL_FOREVER, out);
@@ -175,7 +175,7 @@ static int wait_with_a_failure_at_each_place_returns_at_the_first(void *arg)
 
 static int gather_all(void *arg)
 {
-    rill_future *tasks[most];
+    rill_future *tasks[most] = { NULL };
     int count = *(int *)arg;
     make(count, tasks);
     int r = rill_join(rill_gather((size_t)count, tasks, 0));
@@ -202,7 +202,7 @@ static int group_all(void *arg)
 
 static int wait_all(void *arg)
 {
-    rill_future *tasks[most], *out[most + 1];
+    rill_future *tasks[most] = { NULL }, *out[most + 1];
     int count = *(int *)arg;
     make(count, tasks);
     int r = rill_wait((size_t)count, tasks, RILL_ALL_COMPLETED, RILL_FOREVER, out);
