@@ -227,8 +227,8 @@ bool rill__stream_is_sending(const rill_stream *stream)
     return stream->out != NULL && stream->out->send.in_flight;
 }
 
-/* A silent send may be told late, with the next completion of any kind: a close must not wait for it
- * before it lets the receive bring one. */
+/* The end of a silent send wakes no loop that sleeps: a close must not wait for it before it lets the
+ * receive bring a completion that does. */
 bool rill__stream_must_send(const rill_stream *stream)
 {
     const struct rill__stream_out *out = stream->out;

@@ -63,8 +63,9 @@ enum {
     RILL__OP_BUFFER = 2, /* `addr` and `buffer` name a receive buffer that must be given back */
 };
 
-/* A flag of the NOW sends: nobody waits for this one. Its end may be told late, with the next
- * completion of any kind, and does not wake a loop that sleeps. */
+/* A flag of the NOW sends: nobody waits for this one. If it is whole its end does not wake a loop that
+ * sleeps: it is told when the wait that carried it out is over, and at the latest by the next one, which
+ * does not sleep then. A send that is short or fails is told as any other. */
 enum { RILL__OP_SILENT = 1 };
 
 /* A flag of READ: by this one the loop is woken; it is nobody's operation. */

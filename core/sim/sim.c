@@ -18,6 +18,9 @@
  * I5 The thread really sleeps only for ops on descriptors that are not ours, and only when neither an
  *    event nor a deadline is left. If there is nobody who could end that sleep, it is a deadlock.
  *
+ * SILENT. The end of a silent send that was whole is told at the end of the wait that tried it, or at the
+ * next one, which does not sleep then. It wakes nobody: who waits for it alone waits for ever, as on a ring.
+ *
  * CANCEL. A new op is tried once and ends with -ECANCELED if it would have to wait. So does one that
  * waits, soon; what was ready before the cancel wins, and of what becomes ready after it the seed says
  * whether it wins or stays where it is. An op that has its result keeps it.
@@ -180,7 +183,7 @@ static bool is_now(const struct rill__op *op)
     return op->kind == RILL__OP_SEND_NOW || op->kind == RILL__OP_SENDMSG_NOW;
 }
 
-/* A silent send that was whole waits for something else to be told. */
+/* A silent send that was whole: nobody is woken for its end. */
 static bool is_quiet(const struct rill__flight *flight)
 {
     const struct rill__op *op = flight->op;
@@ -378,8 +381,6 @@ static void tell_done(struct rill__sim *sim)
     while (left > 0 && goes_on(sim));
     if (sim->done_count > 0)
         sim->backend.counters.overflows++;
-    if (!list_is_empty(&sim->quiet) && !rill__sim_chance(sim, RILL__OF_ORDER, sim->manners.late))
-        settle(sim);
 }
 
 /* --- Waiting. --- */
@@ -423,10 +424,6 @@ static int sleep_until(struct rill__sim *sim, rill_time deadline)
             move_clock(sim, deadline);
             return 0;
         }
-        if (!list_is_empty(&sim->quiet)) {
-            settle(sim);
-            return 0;
-        }
         return wait_outside(sim);
     }
     return 0;
@@ -446,7 +443,9 @@ static void pass_busy_turn(struct rill__sim *sim)
 static int sim_wait(struct rill__backend *backend, rill_time deadline)
 {
     struct rill__sim *sim = sim_of(backend);
-    rill_time span = deadline == 0 || deadline <= sim->now ? 0 : deadline - sim->now;
+    bool due = sim->settles || !list_is_empty(&sim->quiet);
+    rill_time span = due || deadline <= sim->now ? 0 : deadline - sim->now;
+    sim->settles = false;
     sim->backend.counters.enters++;
     rill__sim_note(sim, RILL__TRACE_WAIT, deadline == RILL_FOREVER ? -1 : span, 0, 0);
     start_fresh(sim);
@@ -459,6 +458,9 @@ static int sim_wait(struct rill__backend *backend, rill_time deadline)
         pass_busy_turn(sim);
     sim->reads = 0;
     tell_done(sim);
+    if (due ||
+        (!list_is_empty(&sim->quiet) && !rill__sim_chance(sim, RILL__OF_ORDER, sim->manners.late)))
+        settle(sim);
     return r;
 }
 
@@ -535,6 +537,7 @@ static void sim_cancel_all(struct rill__backend *backend)
     for (uint32_t i = 0; i < sim->flight_count; i++)
         if (sim->flights[i]->op != NULL)
             sim_cancel(backend, sim->flights[i]->op);
+    sim->settles = true; /* who asks waits for the silent ones, too */
 }
 
 static size_t sim_in_flight(const struct rill__backend *backend)

@@ -84,6 +84,7 @@ struct rill__sim {
     struct list foreign; /* ops that wait for descriptors that are not ours */
     struct list starved; /* receives without buffers */
     struct list quiet;   /* silent sends that are over and not told */
+    bool settles;        /* the next wait does not sleep, and tells those */
     size_t live;
 
     char *buffer_memory;

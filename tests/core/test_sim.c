@@ -1,5 +1,6 @@
 /* test_sim.c - the simulator: one seed one run, a clock that jumps, sockets, deadlocks that are found. */
 #include "core/loop/loop.h"
+#include "core/sim/sim.h"
 #include "tests/support/expect.h"
 
 #include <stdio.h>
@@ -275,6 +276,64 @@ static void octets_take_their_time_and_a_reset_comes_back(void **state)
         run_seed(send_one, (rill_sim_opts){ .seed = seed, .net = &slow_net }, 0);
 }
 
+/* --- Silent sends. --- */
+
+struct silent_send {
+    struct rill__op op;
+    rill_time ended;
+};
+
+static void note_end(struct rill__op *op, int result, unsigned flags)
+{
+    struct silent_send *send = container_of(op, struct silent_send, op);
+    (void)flags;
+    EXPECT_HERE(result == (int)op->size);
+    send->ended = rill__sim_now();
+}
+
+/* One, a turn in which it is carried out, and a long sleep: its end comes before that. */
+static int send_silently(int fd)
+{
+    static struct silent_send send;
+    struct rill__backend *backend = rill_get_running_loop()->backend;
+    send.op = (struct rill__op){ .kind = RILL__OP_SEND_NOW,
+                                 .fd = fd,
+                                 .addr = sent,
+                                 .size = 10,
+                                 .flags = RILL__OP_SILENT,
+                                 .done = note_end };
+    send.ended = 0;
+    rill_time began = rill__sim_now();
+    EXPECT_IS(backend->ops->submit(backend, &send.op), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_sleep(RILL_SEC(3600)), 0);
+    EXPECT(!send.op.in_flight);
+    EXPECT(send.ended - began < RILL_SEC(60));
+    return 0;
+}
+
+static int send_ten_silently(void *arg)
+{
+    int fd;
+    (void)arg;
+    OWNED_STREAM rill_stream *stream = NULL;
+    EXPECT_IS(rill_addr_parse(RILL_SPAN("127.0.0.1:80"), &address), 0);
+    EXPECT_IS(rill_listen(&address, NULL, &fd), 0);
+    OWNED_LISTENER rill_listener *listener = NULL;
+    EXPECT_IS(rill_listener_open(fd, &listener), 0);
+    EXPECT_IS(rill_stream_connect(&address, NULL, &stream), 0);
+    for (int i = 0; i < 10; i++)
+        EXPECT_IS(send_silently(rill_stream_fd(stream)), 0);
+    return 0;
+}
+
+static void end_of_a_silent_send_is_told_by_the_next_wait(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < seeds; seed++)
+        run_seed(send_ten_silently, (rill_sim_opts){ .seed = seed }, 0);
+}
+
 static const struct scenario scenarios[] = {
     OUTSIDE(same_seed_gives_the_same_run),
     OUTSIDE(other_seeds_give_other_runs),
@@ -284,6 +343,7 @@ static const struct scenario scenarios[] = {
     OUTSIDE(ready_tasks_are_shuffled_only_if_asked_for),
     OUTSIDE(deadlock_ends_the_run_and_is_told),
     OUTSIDE(octets_take_their_time_and_a_reset_comes_back),
+    OUTSIDE(end_of_a_silent_send_is_told_by_the_next_wait),
 };
 
 int main(void)
