@@ -10,6 +10,7 @@
 #include "server/channel.h"
 #include "server/cpus.h"
 #include "server/doctor.h"
+#include "server/handler/handler.h"
 #include "server/log.h"
 #include "server/serve.h"
 
@@ -475,7 +476,7 @@ int worker_main(const struct worker_start *start)
         log_line(LOG_WARNING, "worker", "cannot pin to a processor");
     if (privs_drop(start->privs, &why) < 0)
         return fail_start(DOCTOR_EXIT, "worker %u: %s", start->slot, rill_text_end(&why));
-    rill_loop_opts opts = { .grace = RILL_SEC(2) }; /* for handlers that ignore the end */
+    rill_loop_opts opts = { .grace = HANDLER_GRACE };
     rc = rill_run_with(RILL_CORO(run, NULL), &opts);
     if (rc < 0 && !me.ran)
         return explain_ring(rc);

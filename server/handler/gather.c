@@ -5,7 +5,9 @@
  * Every part is a child task of the request in one group, so the request never ends before its parts,
  * and a cancelled request leaves none behind. The group does the rest: a required part that fails
  * ends with an error, and the group cancels the others and waits for them. The total deadline is a
- * scope round the group; what is unfinished then is `deadline`.
+ * scope round the group; what is unfinished then is `deadline`. The group has a grace: the request cannot
+ * end before its parts, so a part that goes on waiting when the client has left, the deadline has come or
+ * another part has failed would hold the connection for as long as it likes.
  *
  * Parts that fail in one turn all note their reasons before the group acts, so the first in the order of
  * the configuration decides the status, whichever ran first. */
@@ -76,6 +78,7 @@ static int run_parts(struct gather_part *parts, size_t count, rill_time deadline
         return r;
     r = rill_group_enter(&group);
     if (r == 0) {
+        (void)rill_group_set_grace(&group, HANDLER_GRACE); /* was just entered: cannot fail */
         r = rill_group_leave(&group, start_parts(parts, count, &group));
         rill_group_fini(&group);
     }

@@ -8,6 +8,11 @@
 #include "server/reply.h"
 
 #include <rill/base.h>
+#include <rill/time.h>
+
+/* How long work may go on that was told to end. Whoever ignores that finds that every further await
+ * fails: so it holds neither a connection nor the end of the worker. */
+#define HANDLER_GRACE RILL_SEC(2)
 
 struct conf_route;
 struct filecache;
