@@ -66,6 +66,9 @@ void rill__manners_draw(struct rill__sim *sim)
 
 static bool strikes(struct rill__sim *sim, unsigned class)
 {
+    rill_time end = sim->opts.world.faults_end;
+    if (end > 0 && sim->now - sim->began >= end)
+        return false;
     return rill__sim_chance(sim, RILL__OF_FAULT, sim->manners.faults[class]);
 }
 

@@ -35,7 +35,9 @@
 #include <rill/time.h>
 
 /* Classes of faults. Without any the simulator does only what a healthy kernel may do at any time. Each
- * seed draws which of the classes that are allowed are on, and how often they strike. */
+ * seed draws which of the classes that are allowed are on, and how often they strike. With
+ * `rill_sim_opts.faults_end` they stop at a point of the virtual time: a program can show that it comes to
+ * its end, soon, once the world is healthy again. */
 enum {
     RILL_SIM_SHORT = 1, /* results shorter than what was there, or had room */
     RILL_SIM_EINTR = 2, /* operations interrupted */
@@ -58,6 +60,7 @@ typedef struct rill_sim_opts {
     uint64_t seed;
     bool shuffle;            /* what is ready in a turn runs in an order of the seed */
     unsigned faults;         /* classes that are allowed: RILL_SIM_* */
+    rill_time faults_end;    /* none strikes so long after the loop's begin; 0: at any time */
     const rill_sim_net *net; /* NULL: drawn from the seed */
     uint64_t *ret_hash;      /* NULL, or where the hash is left when the loop is closed */
 } rill_sim_opts;
