@@ -5,6 +5,7 @@
  * client that nobody cancelled gets all of it. Nothing leaks, no descriptor is closed for somebody else, and
  * nobody waits for ever. */
 #include "tests/support/expect.h"
+#include "tests/support/shrink.h"
 
 #include <rill/file.h>
 #include <rill/sim.h>
@@ -12,7 +13,7 @@
 #include <rill/timeout.h>
 
 #include <fcntl.h>
-#include <stdlib.h>
+#include <signal.h>
 
 enum {
     seeds = 300,
@@ -337,12 +338,13 @@ static int crowd(void *arg)
 /* --- Liveness: once the faults have stopped, all comes to its end. --- */
 
 static rill_time latest; /* after the faults' end */
+static bool given_up;
 
 /* Again and again, whatever fails and whoever cancels, until all has come back. */
 static int persist(void *arg)
 {
     struct client *client = arg;
-    while (!client->whole) {
+    while (!client->whole && !given_up) {
         client->got = 0;
         (void)talk(client);
         while (rill_cancelling(rill_current_task()) > 0)
@@ -360,6 +362,7 @@ static int outlive_the_faults(void *arg)
     (void)arg;
     memset(known, 0, sizeof known);
     wrong = whole = 0;
+    given_up = false;
     rill_loop_set_error_handler(rill_get_running_loop(), swallow, NULL);
     rill_time end = rill_now() + faults_span;
     EXPECT_IS(start(send_back, NULL, &server), 0);
@@ -370,7 +373,9 @@ static int outlive_the_faults(void *arg)
     int turns = 2;
     EXPECT_IS(give_up_turns(&turns), 0); /* who is cancelled before it begins does nothing */
     EXPECT_IS(cancel_some(), 0);
-    EXPECT_IS(rill_wait(clients, tasks, RILL_ALL_COMPLETED, faults_span + patience, out), clients);
+    int ended = rill_wait(clients, tasks, RILL_ALL_COMPLETED, faults_span + patience, out);
+    given_up = true; /* nobody may hold up the loop's end */
+    EXPECT_IS(ended, clients);
     for (int i = 0; i < clients; i++)
         EXPECT(known[i].whole);
     rill_server_close(server);
@@ -385,67 +390,85 @@ static int outlive_the_faults(void *arg)
 
 /* --- Many seeds. --- */
 
-static uint64_t trying; /* the seed of the run that goes on; 0: none */
+static const char *trying; /* the story of the run that goes on; NULL: none */
+static rill_sim_opts world;
 static unsigned echoed;
 
-/* The last word of a program that breaks in the middle. */
-static void tell_seed(void)
+/* The last word of a story that breaks in the middle. */
+static void tell_failed(void)
 {
-    if (trying != 0)
-        print_message("seed %llu; again with STORY_SEED=%llu\n", (unsigned long long)trying,
-                      (unsigned long long)trying);
+    const char *story = trying;
+    trying = NULL;
+    if (story == NULL)
+        return;
+    print_message("seed %llu; again with STORY=%s STORY_SEED=%llu\n",
+                  (unsigned long long)world.seed, story, (unsigned long long)world.seed);
+    shrink(story, &world);
+}
+
+static void on_abort(int signo)
+{
+    (void)signo;
+    tell_failed();
+}
+
+static void try_seed(const char *name, rill_fn *story, uint64_t seed, rill_time faults_end)
+{
+    bool any = seed % 2 == 0 || faults_end > 0;
+    world = (rill_sim_opts){
+        .seed = seed, .shuffle = true, .faults = any ? RILL_SIM_ALL : 0, .faults_end = faults_end
+    };
+    shrink_world(&world);
+    faults = world.faults != 0;
+    rill_loop_opts opts = { .sim = &world, .recv_buffers = 16 };
+    state = seed * 0x9e3779b97f4a7c15u;
+    trying = name;
+    int r = run_main_with(story, NULL, &opts);
+    if (r < 0)
+        fail_msg("seed %llu: %s", (unsigned long long)seed, rill_errname(r));
+    trying = NULL;
+    echoed += whole;
 }
 
 /* Faults strike in every other seed; those that stop, in each. */
-static void try_seeds(rill_fn *story, rill_time faults_end)
+static void try_seeds(const char *name, rill_fn *story, rill_time faults_end)
 {
-    tell_seed();                              /* of a story that failed before */
-    const char *first = getenv("STORY_SEED"); /* one seed alone */
     uint64_t from = 1, to = seeds;
-    if (first != NULL && rill_parse_u64(rill_span_of(first), UINT64_MAX, &from) == 0)
+    tell_failed(); /* a story before this one */
+    enum shrink_wish wish = shrink_wish(name, &from);
+    if (wish == SHRINK_OTHER_STORY)
+        return;
+    if (wish == SHRINK_ONE_SEED)
         to = from;
-    for (uint64_t seed = from; seed <= to; seed++) {
-        faults = seed % 2 == 0 || faults_end > 0;
-        rill_sim_opts sim = { .seed = seed,
-                              .shuffle = true,
-                              .faults = faults ? RILL_SIM_ALL : 0,
-                              .faults_end = faults_end };
-        rill_loop_opts opts = { .sim = &sim, .recv_buffers = 16 };
-        state = seed * 0x9e3779b97f4a7c15u;
-        trying = seed;
-        int r = run_main_with(story, NULL, &opts);
-        trying = 0;
-        if (r < 0)
-            fail_msg("seed %llu: %s", (unsigned long long)seed, rill_errname(r));
-        echoed += whole;
-    }
+    for (uint64_t seed = from; seed <= to; seed++)
+        try_seed(name, story, seed, faults_end);
 }
 
 static void octets_come_back_as_they_were_sent_under_any_seed(void **unused)
 {
     (void)unused;
     echoed = 0;
-    try_seeds(tell_story, 0);
+    try_seeds("tell_story", tell_story, 0);
     print_message("%u whole echoes\n", echoed);
 }
 
 static void everybody_in_a_crowd_is_served_under_any_seed(void **unused)
 {
     (void)unused;
-    try_seeds(crowd, 0);
+    try_seeds("crowd", crowd, 0);
 }
 
 static void file_keeps_what_was_written_under_any_seed(void **unused)
 {
     (void)unused;
-    try_seeds(keep_a_file, 0);
+    try_seeds("keep_a_file", keep_a_file, 0);
 }
 
 static void all_work_ends_soon_after_the_faults_under_any_seed(void **unused)
 {
     (void)unused;
     latest = 0;
-    try_seeds(outlive_the_faults, faults_span);
+    try_seeds("outlive_the_faults", outlive_the_faults, faults_span);
     print_message("at most %lld ms after the faults\n", (long long)(latest / RILL_MS(1)));
 }
 
@@ -458,7 +481,9 @@ static const struct scenario scenarios[] = {
 
 int main(void)
 {
+    sigaction(SIGABRT, &(struct sigaction){ .sa_handler = on_abort, .sa_flags = (int)SA_RESETHAND },
+              NULL);
     int r = RUN_SCENARIOS("sim_streams", scenarios);
-    tell_seed();
+    tell_failed();
     return r;
 }
