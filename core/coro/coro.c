@@ -38,7 +38,7 @@
 
 void rill__coro_switch(void **save_sp, void *load_sp);
 void rill__coro_entry(void);
-void rill__coro_main(struct rill__coro *coro);
+void rill__coro_main(struct rill__coro *coro, void (*fn)(void *arg), void *arg);
 
 static _Thread_local struct rill__coro *running;
 
@@ -85,10 +85,10 @@ static inline void after_switch(void *fake)
     (void)fake;
 }
 
-void rill__coro_main(struct rill__coro *coro)
+void rill__coro_main(struct rill__coro *coro, void (*fn)(void *arg), void *arg)
 {
     after_switch(NULL);
-    coro->fn(coro->arg);
+    fn(arg);
     coro->finished = true;
     running = coro->caller;
     before_switch(coro->caller, NULL);
@@ -96,18 +96,23 @@ void rill__coro_main(struct rill__coro *coro)
     CHECK(false); /* I1: a finished coroutine was resumed */
 }
 
-static void *first_context(struct rill__coro *coro)
+/* What rill__coro_main is called with lies in it, and nowhere else. */
+static void *first_context(struct rill__coro *coro, void (*fn)(void *arg), void *arg)
 {
     void **sp = (void **)(void *)rill__stack_top(coro->stack);
 #if defined(__x86_64__)
     sp -= 9; /* r15 r14 r13 r12 rbx rbp rip, and two words that end the chain of frames */
     memset(sp, 0, 9 * sizeof *sp);
     sp[3] = coro;
+    sp[2] = (void *)fn;
+    sp[1] = arg;
     sp[6] = (void *)rill__coro_entry;
 #elif defined(__aarch64__)
     sp -= 20; /* x19-x30, d8-d15 */
     memset(sp, 0, 20 * sizeof *sp);
     sp[0] = coro;
+    sp[1] = (void *)fn;
+    sp[2] = arg;
     sp[11] = (void *)rill__coro_entry;
 #endif
     return sp;
@@ -119,10 +124,8 @@ int rill__coro_init(struct rill__coro *coro, struct rill__stack_pool *pool, uint
     int r = rill__stack_take(pool, kind, &coro->stack);
     if (r < 0)
         return r;
-    coro->fn = fn;
-    coro->arg = arg;
     coro->finished = false;
-    coro->sp = first_context(coro);
+    coro->sp = first_context(coro, fn, arg);
 #ifdef WITH_TSAN
     coro->fiber = __tsan_create_fiber(0);
 #endif

@@ -15,16 +15,14 @@ struct rill__coro {
     void *caller_sp;           /* saved context of who resumed it, while it runs */
     struct rill__coro *caller; /* the coroutine that resumed it, or NULL */
     struct rill__stack stack;
-    void (*fn)(void *arg);
-    void *arg;
+    const struct rill_site *site;
     const char *title; /* NULL: it is known by `number` */
     uint32_t number;
-    const struct rill_site *site;
+    bool finished;
+    bool generator; /* one of gen.c, driven by its caller */
 #if defined(__SANITIZE_THREAD__) || defined(__clang__)
     void *fiber; /* ThreadSanitizer's */
 #endif
-    bool finished;
-    bool generator; /* one of gen.c, driven by its caller */
 };
 
 /* Give `coro` a stack of class `kind` from `pool`; resume will call fn(arg) on it. 0 or -ENOMEM. */

@@ -6,8 +6,8 @@
  *   well as to rill__coro_entry. fpcr is not saved: a task may not change it.
  *
  * rill__coro_entry
- *   Where a new context begins: x19 holds the argument. The undefined return address and the zero
- *   frame pointer end every backtrace here. */
+ *   Where a new context begins: x19, x20 and x21 hold the arguments. The undefined return address
+ *   and the zero frame pointer end every backtrace here. */
     .text
     .globl  rill__coro_switch
     .hidden rill__coro_switch
@@ -55,6 +55,8 @@ rill__coro_entry:
     hint    #36 /* bti j */
     mov     x29, xzr
     mov     x0, x19
+    mov     x1, x20
+    mov     x2, x21
     bl      rill__coro_main
     brk     #0
     .cfi_endproc

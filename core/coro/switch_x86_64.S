@@ -7,8 +7,8 @@
  *   `notrack` because the target is a return address, not an entry with endbr64.
  *
  * rill__coro_entry
- *   Where a new context begins: r12 holds the argument. The undefined return address and the zero
- *   frame pointer end every backtrace here. */
+ *   Where a new context begins: r12, r13 and r14 hold the arguments. The undefined return address
+ *   and the zero frame pointer end every backtrace here. */
     .text
     .globl  rill__coro_switch
     .hidden rill__coro_switch
@@ -72,6 +72,8 @@ rill__coro_entry:
     endbr64
     xorl    %ebp, %ebp
     movq    %r12, %rdi
+    movq    %r13, %rsi
+    movq    %r14, %rdx
     call    rill__coro_main
     ud2
     .cfi_endproc

@@ -12,7 +12,7 @@
 static void give(struct rill__lock *lock, struct rill__task *task)
 {
     lock->holder = task;
-    lock->number = task->number;
+    lock->number = task->coro.number;
     lock->queue.loop = task->future.loop;
 }
 
@@ -84,7 +84,7 @@ rill_task *rill_lock_holder(const rill_lock *public)
         return NULL;
     list_for_each(node, &lock->queue.loop->tasks) {
         struct rill__task *task = container_of(node, struct rill__task, link);
-        if (task == lock->holder && task->number == lock->number)
+        if (task == lock->holder && task->coro.number == lock->number)
             return &task->future;
     }
     return NULL;

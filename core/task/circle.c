@@ -37,16 +37,22 @@ static rill_future *edge(const rill_future *future, size_t index)
     return index < 2 ? edges[index] : NULL;
 }
 
+static const char *name_at(const struct walk *walk, size_t i, char numbered[RILL__NUMBERED])
+{
+    return rill__task_name(container_of(walk->path[i].future, struct rill__task, future), numbered);
+}
+
 static void write_circle(const struct walk *walk, size_t from)
 {
+    char numbered[RILL__NUMBERED];
     dprintf(walk->fd, "rill: circle:");
     for (size_t i = from; i < walk->length; i++)
         if (walk->path[i].future->kind == RILL__TASK)
-            dprintf(walk->fd, " '%s' waits for", rill_task_name(walk->path[i].future));
+            dprintf(walk->fd, " '%s' waits for", name_at(walk, i, numbered));
     for (size_t i = from; i < walk->length; i++) {
         if (walk->path[i].future->kind != RILL__TASK)
             continue;
-        dprintf(walk->fd, " '%s'\n", rill_task_name(walk->path[i].future));
+        dprintf(walk->fd, " '%s'\n", name_at(walk, i, numbered));
         return;
     }
 }

@@ -384,12 +384,13 @@ static void add_repr(const rill_future *future, rill_text *text, int depth)
 {
     const struct rill__task *task =
         future->kind == RILL__TASK ? container_of(future, struct rill__task, future) : NULL;
+    char numbered[RILL__NUMBERED];
     struct rill__told told;
     const rill_future *awaited = task != NULL && rill__task_tell(task, &told) ? told.future : NULL;
     rill_text_fmt(text, "<%s %s", task != NULL ? "Task" : "Future", state_word(future));
     if (task != NULL)
-        rill_text_fmt(text, " name='%s' coro=%s() at %s:%d", rill_task_name(future),
-                      task->site->function, task->site->file, task->site->line);
+        rill_text_fmt(text, " name='%s' coro=%s() at %s:%d", rill__task_name(task, numbered),
+                      task->coro.site->function, task->coro.site->file, task->coro.site->line);
     if (awaited != NULL)
         rill_text_add(text, RILL_SPAN(" wait_for="));
     if (awaited != NULL && depth == repr_depth)

@@ -30,8 +30,10 @@ bool rill__task_tell(const struct rill__task *task, struct rill__told *ret_told)
 
 static void add_name(rill_text *text, const rill_future *future)
 {
+    char numbered[RILL__NUMBERED];
     if (future->kind == RILL__TASK)
-        rill_text_fmt(text, "'%s'", rill_task_name(future));
+        rill_text_fmt(text, "'%s'",
+                      rill__task_name(container_of(future, struct rill__task, future), numbered));
     else
         rill_text_fmt(text, "future %p", (const void *)future);
 }
@@ -167,7 +169,7 @@ int rill_all_tasks(rill_task_fn *fn, void *arg)
     uint32_t last = (uint32_t)loop->tasks_made;
     list_for_each(node, &loop->tasks) {
         struct rill__task *task = container_of(node, struct rill__task, link);
-        if ((int32_t)(last - task->number) < 0)
+        if ((int32_t)(last - task->coro.number) < 0)
             break; /* made by `fn` */
         count++;
         if (fn != NULL)
@@ -225,8 +227,10 @@ static void dump_task(const struct rill__task *task, int fd)
 {
     char memory[2 * text_size];
     rill_text text = { memory, sizeof memory, 0, false };
-    rill_text_fmt(&text, "  '%s' %s() made at %s:%d, waits for ", rill_task_name(&task->future),
-                  task->site->function, task->site->file, task->site->line);
+    rill_text_fmt(&text, "  ");
+    add_name(&text, &task->future);
+    rill_text_fmt(&text, " %s() made at %s:%d, waits for ", task->coro.site->function,
+                  task->coro.site->file, task->coro.site->line);
     add_wait(&text, task);
     if (task->cancels > 0)
         rill_text_fmt(&text, "; cancel asked for %u times", task->cancels);

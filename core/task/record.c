@@ -82,10 +82,10 @@ static void identify(struct rill__record *record)
     if (record->by == RILL_BY_LOOP || record->by == RILL_BY_SIGNAL)
         who = NULL;
     record->where = asking != NULL ? asking->where : NULL;
-    record->task = who != NULL ? who->number : 0;
+    record->task = who != NULL ? who->coro.number : 0;
     record->name[0] = 0;
-    if (who != NULL && who->name != NULL)
-        snprintf(record->name, sizeof record->name, "%s", who->name);
+    if (who != NULL && who->coro.title != NULL)
+        snprintf(record->name, sizeof record->name, "%s", who->coro.title);
 }
 
 void rill__record(struct rill__task *task, struct rill__detail *why)

@@ -24,6 +24,10 @@ struct rill__defer {
     void *arg;
 };
 
+#if !defined(__clang__) && !defined(__SANITIZE_THREAD__)
+_Static_assert(sizeof(struct rill__task) <= 256, "a million sleeping tasks need little memory");
+#endif
+
 /* --- Life. --- */
 
 static bool task_cancel(rill_future *future, const char *msg)
@@ -38,7 +42,7 @@ static void task_free(rill_future *future)
     rill__records_free(task);
     rill__locals_fini(&task->locals);
     rill__detail_unref(task->last);
-    rill_free(task->name);
+    rill_free((char *)task->coro.title);
     if (task->owns_arg)
         rill_free(task->arg);
     rill_free(task);
@@ -66,7 +70,9 @@ static void run_defers(struct rill__task *task)
 static void task_main(void *arg)
 {
     struct rill__task *task = arg;
-    task->future.rc = task->fn(task->arg);
+    rill_fn *fn = task->fn;
+    task->defers = NULL;
+    task->future.rc = fn(task->arg);
     if (task->defers != NULL)
         run_defers(task);
 }
@@ -140,11 +146,8 @@ static void start_task(struct rill__ready *ready)
         end_task(task, -ECANCELED);
         return;
     }
-    task->coro.title = task->name;
-    task->coro.number = task->number;
-    task->coro.site = task->site;
-    int r = rill__coro_init(&task->coro, &task->future.loop->stacks, task->stack_class, task_main,
-                            task);
+    int r = rill__coro_init(&task->coro, &task->future.loop->stacks, task->coro.stack.kind,
+                            task_main, task);
     if (r < 0)
         end_task(task, r);
     else
@@ -163,9 +166,10 @@ static int set_up(struct rill__task *task, rill_coro coro, const rill_task_opts 
     int class = rill__stack_class(opts->stack_size);
     if (class < 0 || opts->copy > copy_max)
         return -EINVAL;
-    task->stack_class = (uint8_t) class;
+    task->coro.stack.kind = (uint16_t) class;
     rill__locals_init(&task->locals, opts->context);
-    if (opts->name != NULL && (task->name = rill_copy(opts->name, strlen(opts->name))) == NULL)
+    if (opts->name != NULL &&
+        (task->coro.title = rill_copy(opts->name, strlen(opts->name))) == NULL)
         return -ENOMEM;
     if (opts->copy > 0) {
         task->arg = rill_copy(coro.arg, opts->copy);
@@ -193,13 +197,13 @@ int rill__task_new(struct rill_loop *loop, rill_coro coro, const rill_task_opts 
     rill__future_init(&task->future, RILL__TASK, loop, &task_ops);
     task->ready.run = start_task;
     task->fn = coro.fn;
-    task->site = coro.site;
+    task->coro.site = coro.site;
     r = set_up(task, coro, opts);
     if (r < 0) {
         task_free(&task->future);
         return r;
     }
-    task->number = (uint32_t)++loop->tasks_made;
+    task->coro.number = (uint32_t)++loop->tasks_made;
     list_push_back(&loop->tasks, &task->link);
     task->future.refs = 2; /* the loop's and the caller's */
     *ret_task = task;
@@ -255,16 +259,24 @@ rill_task *rill_current_task(void)
 
 /* --- Names. --- */
 
+const char *rill__task_name(const struct rill__task *task, char numbered[RILL__NUMBERED])
+{
+    if (task->coro.title != NULL)
+        return task->coro.title;
+    snprintf(numbered, RILL__NUMBERED, "Task-%u", task->coro.number);
+    return numbered;
+}
+
 const char *rill_task_name(const rill_task *future)
 {
     if (future->kind != RILL__TASK)
         return "";
     struct rill__task *task = container_of(future, struct rill__task, future);
-    if (task->name != NULL)
-        return task->name;
-    if (task->numbered[0] == 0)
-        snprintf(task->numbered, sizeof task->numbered, "Task-%u", task->number);
-    return task->numbered;
+    char numbered[RILL__NUMBERED];
+    const char *name = rill__task_name(task, numbered);
+    if (task->coro.title == NULL)
+        task->coro.title = rill_copy(name, strlen(name));
+    return task->coro.title != NULL ? task->coro.title : "Task-?";
 }
 
 int rill_task_set_name(rill_task *future, const char *name)
@@ -275,8 +287,7 @@ int rill_task_set_name(rill_task *future, const char *name)
     if (copy == NULL)
         return -ENOMEM;
     struct rill__task *task = rill__task_of(future);
-    rill_free(task->name);
-    task->name = copy;
+    rill_free((char *)task->coro.title);
     task->coro.title = copy;
     return 0;
 }

@@ -27,35 +27,36 @@ struct rill__wait {
     void (*tell)(const struct rill__wait *wait, struct rill__told *told);
 };
 
+/* A million of them are to be cheap: what tells of a task lies in `coro` only, the class of its stack in
+ * coro.stack.kind also before it has one, and its own name in coro.title, which it owns. */
 struct rill__task {
     rill_future future;
     struct rill__ready ready;
     struct rill__coro coro;
     struct list link;        /* in the loop's list of tasks, until the end */
     struct rill__wait *wait; /* what it is parked on; NULL while it runs or is ready */
-    rill_fn *fn;
+
+    union {
+        rill_fn *fn;                /* until its first step */
+        struct rill__defer *defers; /* from then on */
+    };
+
     void *arg;
-    const rill_site *site;
-    char *name; /* NULL: "Task-N", in `numbered` once it is asked for */
-    char numbered[16];
-    uint32_t number;
-    uint32_t cancels; /* requests less uncancels */
-    uint8_t stack_class;
-    bool owns_arg;
-    uint32_t undelivered; /* requests that the next await delivers, all at once */
-    uint32_t deliveries;  /* how often requests were delivered or handed on so far */
-    bool reached_op;      /* a request was sent to a kernel operation whose result won */
-    bool started;
-    uint32_t driving; /* generators between the task's own stack and what runs: each drives the
-                       * next */
-    bool passing;     /* a request is being forwarded */
-    bool hard;        /* every await fails here; written by cancel.c */
-    bool hard_wholly; /* and that is so in the whole task, but behind shields */
+    uint32_t cancels;      /* requests less uncancels */
+    uint32_t undelivered;  /* requests that the next await delivers, all at once */
+    uint32_t deliveries;   /* how often requests were delivered or handed on so far */
+    uint32_t driving : 24; /* generators between the task's own stack and what runs: each drives
+                            * the next */
+    bool owns_arg : 1;     /* `arg` is freed with the task */
+    bool started : 1;
+    bool reached_op : 1;           /* a request was sent to a kernel operation whose result won */
+    bool passing : 1;              /* a request is being forwarded */
+    bool hard : 1;                 /* every await fails here; written by cancel.c */
+    bool hard_wholly : 1;          /* and that is so in the whole task, but behind shields */
     struct rill__block *block;     /* the innermost scope or group it is in */
     struct rill__records *records; /* the last requests; NULL before the first one */
     struct rill__locals locals;    /* its values: var.c */
     struct rill__detail *last;     /* last error it gave or got */
-    struct rill__defer *defers;
 };
 
 static inline struct rill__task *rill__task_of(rill_future *future)
@@ -68,6 +69,10 @@ static inline struct rill__task *rill__task_of_ready(struct rill__ready *ready)
     return container_of(ready, struct rill__task, ready);
 }
 
+enum { RILL__NUMBERED = 16 };
+
+/* The name of `task`, or "Task-N" written to `numbered`. Allocates nothing. */
+const char *rill__task_name(const struct rill__task *task, char numbered[RILL__NUMBERED]);
 /* The task whose step `ready` is; NULL: it is something else. */
 struct rill__task *rill__task_of_step(struct rill__ready *ready);
 

@@ -75,10 +75,10 @@ static bool name_culprit(struct rill_loop *loop, struct report *report)
     if (!rill__capture_copy(&task, container_of(current, struct rill__task, future), sizeof task) ||
         !still_in_step(loop))
         return false;
-    report->number = task.number;
-    report->site = task.site;
-    for (size_t i = 0; task.name != NULL && i + 1 < sizeof report->name; i++) {
-        if (!rill__capture_copy(&report->name[i], task.name + i, 1))
+    report->number = task.coro.number;
+    report->site = task.coro.site;
+    for (size_t i = 0; task.coro.title != NULL && i + 1 < sizeof report->name; i++) {
+        if (!rill__capture_copy(&report->name[i], task.coro.title + i, 1))
             return false;
         report->name[i + 1] = 0;
         if (report->name[i] == 0)

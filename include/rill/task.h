@@ -80,7 +80,8 @@ RILL_API rill_task *rill_loop_create_task(rill_loop *loop, rill_coro coro,
  *  Like: asyncio.current_task.   Since: 0.1 */
 RILL_API rill_task *rill_current_task(void);
 
-/** The name of a task.   Returns: the name, valid while the task lives and keeps it.
+/** The name of a task.   Returns: the name, valid while the task lives and keeps it;
+ *           "Task-?" without memory for a number's text.
  *  Like: Task.get_name.   Since: 0.1 */
 RILL_API const char *rill_task_name(const rill_task *task);
 

@@ -199,7 +199,7 @@ static inline unsigned count_part_tasks(void)
 {
     unsigned count = 0;
     list_for_each_safe(node, &rill__loop_running->tasks)
-        count += strcmp(container_of(node, struct rill__task, link)->site->function,
+        count += strcmp(container_of(node, struct rill__task, link)->coro.site->function,
                         "gather_part_run") == 0;
     return count;
 }
