@@ -26,9 +26,10 @@ struct walk {
 /* The edge at `index`, or NULL behind the last one. */
 static rill_future *edge(const rill_future *future, size_t index)
 {
+    const struct rill__future_ops *ops = rill__future_ops(future);
     struct rill__told told;
     if (future->kind != RILL__TASK)
-        return future->ops->member != NULL ? future->ops->member(future, index) : NULL;
+        return ops->member != NULL ? ops->member(future, index) : NULL;
     if (!rill__task_tell(container_of(future, struct rill__task, future), &told))
         return NULL;
     rill_future *edges[] = { told.future, told.holder, NULL, NULL };

@@ -48,16 +48,29 @@ void rill__detail_unref(struct rill__detail *detail)
 
 static void plain_free(rill_future *future)
 {
+    if (future->loop == NULL)
+        return; /* a static one */
     rill__future_fini(future);
     rill_free(future);
 }
 
 static const struct rill__future_ops plain_ops = { .free = plain_free };
 
-void rill__future_init(rill_future *future, enum rill__future_kind kind, struct rill_loop *loop,
-                       const struct rill__future_ops *ops)
+/* By kind: a pointer in each future would cost eight octets. */
+static const struct rill__future_ops *const ops_of[] = {
+    [RILL__PLAIN] = &plain_ops,         [RILL__TASK] = &rill__task_ops,
+    [RILL__GATHER] = &rill__gather_ops, [RILL__SHIELD] = &rill__shield_ops,
+    [RILL__SLEEP] = &rill__sleep_ops,
+};
+
+const struct rill__future_ops *rill__future_ops(const rill_future *future)
 {
-    *future = (rill_future){ .refs = 1, .kind = (uint8_t)kind, .loop = loop, .ops = ops };
+    return ops_of[future->kind];
+}
+
+void rill__future_init(rill_future *future, enum rill__future_kind kind, struct rill_loop *loop)
+{
+    *future = (rill_future){ .refs = 1, .kind = (uint8_t)kind, .loop = loop };
     list_init(&future->callbacks);
 }
 
@@ -68,15 +81,9 @@ void rill__future_fini(rill_future *future)
     rill__detail_unref(future->detail);
 }
 
-static void keep(rill_future *future)
-{
-    (void)future;
-}
-
 /* Born done, for callers without memory or loop: shared, never freed, never changed. */
 static rill_future *static_failure(int error)
 {
-    static const struct rill__future_ops static_ops = { .free = keep };
     static const int errors[] = { -ENOMEM, -ESRCH, -ESHUTDOWN, -EINVAL };
 
     enum { count = sizeof errors / sizeof *errors };
@@ -86,7 +93,7 @@ static rill_future *static_failure(int error)
     while (i > 0 && errors[i] != error)
         i--;
     rill_future *future = &failures[i];
-    rill__future_init(future, RILL__PLAIN, NULL, &static_ops);
+    rill__future_init(future, RILL__PLAIN, NULL);
     future->refs = UINT32_MAX / 2;
     future->state = RILL_FINISHED;
     future->taken = true;
@@ -101,7 +108,7 @@ rill_future *rill__future_failed(struct rill_loop *loop, int error)
         future = rill_alloc(sizeof *future);
     if (future == NULL)
         return static_failure(error);
-    rill__future_init(future, RILL__PLAIN, loop, &plain_ops);
+    rill__future_init(future, RILL__PLAIN, loop);
     rill__future_end(future, RILL_FINISHED, error, NULL);
     return future;
 }
@@ -113,7 +120,7 @@ rill_future *rill_loop_create_future(rill_loop *loop)
     rill_future *future = rill_alloc(sizeof *future);
     if (future == NULL)
         return static_failure(-ENOMEM);
-    rill__future_init(future, RILL__PLAIN, loop, &plain_ops);
+    rill__future_init(future, RILL__PLAIN, loop);
     return future;
 }
 
@@ -145,7 +152,7 @@ void rill_unref(rill_future *future)
         if (--future->refs > 0)
             return;
     }
-    future->ops->free(future);
+    ops_of[future->kind]->free(future);
 }
 
 /* --- The end. --- */
@@ -227,8 +234,9 @@ bool rill__cancel(rill_future *future, const char *msg)
         future->taken = true; /* who cancels it does not ask for its error */
         return false;
     }
-    if (future->ops->cancel != NULL)
-        return future->ops->cancel(future, msg);
+    const struct rill__future_ops *ops = ops_of[future->kind];
+    if (ops->cancel != NULL)
+        return ops->cancel(future, msg);
     rill__future_end(future, RILL_CANCELLED, -ECANCELED,
                      msg != NULL ? rill__detail_new(-ECANCELED, NULL, msg) : NULL);
     return true;

@@ -55,14 +55,17 @@ struct rill_future {
     int rc;
     struct rill_loop *loop; /* NULL: never had one, the future was born done */
     void *value;
-    struct rill__detail *detail;
+    struct rill__detail *detail; /* of its error; of a pending task: of the last it gave or got */
     struct list callbacks;
-    const struct rill__future_ops *ops;
 };
 
+extern const struct rill__future_ops rill__task_ops, rill__gather_ops, rill__shield_ops,
+    rill__sleep_ops;
+/* What `future` does as one of its kind. */
+const struct rill__future_ops *rill__future_ops(const rill_future *future);
+
 /* Make `future` pending with one reference. */
-void rill__future_init(rill_future *future, enum rill__future_kind kind, struct rill_loop *loop,
-                       const struct rill__future_ops *ops);
+void rill__future_init(rill_future *future, enum rill__future_kind kind, struct rill_loop *loop);
 /* Release what every future holds. */
 void rill__future_fini(rill_future *future);
 /* A plain future that has failed; one of a few static ones without memory. Never NULL. */

@@ -84,9 +84,9 @@ static rill_future *gather_member(const rill_future *future, size_t index)
     return index < gather->count ? gather->members[index].future : NULL;
 }
 
-static const struct rill__future_ops gather_ops = { .cancel = gather_cancel,
-                                                    .member = gather_member,
-                                                    .free = gather_free };
+const struct rill__future_ops rill__gather_ops = { .cancel = gather_cancel,
+                                                   .member = gather_member,
+                                                   .free = gather_free };
 
 /* The loop of all members, or of the caller if there are none. */
 static int common_loop(size_t count, rill_future *const futures[], struct rill_loop **ret_loop)
@@ -131,7 +131,7 @@ rill_future *rill_gather(size_t count, rill_future *const futures[], unsigned fl
         gather = rill_alloc_zero(1, size);
     if (gather == NULL)
         return rill__future_failed(loop, -ENOMEM);
-    rill__future_init(&gather->future, RILL__GATHER, loop, &gather_ops);
+    rill__future_init(&gather->future, RILL__GATHER, loop);
     gather->count = count;
     gather->return_errors = flags & RILL_RETURN_ERRORS;
     if (count == 0)

@@ -389,7 +389,7 @@ int rill_group_leave(rill_group *public, int rc)
         cancelled = false; /* the only request was our own */
     rill__block_leave(&group->block);
     if (rc < 0 && rc != -ECANCELED)
-        note_error(group, rc, task->last != NULL && task->last->err.code == rc ? task->last : NULL);
+        note_error(group, rc, rill__task_last(task, rc));
     if (group->error != 0)
         return report_errors(group, task);
     if (cancelled)

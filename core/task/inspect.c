@@ -42,11 +42,12 @@ static void add_members(rill_text *text, const rill_future *future)
 {
     size_t count = 0, pending = 0;
     const rill_future *member;
-    for (; (member = future->ops->member(future, count)) != NULL; count++)
+    const struct rill__future_ops *ops = rill__future_ops(future);
+    for (; (member = ops->member(future, count)) != NULL; count++)
         pending += member->state == RILL_PENDING;
     rill_text_fmt(text, ", %zu of %zu to come:", pending, count);
     for (size_t i = 0, named = 0; i < count && named < names_most; i++) {
-        member = future->ops->member(future, i);
+        member = ops->member(future, i);
         if (member->state != RILL_PENDING)
             continue;
         rill_text_char(text, ' ');
@@ -71,7 +72,7 @@ static void add_future(rill_text *text, const rill_future *future)
 {
     rill_text_fmt(text, "%s", kind_word(future));
     add_name(text, future);
-    if (future->ops->member != NULL)
+    if (rill__future_ops(future)->member != NULL)
         add_members(text, future);
 }
 

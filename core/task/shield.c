@@ -46,17 +46,18 @@ static void shield_free(rill_future *future)
     rill_free(shield);
 }
 
+const struct rill__future_ops rill__shield_ops = { .cancel = shield_cancel,
+                                                   .member = shield_member,
+                                                   .free = shield_free };
+
 rill_future *rill_shield(rill_future *inner)
 {
-    static const struct rill__future_ops ops = { .cancel = shield_cancel,
-                                                 .member = shield_member,
-                                                 .free = shield_free };
     if (inner->state != RILL_PENDING)
         return rill_ref(inner);
     struct shield *shield = rill_alloc_zero(1, sizeof *shield);
     if (shield == NULL)
         return rill__future_failed(inner->loop, -ENOMEM);
-    rill__future_init(&shield->future, RILL__SHIELD, inner->loop, &ops);
+    rill__future_init(&shield->future, RILL__SHIELD, inner->loop);
     shield->callback.ready = &shield->ready;
     shield->ready.run = on_inner;
     shield->inner = rill_ref(inner);

@@ -132,17 +132,18 @@ static void sleep_future_free(rill_future *future)
     rill_free(sleep);
 }
 
+const struct rill__future_ops rill__sleep_ops = { .cancel = sleep_future_cancel,
+                                                  .free = sleep_future_free };
+
 rill_future *rill_sleep_future(rill_time span, int rc, void *value)
 {
-    static const struct rill__future_ops ops = { .cancel = sleep_future_cancel,
-                                                 .free = sleep_future_free };
     struct rill_loop *loop = rill__loop_running;
     if (loop == NULL)
         return rill__future_failed(NULL, -ESRCH);
     struct sleep_future *sleep = rill_alloc_zero(1, sizeof *sleep);
     if (sleep == NULL)
         return rill__future_failed(loop, -ENOMEM);
-    rill__future_init(&sleep->future, RILL__SLEEP, loop, &ops);
+    rill__future_init(&sleep->future, RILL__SLEEP, loop);
     sleep->ready.run = end_sleep;
     sleep->timer.ready = &sleep->ready;
     sleep->rc = rc;

@@ -25,7 +25,7 @@ struct rill__defer {
 };
 
 #if !defined(__clang__) && !defined(__SANITIZE_THREAD__)
-_Static_assert(sizeof(struct rill__task) <= 256, "a million sleeping tasks need little memory");
+_Static_assert(sizeof(struct rill__task) <= 224, "a million sleeping tasks need little memory");
 #endif
 
 /* --- Life. --- */
@@ -41,14 +41,13 @@ static void task_free(rill_future *future)
     rill__future_fini(future);
     rill__records_free(task);
     rill__locals_fini(&task->locals);
-    rill__detail_unref(task->last);
     rill_free((char *)task->coro.title);
     if (task->owns_arg)
         rill_free(task->arg);
     rill_free(task);
 }
 
-static const struct rill__future_ops task_ops = { .cancel = task_cancel, .free = task_free };
+const struct rill__future_ops rill__task_ops = { .cancel = task_cancel, .free = task_free };
 
 static void run_defers(struct rill__task *task)
 {
@@ -93,8 +92,8 @@ static void end_task(struct rill__task *task, int rc)
         rc = -ECANCELED;
     if (cancelled && task->undelivered > 0)
         detail = rill__record_why(task);
-    else if (rc < 0 && task->last != NULL && task->last->err.code == rc)
-        detail = task->last;
+    else if (rc < 0)
+        detail = rill__task_last(task, rc);
     rill__future_end(&task->future, cancelled ? RILL_CANCELLED : RILL_FINISHED, rc,
                      rill__detail_ref(detail));
     rill_unref(&task->future); /* the loop's */
@@ -194,7 +193,7 @@ int rill__task_new(struct rill_loop *loop, rill_coro coro, const rill_task_opts 
     if (task == NULL)
         return -ENOMEM;
     memset(task, 0, sizeof *task);
-    rill__future_init(&task->future, RILL__TASK, loop, &task_ops);
+    rill__future_init(&task->future, RILL__TASK, loop);
     task->ready.run = start_task;
     task->fn = coro.fn;
     task->coro.site = coro.site;
@@ -548,8 +547,8 @@ int rill_return_fmt(const char *format, ...)
 void rill__task_note(struct rill__task *task, struct rill__detail *detail)
 {
     rill__detail_ref(detail);
-    rill__detail_unref(task->last);
-    task->last = detail;
+    rill__detail_unref(task->future.detail);
+    task->future.detail = detail;
 }
 
 int rill_fail_at(const char *where, int err, const char *format, ...)
@@ -571,7 +570,7 @@ int rill_fail_at(const char *where, int err, const char *format, ...)
 const rill_err *rill_last_error(void)
 {
     struct rill__task *task = rill__task_running();
-    return task != NULL && task->last != NULL ? &task->last->err : NULL;
+    return task != NULL && task->future.detail != NULL ? &task->future.detail->err : NULL;
 }
 
 int rill_defer(rill_call_fn *fn, void *arg)

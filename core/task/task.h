@@ -56,7 +56,6 @@ struct rill__task {
     struct rill__block *block;     /* the innermost scope or group it is in */
     struct rill__records *records; /* the last requests; NULL before the first one */
     struct rill__locals locals;    /* its values: var.c */
-    struct rill__detail *last;     /* last error it gave or got */
 };
 
 static inline struct rill__task *rill__task_of(rill_future *future)
@@ -105,6 +104,13 @@ void rill__task_give_way(struct rill__task *task);
 /* For tests: called when a task is about to be suspended, so that each await can be cancelled. */
 extern void (*rill__task_on_park)(struct rill__task *task);
 #endif
+/* The detail of the last error that `task`, which has not ended, gave or got, if its code is `rc`. */
+static inline struct rill__detail *rill__task_last(const struct rill__task *task, int rc)
+{
+    struct rill__detail *last = task->future.detail;
+    return last != NULL && last->err.code == rc ? last : NULL;
+}
+
 /* Note the detail of the error that an await got (or NULL), for rill_last_error. */
 void rill__task_note(struct rill__task *task, struct rill__detail *detail);
 /* Wait until `future` is done and return nothing of it; requests are counted, not delivered. False:
