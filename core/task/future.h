@@ -53,10 +53,10 @@ struct rill_future {
     bool owns_value;
     bool marked; /* scratch of wait.c, clear between its calls */
     int rc;
-    struct rill_loop *loop; /* NULL: never had one, the future was born done */
     void *value;
     struct rill__detail *detail; /* of its error; of a pending task: of the last it gave or got */
     struct list callbacks;
+    struct rill_loop *loop; /* NULL: never had one, the future was born done */
 };
 
 extern const struct rill__future_ops rill__task_ops, rill__gather_ops, rill__shield_ops,

@@ -28,13 +28,25 @@ struct rill__wait {
 };
 
 /* A million of them are to be cheap: what tells of a task lies in `coro` only, the class of its stack in
- * coro.stack.kind also before it has one, and its own name in coro.title, which it owns. */
+ * coro.stack.kind also before it has one, and its own name in coro.title, which it owns. What a switch
+ * needs lies together, from future.loop to the begin of `coro`: two lines of the cache. */
 struct rill__task {
     rill_future future;
     struct rill__ready ready;
-    struct rill__coro coro;
-    struct list link;        /* in the loop's list of tasks, until the end */
     struct rill__wait *wait; /* what it is parked on; NULL while it runs or is ready */
+    uint32_t cancels;        /* requests less uncancels */
+    uint32_t undelivered;    /* requests that the next await delivers, all at once */
+    uint32_t deliveries;     /* how often requests were delivered or handed on so far */
+    uint32_t driving : 24;   /* generators between the task's own stack and what runs: each drives
+                              * the next */
+    bool owns_arg : 1;       /* `arg` is freed with the task */
+    bool started : 1;
+    bool reached_op : 1;  /* a request was sent to a kernel operation whose result won */
+    bool passing : 1;     /* a request is being forwarded */
+    bool hard : 1;        /* every await fails here; written by cancel.c */
+    bool hard_wholly : 1; /* and that is so in the whole task, but behind shields */
+    struct rill__coro coro;
+    struct list link; /* in the loop's list of tasks, until the end */
 
     union {
         rill_fn *fn;                /* until its first step */
@@ -42,17 +54,6 @@ struct rill__task {
     };
 
     void *arg;
-    uint32_t cancels;      /* requests less uncancels */
-    uint32_t undelivered;  /* requests that the next await delivers, all at once */
-    uint32_t deliveries;   /* how often requests were delivered or handed on so far */
-    uint32_t driving : 24; /* generators between the task's own stack and what runs: each drives
-                            * the next */
-    bool owns_arg : 1;     /* `arg` is freed with the task */
-    bool started : 1;
-    bool reached_op : 1;           /* a request was sent to a kernel operation whose result won */
-    bool passing : 1;              /* a request is being forwarded */
-    bool hard : 1;                 /* every await fails here; written by cancel.c */
-    bool hard_wholly : 1;          /* and that is so in the whole task, but behind shields */
     struct rill__block *block;     /* the innermost scope or group it is in */
     struct rill__records *records; /* the last requests; NULL before the first one */
     struct rill__locals locals;    /* its values: var.c */
