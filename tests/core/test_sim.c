@@ -1,6 +1,6 @@
 /* test_sim.c - the simulator: one seed one run, a clock that jumps, sockets, deadlocks that are found. */
 #include "core/loop/loop.h"
-#include "core/sim/sim.h"
+#include "core/sim/state.h"
 #include "tests/support/expect.h"
 
 #include <stdio.h>
@@ -334,6 +334,108 @@ static void end_of_a_silent_send_is_told_by_the_next_wait(void **state)
         run_seed(send_ten_silently, (rill_sim_opts){ .seed = seed }, 0);
 }
 
+/* --- Operations with many completions that end by themselves. --- */
+
+enum { chunks = 8, chunk = 100 };
+
+/* Watches the receives of the one stream there is; completion `ends_at` of them is made the last one. */
+static struct {
+    struct rill__sim *sim;
+    const struct rill__backend_ops *ops;
+    void (*done)(struct rill__op *op, int result, unsigned flags);
+    unsigned arms, live, live_most, completions, ends_at;
+} watch;
+
+static void set_next_end(void)
+{
+    watch.sim->manners.ends = watch.completions + 1 == watch.ends_at ? 1000 : 0;
+}
+
+static void watch_done(struct rill__op *op, int result, unsigned flags)
+{
+    watch.completions++;
+    watch.live -= !(flags & RILL__OP_MORE);
+    set_next_end();
+    watch.done(op, result, flags);
+}
+
+static int watch_submit(struct rill__backend *backend, struct rill__op *op)
+{
+    if (op->kind == RILL__OP_RECV_MANY) {
+        watch.done = op->done;
+        op->done = watch_done;
+        watch.arms++;
+        watch.live_most = ++watch.live > watch.live_most ? watch.live : watch.live_most;
+    }
+    return watch.ops->submit(backend, op);
+}
+
+static void begin_watch(unsigned ends_at)
+{
+    static struct rill__backend_ops watched;
+    struct rill__backend *backend = rill_get_running_loop()->backend;
+    memset(&watch, 0, sizeof watch);
+    watch.sim = container_of(backend, struct rill__sim, backend);
+    watch.ops = backend->ops;
+    watch.ends_at = ends_at;
+    watched = *backend->ops;
+    watched.submit = watch_submit;
+    backend->ops = &watched;
+    set_next_end();
+}
+
+static int send_chunks(void *arg)
+{
+    int fd, r = rill_listener_accept(arg, &fd);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < chunks && r >= 0; i++) {
+        r = rill_sleep(RILL_SEC(1)); /* each is a completion of its own */
+        if (r == 0)
+            r = rill_send(fd, sent + i * chunk, chunk, 0);
+    }
+    return rill_first_error(r, rill_file_close(fd));
+}
+
+/* The completion `*arg` of the receive is its last one, and octets go on coming. */
+static int receive_chunks(void *arg)
+{
+    int fd;
+    for (size_t i = 0; i < chunks * chunk; i++)
+        sent[i] = (char)(i * 7 + (i >> 9));
+    OWNED_STREAM rill_stream *stream = NULL;
+    EXPECT_IS(rill_addr_parse(RILL_SPAN("127.0.0.1:80"), &address), 0);
+    EXPECT_IS(rill_listen(&address, NULL, &fd), 0);
+    OWNED_LISTENER rill_listener *listener = NULL;
+    EXPECT_IS(rill_listener_open(fd, &listener), 0);
+    OWNED_FUTURE rill_task *sender = rill_create_task(RILL_CORO(send_chunks, listener));
+    begin_watch(*(unsigned *)arg);
+    EXPECT_IS(rill_stream_connect(&address, NULL, &stream), 0);
+    int r = 1;
+    for (got_size = 0; r > 0; got_size += r > 0 ? (size_t)r : 0)
+        r = rill_stream_read(stream, got + got_size, sizeof got - got_size);
+    EXPECT_IS(r, 0);
+    EXPECT_IS(rill_await(sender), 0);
+    EXPECT_IS(got_size, chunks * chunk);
+    EXPECT(memcmp(sent, got, got_size) == 0);
+    EXPECT_IS(watch.arms, 2);
+    EXPECT_IS(watch.live_most, 1);
+    return 0;
+}
+
+/* R11: at each completion; armed again exactly once, one is live at a time, no octet is lost. */
+static void receive_that_ends_by_itself_is_armed_again_once(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < seeds; seed++)
+        for (unsigned at = 1; at <= chunks; at++) {
+            rill_sim_opts world = { .seed = seed };
+            rill_loop_opts opts = { .sim = &world };
+            if (run_main_with(receive_chunks, &at, &opts) != 0)
+                fail_msg("seed %llu, completion %u", (unsigned long long)seed, at);
+        }
+}
+
 static const struct scenario scenarios[] = {
     OUTSIDE(same_seed_gives_the_same_run),
     OUTSIDE(other_seeds_give_other_runs),
@@ -344,6 +446,7 @@ static const struct scenario scenarios[] = {
     OUTSIDE(deadlock_ends_the_run_and_is_told),
     OUTSIDE(octets_take_their_time_and_a_reset_comes_back),
     OUTSIDE(end_of_a_silent_send_is_told_by_the_next_wait),
+    OUTSIDE(receive_that_ends_by_itself_is_armed_again_once),
 };
 
 int main(void)
