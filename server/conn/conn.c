@@ -153,6 +153,13 @@ void conn_wake(struct client *client)
     conn_repark(client, 0);
 }
 
+void conn_end_parked(struct client *client)
+{
+    rill_stream_close(client->stream);
+    rill_stream_unref(client->stream); /* its coroutine would have had this one */
+    drop(client);
+}
+
 /* Whether the connection was told to park, and for no other reason, and now is. What is left of its
  * limit goes with it. */
 static bool park(struct conn *conn)

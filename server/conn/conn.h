@@ -99,5 +99,8 @@ bool conn_timed_out(struct conn *conn);
 /* End a client that is parked: without a word, unless it has asked in the meantime. */
 void conn_wake(struct client *client);
 
+/* End a client that is parked at once, whatever it has asked. Needs no memory. */
+void conn_end_parked(struct client *client);
+
 /* Give a client that is parked `limit` from now on. */
 void conn_repark(struct client *client, rill_time limit);

@@ -227,9 +227,10 @@ rill_time crowd_idle_limit(void)
 
 void crowd_stop(void)
 {
-    for (struct client *client = first; client != NULL; client = client->next) {
+    for (struct client *client = first, *next; client != NULL; client = next) {
+        next = client->next;
         if (client->conn == NULL)
-            conn_wake(client);
+            conn_end_parked(client);
         else if (client->conn->why != CONN_STOP)
             conn_stop(client->conn, CONN_STOP);
     }

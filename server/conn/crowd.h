@@ -29,7 +29,7 @@ bool crowd_drains(void);
 /* How long a connection may idle, from now on. */
 rill_time crowd_idle_limit(void);
 
-/* Ask all of them to end, whatever they do. */
+/* Ask all of them to end, whatever they do; parked ones end at once. */
 void crowd_stop(void);
 
 /* The future that ends when the last connection has; one reference is the caller's. */

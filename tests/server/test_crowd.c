@@ -366,11 +366,9 @@ static void busy_connection_keeps_its_task(void **state)
 
 /* --- Under failures --- */
 
-/* Run again with each allocation failing and with a cancel at each await of every task. */
-static int park_twice(void *arg)
+static int park_twice(void)
 {
     OWNED_GUESTS guests = { { NULL } };
-    (void)arg;
     EXPECT_IS(invite_and_park(&guests, 1), 0);
     EXPECT_IS(client_ask(guests.streams[0], ASK("/hello"), &answer), 200);
     serving_park();
@@ -380,9 +378,20 @@ static int park_twice(void *arg)
     return 0;
 }
 
+/* Run again with each allocation failing and with a cancel at each await of every task. Without memory
+ * for a task a parked connection waits until there is some, which may be never: its client is not as
+ * patient. */
+static int park_under_a_deadline(void *arg)
+{
+    rill_scope scope = { 0 };
+    (void)arg;
+    EXPECT_IS(rill_timeout(&scope, RILL_SEC(1)), 0);
+    return rill_scope_leave(&scope, park_twice());
+}
+
 static int serve_parked(void *arg)
 {
-    struct story story = { .body = park_twice, .conf = conf };
+    struct story story = { .body = park_under_a_deadline, .conf = conf };
     (void)arg;
     return story_tell(&story);
 }
