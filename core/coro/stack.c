@@ -96,8 +96,9 @@ static void add_free(struct rill__stack_class *class, char *memory, uint32_t kin
     uint32_t slots = slab_slots[kind];
     memmove(class->free + slots, class->free, class->free_count * sizeof *class->free);
     for (uint32_t slot = 0; slot < slots; slot++)
-        class->free[slots - 1 - slot] = (struct rill__stack){ memory + slot * stride + guard_size,
-                                                              (uint16_t)kind, canaries, slot };
+        class->free[slots - 1 - slot] =
+            (struct rill__stack){ memory + slot * stride + guard_size, (uint16_t)kind, canaries,
+                                  false, slot };
     class->free_count += slots;
     class->cold += slots;
     class->made += slots;

@@ -17,6 +17,7 @@ struct rill__stack {
     char *base;    /* lowest usable octet; NULL: no stack */
     uint16_t kind; /* size class */
     bool canary;   /* no guard below it: its lowest octets are checked instead */
+    bool sampled;  /* for census.c, while it is in use */
     uint32_t slot; /* within its slab: colours the top */
 };
 

@@ -240,6 +240,54 @@ static void dump_task(const struct rill__task *task, int fd)
     dprintf(fd, "%s\n", rill_text_end(&text));
 }
 
+/* --- Stacks. --- */
+
+static void tell_use(const struct rill__census_place *place, rill_stack_use_fn *fn, void *arg)
+{
+    rill_stack_use use = { place->site, place->tasks, rill__census_octets(place->pages) };
+    if (fn != NULL)
+        fn(&use, arg);
+}
+
+static int tell_uses(const struct rill_loop *loop, rill_stack_use_fn *fn, void *arg)
+{
+    const struct rill__census *census = &loop->census;
+    int count = 0;
+    for (size_t i = 0; i < RILL__CENSUS_SLOTS; i++) {
+        if (census->slots[i].site == NULL)
+            continue;
+        count++;
+        tell_use(&census->slots[i], fn, arg);
+    }
+    if (census->others.tasks == 0)
+        return count;
+    tell_use(&census->others, fn, arg);
+    return count + 1;
+}
+
+int rill_stack_census(const rill_loop *loop, rill_stack_use_fn *fn, void *arg)
+{
+    int r = rill__loop_check(loop);
+    return r < 0 ? r : tell_uses(loop, fn, arg);
+}
+
+static void keep_deepest(const rill_stack_use *use, void *arg)
+{
+    rill_stack_use *deepest = arg;
+    if (use->site != NULL && use->most > deepest->most)
+        *deepest = *use;
+}
+
+static void dump_deepest(const struct rill_loop *loop, int fd)
+{
+    rill_stack_use use = { NULL, 0, 0 };
+    (void)tell_uses(loop, keep_deepest, &use);
+    if (use.site != NULL)
+        dprintf(fd, "rill: deepest stack: %zu KiB, by one of %llu tasks %s() made at %s:%d\n",
+                use.most >> 10, (unsigned long long)use.tasks, use.site->function, use.site->file,
+                use.site->line);
+}
+
 int rill_dump(int fd)
 {
     struct rill_loop *loop = rill__loop_running != NULL ? rill__loop_running : rill__loop_own();
@@ -250,6 +298,7 @@ int rill_dump(int fd)
         count++;
     dprintf(fd, "rill: %d tasks, %zu timers, %zu operations in flight\n", count, loop->timers.count,
             rill__loop_in_flight(loop));
+    dump_deepest(loop, fd);
     list_for_each(node, &loop->tasks)
         dump_task(container_of(node, struct rill__task, link), fd);
     (void)rill__circles_write(loop, fd);

@@ -121,6 +121,8 @@ static void step(struct rill__task *task)
     loop->budget_left = budget;
     if (!task->coro.finished)
         return;
+    if (__builtin_expect(task->coro.stack.sampled, 0))
+        rill__census_end(&loop->census, &task->coro);
     rill__coro_fini(&task->coro, &loop->stacks);
     end_task(task, task->future.rc);
 }
@@ -147,10 +149,12 @@ static void start_task(struct rill__ready *ready)
     }
     int r = rill__coro_init(&task->coro, &task->future.loop->stacks, task->coro.stack.kind,
                             task_main, task);
-    if (r < 0)
+    if (r < 0) {
         end_task(task, r);
-    else
-        step(task);
+        return;
+    }
+    rill__census_begin(&task->future.loop->census, &task->coro);
+    step(task);
 }
 
 struct rill__task *rill__task_of_step(struct rill__ready *ready)

@@ -57,6 +57,15 @@ typedef struct rill_stats {
     uint64_t wakes;      /* by other threads and signals */
 } rill_stats;
 
+/* How deep the stacks were used of the tasks that were made at one place. */
+typedef struct rill_stack_use {
+    const rill_site *site; /* NULL: all places after the first 256 */
+    uint64_t tasks;        /* that were made there and have begun */
+    size_t most;           /* octets, in whole pages, that one of those looked at has touched */
+} rill_stack_use;
+
+typedef void rill_stack_use_fn(const rill_stack_use *use, void *arg);
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -85,13 +94,21 @@ RILL_API int rill_backtrace(const rill_task *task, int fd);
 
 /** Write all unfinished tasks of the running loop, else of this thread's own, to the descriptor `fd`: state,
  *  place of creation, what each waits for and who awaits it; then the circles of those that wait for each
- *  other.
+ *  other. Before them, the place whose tasks used most of their stacks.
  *  Returns: how many tasks; -ESRCH (this thread has no loop).   Since: 0.1 */
 RILL_API int rill_dump(int fd);
 
 /** The counts of `loop`.   Returns: 0 and them; -ESHUTDOWN (it is closed); -ESRCH (it runs in another
  *  thread).   Since: 0.1 */
 RILL_API int rill_loop_stats(const rill_loop *loop, rill_stats *ret_stats);
+
+/** Call `fn(use, arg)` for each place where `loop` had tasks made, in no order. The first 16 tasks of a place
+ *  are looked at when they have ended, and then every 1024th: `most` is what these needed at least, so leave
+ *  room when you choose a stack_size by it. The places must still be there: do not unload code before.
+ *  Args: NULL for `fn` only counts.
+ *  Returns: how many calls that are; -ESHUTDOWN (it is closed); -ESRCH (it runs in another thread).
+ *  Since: 0.1 */
+RILL_API int rill_stack_census(const rill_loop *loop, rill_stack_use_fn *fn, void *arg);
 
 /** The task that holds `lock`, or is about to. Walks the loop's tasks: for people, not for programs.
  *  Returns: it, borrowed; NULL if the lock is free, or its holder has ended.   Since: 0.1 */

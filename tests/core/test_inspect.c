@@ -361,6 +361,70 @@ static void stats_of_a_closed_loop_are_eshutdown(void **state)
     assert_int_equal(rill_loop_stats(loop, &stats), -ESHUTDOWN);
 }
 
+/* --- Stacks. --- */
+
+enum { frame_size = 1 << 10, deep_frames = 40, places = 300 };
+
+static int descend(int frames)
+{
+    volatile char frame[frame_size];
+    frame[0] = frame[frame_size - 1] = (char)frames;
+    return frames > 0 ? descend(frames - 1) + frame[0] - frame[frame_size - 1] : 0;
+}
+
+static int use_stack(void *frames)
+{
+    return descend(*(int *)frames);
+}
+
+static const rill_site shallow = { "shallow", "here.c", 1 }, deep = { "deep", "here.c", 2 };
+static rill_stack_use shallow_use, deep_use, other_use;
+
+static void note_use(const rill_stack_use *use, void *arg)
+{
+    (void)arg;
+    if (use->site == &shallow)
+        shallow_use = *use;
+    else if (use->site == &deep)
+        deep_use = *use;
+    else if (use->site == NULL)
+        other_use = *use;
+}
+
+/* The shallow ones run on the stack that the deep one has left. */
+static int census_tells_the_deepest_use_of_each_place(void *arg)
+{
+    static int few = 0, many = deep_frames;
+    int r = 0;
+    (void)arg;
+    EXPECT_IS(rill_join(rill_create_task((rill_coro){ use_stack, &many, &deep })), 0);
+    for (int i = 0; i < 3; i++)
+        EXPECT_IS(rill_join(rill_create_task((rill_coro){ use_stack, &few, &shallow })), 0);
+    EXPECT(rill_stack_census(rill_get_running_loop(), NULL, NULL) >= 2);
+    EXPECT(rill_stack_census(rill_get_running_loop(), note_use, NULL) >= 2);
+    EXPECT_IS(deep_use.tasks, 1);
+    EXPECT_IS(shallow_use.tasks, 3);
+    EXPECT(deep_use.most >= deep_frames * frame_size && deep_use.most <= 64 << 10);
+    EXPECT(shallow_use.most > 0 && shallow_use.most <= deep_use.most / 2);
+    EXPECT(strstr(written(rill_dump, &r), " tasks deep() made at here.c:2\n") != NULL);
+    return 0;
+}
+
+static int census_counts_places_beyond_the_table_together(void *arg)
+{
+    static rill_site sites[places];
+    static int none = 0;
+    (void)arg;
+    int before = rill_stack_census(rill_get_running_loop(), NULL, NULL);
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < places; i++)
+            EXPECT_IS(rill_join(rill_create_task((rill_coro){ use_stack, &none, &sites[i] })), 0);
+    EXPECT_IS(rill_stack_census(rill_get_running_loop(), note_use, NULL), 256 + 1);
+    EXPECT_IS(other_use.tasks, 2 * (before + places - 256));
+    EXPECT(other_use.most > 0);
+    return 0;
+}
+
 static const struct scenario scenarios[] = {
     SCENARIO(new_parked_and_ended_tasks_say_so),
     SCENARIO(waits_for_futures_name_them),
@@ -374,6 +438,8 @@ static const struct scenario scenarios[] = {
     SCENARIO(backtrace_shows_where_a_task_is_parked),
     SCENARIO(stats_count_what_the_loop_does),
     OUTSIDE(stats_of_a_closed_loop_are_eshutdown),
+    SCENARIO_ONCE(census_tells_the_deepest_use_of_each_place),
+    SCENARIO_ONCE(census_counts_places_beyond_the_table_together),
 };
 
 int main(void)
