@@ -12,12 +12,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { first_samples = 16, sample_every = 1024, look_pages = 64 };
+enum { first_samples = 16, sample_every = 16384, look_pages = 64 };
 
 static struct rill__census_place *find(struct rill__census *census, const struct rill_site *site)
 {
-    uint64_t hash = ((uint64_t)(uintptr_t)site >> 3) * 0x9e3779b97f4a7c15u;
-    for (uint32_t at = (uint32_t)(hash >> 55);; at++) {
+    for (uint32_t at = rill__census_slot(site);; at++) {
         struct rill__census_place *place = &census->slots[at % RILL__CENSUS_SLOTS];
         if (place->site == site)
             return place;
@@ -53,12 +52,16 @@ static void begin_sample(struct rill__census_place *place, struct rill__stack *s
         stack->sampled = madvise(stack->base, size, MADV_DONTNEED) == 0;
 }
 
-void rill__census_begin(struct rill__census *census, struct rill__coro *coro)
+void rill__census_begin_slow(struct rill__census *census, struct rill__coro *coro)
 {
     struct rill__census_place *place = find(census, coro->site);
     place->tasks++;
-    if (__builtin_expect(place->tasks <= first_samples || place->tasks % sample_every == 0, 0))
-        begin_sample(place, &coro->stack);
+    if (place->until_sample > 0) {
+        place->until_sample--;
+        return;
+    }
+    place->until_sample = place->tasks < first_samples ? 0 : sample_every - 1;
+    begin_sample(place, &coro->stack);
 }
 
 /* A frame may leave out pages, but not so many: go on as long as the lowest one looked at is used. */

@@ -103,7 +103,7 @@ RILL_API int rill_dump(int fd);
 RILL_API int rill_loop_stats(const rill_loop *loop, rill_stats *ret_stats);
 
 /** Call `fn(use, arg)` for each place where `loop` had tasks made, in no order. The first 16 tasks of a place
- *  are looked at when they have ended, and then every 1024th: `most` is what these needed at least, so leave
+ *  are looked at when they have ended, and then every 16384th: `most` is what these needed at least, so leave
  *  room when you choose a stack_size by it. The places must still be there: do not unload code before.
  *  Args: NULL for `fn` only counts.
  *  Returns: how many calls that are; -ESHUTDOWN (it is closed); -ESRCH (it runs in another thread).
