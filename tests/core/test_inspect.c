@@ -365,16 +365,19 @@ static void stats_of_a_closed_loop_are_eshutdown(void **state)
 
 enum { frame_size = 1 << 10, deep_frames = 40, places = 300 };
 
-static int descend(int frames)
+/* Each frame is looked at after the call: no compiler makes a loop of it. */
+static int descend(int frames, volatile char *above)
 {
     volatile char frame[frame_size];
     frame[0] = frame[frame_size - 1] = (char)frames;
-    return frames > 0 ? descend(frames - 1) + frame[0] - frame[frame_size - 1] : 0;
+    int below = frames > 0 ? descend(frames - 1, frame) : 0;
+    return below + frame[frame_size - 1] + above[0];
 }
 
 static int use_stack(void *frames)
 {
-    return descend(*(int *)frames);
+    volatile char first = 0;
+    return descend(*(int *)frames, &first) < 0 ? -EINVAL : 0;
 }
 
 static const rill_site shallow = { "shallow", "here.c", 1 }, deep = { "deep", "here.c", 2 };
