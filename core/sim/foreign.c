@@ -153,7 +153,7 @@ static int receive_many(struct rill__sim *sim, struct rill__flight *flight)
     int r = result_of(recv(flight->op->fd, buffer, size, MSG_DONTWAIT));
     if (r > 0)
         return r;
-    sim->backend.ops->give_back(&sim->backend, flight->buffer);
+    rill__sim_give_buffer(sim, flight->buffer);
     flight->flags &= ~(unsigned)RILL__OP_BUFFER;
     return r;
 }

@@ -66,17 +66,58 @@ struct rill__socket {
     struct rill__socket *peer; /* NULL: it is gone */
 };
 
+/* --- net.c: their life, and the ops in flight --- */
+
 /* The simulated socket with that number, or NULL. */
 struct rill__socket *rill__socket_of(struct rill__sim *sim, int fd);
 void rill__socket_hold(struct rill__socket *socket);
 void rill__socket_release(struct rill__sim *sim, struct rill__socket *socket);
 /* Carries out the op of `flight` on its socket: the result, or RILL__SIM_WAIT. */
 int rill__socket_try(struct rill__sim *sim, struct rill__flight *flight);
-/* An op of the second kind. False: it is about something else. */
-bool rill__socket_call(struct rill__sim *sim, struct rill__op *op, int *ret_result);
 /* Sockets whose numbers somebody closed behind our back are closed. True: there were some. */
 bool rill__socket_sweep(struct rill__sim *sim);
 void rill__sockets_fini(struct rill__sim *sim);
+struct rill__socket *rill__socket_make(struct rill__sim *sim, int family, int type);
+void rill__socket_free(struct rill__sim *sim, struct rill__socket *socket);
+/* A real descriptor for a simulated socket: its number is what counts. */
+int rill__socket_number(struct rill__sim *sim, struct rill__socket *taken, int flags);
+/* The number is closed. */
+void rill__socket_forget(struct rill__sim *sim, struct rill__socket *socket);
+/* -EAGAIN for what would have to wait. */
+int rill__never_wait(int result);
+
+/* --- net_call.c --- */
+
+/* An op of the second kind. False: it is about something else. */
+bool rill__socket_call(struct rill__sim *sim, struct rill__op *op, int *ret_result);
+
+/* --- connect.c --- */
+
+void rill__addr_of_op(const struct rill__op *op, rill_addr *ret_addr);
+int rill__socket_bind_to(struct rill__sim *sim, struct rill__socket *socket,
+                         const struct rill__op *op);
+int rill__socket_listen_at(struct rill__sim *sim, struct rill__socket *socket, int backlog);
+int rill__socket_connect(struct rill__sim *sim, struct rill__flight *flight);
+int rill__socket_accept(struct rill__sim *sim, struct rill__socket *listener, int flags);
+
+/* --- octets.c: all but room and push give a result, or RILL__SIM_WAIT --- */
+
+int rill__socket_receive(struct rill__sim *sim, struct rill__socket *socket, char *to,
+                         uint32_t size, int flags);
+/* Until all that was asked for is there, or the stream has ended. */
+int rill__socket_receive_all(struct rill__sim *sim, struct rill__flight *flight);
+int rill__socket_receive_many(struct rill__sim *sim, struct rill__flight *flight);
+int rill__socket_receive_message(struct rill__sim *sim, struct rill__socket *socket,
+                                 const struct rill__op *op);
+int rill__socket_send(struct rill__sim *sim, struct rill__socket *socket,
+                      const struct rill__op *op);
+int rill__socket_send_message(struct rill__sim *sim, struct rill__socket *socket,
+                              const struct rill__op *op);
+/* How much can be sent now; 0: it has to wait; an error. */
+int rill__socket_room(struct rill__sim *sim, struct rill__socket *socket);
+/* Into the pipe of the other side, if there still is one. */
+void rill__socket_push(struct rill__sim *sim, struct rill__socket *socket, const char *octets,
+                       uint32_t size);
 
 /* --- pipe.c --- */
 
@@ -94,25 +135,3 @@ void rill__pipe_arrive(struct rill__sim *sim, struct rill__event *event);
 void rill__pipe_put(struct rill__pipe *pipe, const char *octets, uint32_t size);
 void rill__pipe_look(const struct rill__pipe *pipe, char *octets, uint32_t size);
 void rill__pipe_drop(struct rill__sim *sim, struct rill__socket *socket, uint32_t size);
-
-/* --- net.c, for net_call.c --- */
-
-struct rill__socket *rill__socket_make(struct rill__sim *sim, int family, int type);
-void rill__socket_free(struct rill__sim *sim, struct rill__socket *socket);
-/* A real descriptor for a simulated socket: its number is what counts. */
-int rill__socket_number(struct rill__sim *sim, struct rill__socket *taken, int flags);
-/* The number is closed. */
-void rill__socket_forget(struct rill__sim *sim, struct rill__socket *socket);
-bool rill__socket_fits(const rill_addr *listening, const rill_addr *wanted);
-/* How much can be sent now; 0: it has to wait; an error. */
-int rill__socket_room(struct rill__sim *sim, struct rill__socket *socket);
-/* Into the pipe of the other side, if there still is one. */
-void rill__socket_push(struct rill__sim *sim, struct rill__socket *socket, const char *octets,
-                       uint32_t size);
-int rill__socket_send(struct rill__sim *sim, struct rill__socket *socket,
-                      const struct rill__op *op);
-int rill__socket_accept(struct rill__sim *sim, struct rill__socket *listener, int flags);
-/* -EAGAIN for what would have to wait. */
-int rill__never_wait(int result);
-void rill__set_port(rill_addr *addr, uint16_t port);
-void rill__addr_of_op(const struct rill__op *op, rill_addr *ret_addr);

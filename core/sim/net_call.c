@@ -18,54 +18,6 @@ static int call_socket(struct rill__sim *sim, const struct rill__op *op)
     return fd;
 }
 
-static bool is_taken(struct rill__sim *sim, const rill_addr *addr)
-{
-    list_for_each(node, &sim->sockets) {
-        struct rill__socket *socket = container_of(node, struct rill__socket, link);
-        if (socket->state == RILL__LISTENING && !socket->closed &&
-            rill__socket_fits(&socket->local, addr))
-            return true;
-    }
-    return false;
-}
-
-static int bind_outside(struct rill__socket *socket, const struct rill__op *op)
-{
-    if (bind(socket->fd, op->addr, op->size) < 0)
-        return -errno;
-    socket->local.length = sizeof socket->local.un;
-    return getsockname(socket->fd, &socket->local.any, &socket->local.length) < 0 ? -errno : 0;
-}
-
-static int call_bind(struct rill__sim *sim, struct rill__socket *socket, const struct rill__op *op)
-{
-    rill_addr addr;
-    rill__addr_of_op(op, &addr);
-    if (addr.any.sa_family != socket->family)
-        return -EINVAL;
-    if (sim->net.outside)
-        return bind_outside(socket, op);
-    if (socket->family != AF_UNIX && rill_addr_port(&addr) == 0)
-        rill__set_port(&addr, (uint16_t)(RILL__FIRST_PORT + ++sim->next_port % 20000));
-    int shared = 0;
-    socklen_t size = sizeof shared;
-    getsockopt(socket->fd, SOL_SOCKET, SO_REUSEPORT, &shared, &size);
-    if (!shared && is_taken(sim, &addr))
-        return -EADDRINUSE;
-    socket->local = addr;
-    return 0;
-}
-
-static int call_listen(struct rill__sim *sim, struct rill__socket *socket, int backlog)
-{
-    if (sim->net.outside && listen(socket->fd, backlog) < 0)
-        return -errno;
-    socket->real = sim->net.outside;
-    socket->state = RILL__LISTENING;
-    socket->backlog = backlog;
-    return 0;
-}
-
 static int call_shutdown(struct rill__sim *sim, struct rill__socket *socket, int how)
 {
     if (socket->state == RILL__IDLE)
@@ -129,8 +81,8 @@ static int call_on(struct rill__sim *sim, struct rill__socket *socket, const str
     case RILL__OP_CLOSE: return call_close(sim, socket);
     case RILL__OP_ACCEPT_NOW:
         return rill__never_wait(rill__socket_accept(sim, socket, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    case RILL__OP_BIND: return call_bind(sim, socket, op);
-    case RILL__OP_LISTEN: return call_listen(sim, socket, (int)op->flags);
+    case RILL__OP_BIND: return rill__socket_bind_to(sim, socket, op);
+    case RILL__OP_LISTEN: return rill__socket_listen_at(sim, socket, (int)op->flags);
     case RILL__OP_SETSOCKOPT: return call_setsockopt(socket, op);
     case RILL__OP_GETSOCKNAME: return call_name(&socket->local, op);
     case RILL__OP_GETPEERNAME:

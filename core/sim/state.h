@@ -98,7 +98,7 @@ struct rill__sim {
     uint16_t next_port;
 };
 
-/* --- sim.c --- */
+/* --- world.c --- */
 
 /* A draw below `bound`, traced. */
 uint64_t rill__sim_draw(struct rill__sim *sim, enum rill__concern concern, uint64_t bound);
@@ -109,17 +109,35 @@ void rill__sim_note(struct rill__sim *sim, enum rill__trace_what what, int64_t a
 int rill__sim_reserve_events(struct rill__sim *sim, size_t more);
 void rill__sim_set_event(struct rill__sim *sim, struct rill__event *event, rill_time at);
 void rill__sim_drop_event(struct rill__sim *sim, struct rill__event *event);
+/* The clock jumps; nothing happens if it is there already. */
+void rill__sim_move_clock(struct rill__sim *sim, rill_time to);
+/* The clock goes on without a line in the trace: what made it go has one. */
+void rill__sim_pass(struct rill__sim *sim, rill_time span);
+
+/* --- flight.c --- */
+
+/* Room for further ops, and for all that they will need (I4). */
+int rill__flights_make(struct rill__sim *sim);
+void rill__flights_fini(struct rill__sim *sim);
+/* As the backend's submit and cancel. */
+int rill__flight_submit(struct rill__sim *sim, struct rill__op *op);
+void rill__flight_cancel(struct rill__sim *sim, struct rill__op *op);
+/* Try what was submitted since the last wait, in order (I2). */
+void rill__flights_start(struct rill__sim *sim);
+/* Hand the result to the owner of the op. */
+void rill__flight_tell(struct rill__sim *sim, struct rill__flight *flight);
+/* Tell the ends of silent sends. */
+void rill__flights_settle(struct rill__sim *sim);
 /* Try the waiting `flight` again soon. */
 void rill__sim_wake(struct rill__sim *sim, struct rill__flight *flight);
-
-/* Whether the flags of an op on a socket say that it must not wait. */
-bool rill__op_never_waits(const struct rill__op *op);
 
 /* What a try says when the op has to wait. */
 enum { RILL__SIM_WAIT = INT32_MIN };
 
+int rill__sim_make_buffers(struct rill__sim *sim);
 /* A free receive buffer, its number in flight->buffer; NULL if there is none. */
 char *rill__sim_take_buffer(struct rill__sim *sim, struct rill__flight *flight);
+void rill__sim_give_buffer(struct rill__sim *sim, uint16_t buffer);
 
 /* --- fault.c --- */
 
@@ -146,3 +164,8 @@ bool rill__foreign_poll(struct rill__sim *sim, int patience);
 int rill__poll(struct pollfd *polled, size_t count, int timeout);
 /* Whether anything that waits could be ended by somebody outside. */
 bool rill__foreign_may_come(const struct rill__sim *sim);
+
+/* --- net.c --- */
+
+/* Whether the flags of an op on a socket say that it must not wait. */
+bool rill__op_never_waits(const struct rill__op *op);
