@@ -115,7 +115,7 @@ int filereply_make(const struct filereply_source *source, int64_t now, struct fi
  * Returns: 0 and the value, { NULL, 0 } if there is none; -ENOMEM. */
 static int joined(const struct request *request, rill_http_field_id id, rill_span *ret_value)
 {
-    const rill_http_head *head = request->head;
+    const rill_http_message *head = request->head;
     *ret_value = rill_http_head_value(head, id);
     if ((head->repeated >> id & 1) == 0)
         return 0;

@@ -32,7 +32,7 @@ struct rill_http_response {
     int error;     /* of the body: what each further read returns */
     char *content; /* of read_all: NULL, or what it has so far */
     size_t content_used, content_room;
-    rill_http_head head;
+    rill_http_message head;
     rill_http_field fields[fields_max]; /* not cleared */
 };
 
@@ -226,12 +226,12 @@ int rill_http_status(const rill_http_response *response)
 
 rill_span rill_http_header(const rill_http_response *response, rill_span name)
 {
-    const rill_http_head *head = &response->head;
+    const rill_http_message *head = &response->head;
     int i = rill_http_head_find(head, name, 0);
     return i < 0 ? (rill_span){ NULL, 0 } : rill_http_span(head, head->fields[i].value);
 }
 
-const rill_http_head *rill_http_response_head(const rill_http_response *response)
+const rill_http_message *rill_http_response_head(const rill_http_response *response)
 {
     return &response->head;
 }
@@ -275,7 +275,7 @@ static int grow_content(rill_http_response *response, size_t max)
     if (response->content_used + 1 < response->content_room)
         return 0;
     size_t room = response->content_room > 0 ? response->content_room * 2 : content_size;
-    const rill_http_head *head = &response->head;
+    const rill_http_message *head = &response->head;
     if (response->content == NULL && head->framing == RILL_HTTP_BODY_LENGTH)
         room = head->length < max ? (size_t)head->length + 2 : max + 2;
     if (room > max + 2)

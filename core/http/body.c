@@ -26,7 +26,7 @@
 /* --- Fields that decide --- */
 
 /* Host agrees with an absolute target (rule 20). */
-static int compare_host(rill_http_head *head, rill_http_host host)
+static int compare_host(rill_http_message *head, rill_http_host host)
 {
     rill_http_host own = { rill_http_span(head, head->host), head->port };
     uint16_t port = head->scheme == RILL_HTTP_SCHEME_HTTPS ? 443 : 80;
@@ -34,7 +34,7 @@ static int compare_host(rill_http_head *head, rill_http_host host)
 }
 
 /* Host is there once and is valid (rules 16, 17). */
-static int note_host(rill_http_head *head, rill_http_part value)
+static int note_host(rill_http_message *head, rill_http_part value)
 {
     if (head->repeated >> RILL_HTTP_FIELD_HOST & 1)
         return rill__http_refuse(head, 400, 16);
@@ -52,7 +52,7 @@ static int note_host(rill_http_head *head, rill_http_part value)
 }
 
 /* The options of one Connection line (rules 42, 64, 65, 78). */
-static int note_connection(rill_http_head *head, rill_span value)
+static int note_connection(rill_http_message *head, rill_span value)
 {
     rill_http_list list = rill_http_list_over(value);
     rill_span option;
@@ -73,7 +73,7 @@ static int note_connection(rill_http_head *head, rill_span value)
 }
 
 /* Rules 44 to 46; for responses rule 60. */
-static int note_length(rill_http_head *head, rill_span value)
+static int note_length(rill_http_message *head, rill_span value)
 {
     unsigned rule = 0;
     if (head->repeated >> RILL_HTTP_FIELD_CONTENT_LENGTH & 1)
@@ -87,7 +87,7 @@ static int note_length(rill_http_head *head, rill_span value)
     return rill__http_refuse(head, 400, head->kind == KIND_RESPONSE ? 60 : rule);
 }
 
-static int note_expect(rill_http_head *head, rill_span value)
+static int note_expect(rill_http_message *head, rill_span value)
 {
     if (!rill__http_is(value, RILL_SPAN("100-continue")))
         return rill__http_refuse(head, 417, 73);
@@ -95,7 +95,7 @@ static int note_expect(rill_http_head *head, rill_span value)
     return 0;
 }
 
-static int note_request_field(rill_http_head *head, unsigned id, rill_http_part part)
+static int note_request_field(rill_http_message *head, unsigned id, rill_http_part part)
 {
     if (id == RILL_HTTP_FIELD_HOST)
         return note_host(head, part);
@@ -105,7 +105,7 @@ static int note_request_field(rill_http_head *head, unsigned id, rill_http_part 
     return head->repeated >> id & 1 ? rill__http_refuse(head, 400, 41) : 0;
 }
 
-int rill__http_note_field(rill_http_head *head, unsigned id)
+int rill__http_note_field(rill_http_message *head, unsigned id)
 {
     rill_http_part part = head->fields[head->field_count - 1].value;
     if (head->kind == KIND_TRAILER)
@@ -123,7 +123,7 @@ enum { CODING_CHUNKED, CODING_OTHER, CODING_BAD };
 
 /* What the Transfer-Encoding lines, taken as one list, amount to (rule 49). Unlike in other lists
  * an empty element is no element here, so this does not walk with rill_http_list. */
-static int coding_of(const rill_http_head *head)
+static int coding_of(const rill_http_message *head)
 {
     bool chunked = false, other = false;
     for (unsigned i = 0; i < head->field_count; i++) {
@@ -149,7 +149,7 @@ static int coding_of(const rill_http_head *head)
 }
 
 /* Rules 47 to 49 and 56, 57: the framing of a request, whatever its method. */
-static int frame_request(rill_http_head *head)
+static int frame_request(rill_http_message *head)
 {
     bool coded = head->known >> RILL_HTTP_FIELD_TRANSFER_ENCODING & 1;
     bool sized = head->known >> RILL_HTTP_FIELD_CONTENT_LENGTH & 1;
@@ -169,7 +169,7 @@ static int frame_request(rill_http_head *head)
 }
 
 /* Rule 60 and RFC 9112 6.3: the framing of a response. */
-static int frame_response(rill_http_head *head)
+static int frame_response(rill_http_message *head)
 {
     bool coded = head->known >> RILL_HTTP_FIELD_TRANSFER_ENCODING & 1;
     bool sized = head->known >> RILL_HTTP_FIELD_CONTENT_LENGTH & 1;
@@ -185,7 +185,7 @@ static int frame_response(rill_http_head *head)
     return 0;
 }
 
-int rill__http_frame(rill_http_head *head)
+int rill__http_frame(rill_http_message *head)
 {
     int r = head->kind == KIND_REQUEST ? frame_request(head) : frame_response(head);
     if (r < 0)
@@ -203,7 +203,7 @@ int rill__http_frame(rill_http_head *head)
 
 /* --- The body reader --- */
 
-int rill_http_body_init(rill_http_body *body, const rill_http_head *head, uint64_t size_max)
+int rill_http_body_init(rill_http_body *body, const rill_http_message *head, uint64_t size_max)
 {
     *body = (rill_http_body){ .size_max = size_max, .framing = head->framing };
     if (head->framing == RILL_HTTP_BODY_LENGTH) {

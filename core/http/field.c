@@ -108,7 +108,7 @@ rill_span rill_http_field_name(rill_http_field_id id)
     return (rill_span){ rill__http_known[id].name, rill__http_known[id].size };
 }
 
-int rill_http_head_find(const rill_http_head *head, rill_span name, uint16_t from)
+int rill_http_head_find(const rill_http_message *head, rill_span name, uint16_t from)
 {
     for (unsigned i = from; i < head->field_count; i++)
         if (head->fields[i].name.size == name.size &&
@@ -164,7 +164,7 @@ rill_span rill__http_trim(const char *p, const char *end)
 /* Go to the next line of the field.   Returns: false at the end. */
 static bool next_line(rill_http_list *list)
 {
-    const rill_http_head *head = list->head;
+    const rill_http_message *head = list->head;
     if (!head)
         return false;
     while (list->next < head->field_count) {

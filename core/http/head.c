@@ -34,15 +34,15 @@
 
 static const rill_http_limits default_limits = RILL_HTTP_LIMITS;
 
-void rill_http_head_init(rill_http_head *head, rill_http_field *fields, uint16_t field_max)
+void rill_http_head_init(rill_http_message *head, rill_http_field *fields, uint16_t field_max)
 {
     /* The index `first` is valid only where `known` says so, so it is not cleared. */
-    memset(head, 0, offsetof(rill_http_head, first));
+    memset(head, 0, offsetof(rill_http_message, first));
     head->fields = fields;
     head->field_max = field_max;
 }
 
-__attribute__((cold, noinline)) int rill__http_refuse(rill_http_head *head, unsigned status,
+__attribute__((cold, noinline)) int rill__http_refuse(rill_http_message *head, unsigned status,
                                                       unsigned rule)
 {
     head->stage = STAGE_REFUSED;
@@ -54,7 +54,7 @@ __attribute__((cold, noinline)) int rill__http_refuse(rill_http_head *head, unsi
 /* --- Field lines --- */
 
 /* The last place where the line at hand may end: the limit of the line, or of all lines (rule 10). */
-static const char *line_limit(const rill_http_head *head, const rill_http_limits *limits)
+static const char *line_limit(const rill_http_message *head, const rill_http_limits *limits)
 {
     uint64_t line = (uint64_t)head->line + limits->line;
     uint64_t section = (uint64_t)head->section + limits->head;
@@ -64,7 +64,7 @@ static const char *line_limit(const rill_http_head *head, const rill_http_limits
 
 /* A line whose first octet is no letter: the end of the head, or a refusal.
  * Returns: 2 (the empty line is complete); 0; -EBADMSG. */
-static int odd_line(rill_http_head *head, const char *p, const char *end)
+static int odd_line(rill_http_message *head, const char *p, const char *end)
 {
     if (*p == '\n')
         return rill__http_refuse(head, 400, 2);
@@ -79,7 +79,7 @@ static int odd_line(rill_http_head *head, const char *p, const char *end)
 }
 
 /* An octet that no name has, before the colon. */
-static int refuse_in_name(rill_http_head *head, const char *p)
+static int refuse_in_name(rill_http_message *head, const char *p)
 {
     unsigned rule = 37;
     if (*p == '\n')
@@ -90,7 +90,7 @@ static int refuse_in_name(rill_http_head *head, const char *p)
 }
 
 /* Note a complete name, from head.line to the colon at `colon`, in the slot of the field to come. */
-static void take_name(rill_http_head *head, const char *colon, unsigned id)
+static void take_name(rill_http_message *head, const char *colon, unsigned id)
 {
     rill_http_field *field = &head->fields[head->field_count];
     uint32_t at = (uint32_t)(colon - head->at);
@@ -101,7 +101,7 @@ static void take_name(rill_http_head *head, const char *colon, unsigned id)
 }
 
 /* Read a name up to its colon.   Returns: 1; 0; -EBADMSG. */
-static int field_name(rill_http_head *head, const char *end, const char *limit)
+static int field_name(rill_http_message *head, const char *end, const char *limit)
 {
     const char *p = head->at + head->scan, *stop = end < limit ? end : limit;
     p = scan_class(p, stop, CLASS_TOKEN);
@@ -118,7 +118,7 @@ static int field_name(rill_http_head *head, const char *end, const char *limit)
 }
 
 /* Add the field whose value lies between the colon and the CR at `stop`.   Returns: 1; -EBADMSG. */
-static int take_field(rill_http_head *head, const char *stop)
+static int take_field(rill_http_message *head, const char *stop)
 {
     rill_http_field *field = &head->fields[head->field_count];
     const char *p = head->at + field->name.at + field->name.size + 1;
@@ -133,7 +133,7 @@ static int take_field(rill_http_head *head, const char *stop)
 }
 
 /* Read a value up to its CRLF and add the field.   Returns: 1; 0; -EBADMSG. */
-static int field_value(rill_http_head *head, const char *end, const char *limit)
+static int field_value(rill_http_message *head, const char *end, const char *limit)
 {
     const char *p = scan_value(head->at + head->scan, end < limit ? end : limit);
     head->scan = (uint32_t)(p - head->at);
@@ -153,7 +153,7 @@ static int field_value(rill_http_head *head, const char *end, const char *limit)
 
 /* Go on with the field line at hand.
  * Returns: 1 (one more line taken); 2 (the end of the section); 0; -EBADMSG. */
-static int field_line(rill_http_head *head, const char *end, const rill_http_limits *limits)
+static int field_line(rill_http_message *head, const char *end, const rill_http_limits *limits)
 {
     if (head->stage == STAGE_LINE) {
         const char *p = head->at + head->scan;
@@ -175,7 +175,7 @@ static int field_line(rill_http_head *head, const char *end, const rill_http_lim
     return field_value(head, end, limit);
 }
 
-static int field_section(rill_http_head *head, const char *end, const rill_http_limits *limits)
+static int field_section(rill_http_message *head, const char *end, const rill_http_limits *limits)
 {
     int r = 1;
     while (r == 1) {
@@ -189,7 +189,7 @@ static int field_section(rill_http_head *head, const char *end, const rill_http_
 
 /* --- Entry points --- */
 
-static int done(rill_http_head *head)
+static int done(rill_http_message *head)
 {
     head->size = head->scan;
     head->stage = STAGE_DONE;
@@ -197,7 +197,7 @@ static int done(rill_http_head *head)
 }
 
 /* Run the stages behind the start line.   Returns: as the public functions. */
-static int parse_fields(rill_http_head *head, const char *end, const rill_http_limits *limits)
+static int parse_fields(rill_http_message *head, const char *end, const rill_http_limits *limits)
 {
     int r = field_section(head, end, limits);
     if (r <= 0)
@@ -207,17 +207,17 @@ static int parse_fields(rill_http_head *head, const char *end, const rill_http_l
 }
 
 /* Whether the head is complete or refused already. */
-static inline bool is_over(const rill_http_head *head)
+static inline bool is_over(const rill_http_message *head)
 {
     return head->stage >= STAGE_DONE;
 }
 
-static int result_of(const rill_http_head *head)
+static int result_of(const rill_http_message *head)
 {
     return head->stage == STAGE_DONE ? (int)head->size : -EBADMSG;
 }
 
-int rill_http_request_parse(rill_http_head *head, const char *at, size_t size,
+int rill_http_request_parse(rill_http_message *head, const char *at, size_t size,
                             const rill_http_limits *limits)
 {
     const char *end = at + size;
@@ -236,7 +236,7 @@ int rill_http_request_parse(rill_http_head *head, const char *at, size_t size,
     return parse_fields(head, end, limits);
 }
 
-int rill_http_response_parse(rill_http_head *head, rill_http_method method, const char *at,
+int rill_http_response_parse(rill_http_message *head, rill_http_method method, const char *at,
                              size_t size, const rill_http_limits *limits)
 {
     const char *end = at + size;
@@ -273,7 +273,7 @@ static const uint64_t not_in_trailers =
     BIT(EXPIRES) | BIT(DATE) | BIT(LOCATION) | BIT(RETRY_AFTER) | BIT(VARY);
 
 /* Take the forbidden lines out of a complete table and set the index anew. */
-static void drop_forbidden(rill_http_head *head)
+static void drop_forbidden(rill_http_message *head)
 {
     uint16_t kept = 0;
     head->known = head->repeated = 0;
@@ -292,7 +292,7 @@ static void drop_forbidden(rill_http_head *head)
     head->field_count = kept;
 }
 
-int rill_http_trailer_parse(rill_http_head *head, const char *at, size_t size,
+int rill_http_trailer_parse(rill_http_message *head, const char *at, size_t size,
                             const rill_http_limits *limits)
 {
     if (is_over(head))

@@ -32,12 +32,14 @@ enum {
 };
 
 /* Refuse the message.   Returns: -EBADMSG. */
-int rill__http_refuse(rill_http_head *head, unsigned status, unsigned rule);
+int rill__http_refuse(rill_http_message *head, unsigned status, unsigned rule);
 
 /* Go on with the start line.   Returns: 1 (complete: head.scan is at the first field line);
  * 0 (more octets needed); -EBADMSG. */
-int rill__http_request_line(rill_http_head *head, const char *end, const rill_http_limits *limits);
-int rill__http_status_line(rill_http_head *head, const char *end, const rill_http_limits *limits);
+int rill__http_request_line(rill_http_message *head, const char *end,
+                            const rill_http_limits *limits);
+int rill__http_status_line(rill_http_message *head, const char *end,
+                           const rill_http_limits *limits);
 
 /* rill_http_host_parse in the form the head needs.
  * Returns: the size of the name, and the port or 0 in the upper 32 bits; -EBADMSG. */
@@ -45,10 +47,10 @@ int64_t rill__http_host_scan(const char *p, size_t size);
 
 /* Take note of the field just added, the last in the table, if it is one that decides about the
  * message.   Returns: 0; -EBADMSG. */
-int rill__http_note_field(rill_http_head *head, unsigned id);
+int rill__http_note_field(rill_http_message *head, unsigned id);
 
 /* Decide about framing and persistence, once the head is complete.   Returns: 0; -EBADMSG. */
-int rill__http_frame(rill_http_head *head);
+int rill__http_frame(rill_http_message *head);
 
 /* The ids that rill__http_note_field looks at. */
 #define NOTED                                                                                  \
@@ -58,7 +60,7 @@ int rill__http_frame(rill_http_head *head);
 
 /* Count the field in the slot behind the last one, of which everything is set.
  * Returns: 1; -EBADMSG. */
-static inline int rill__http_add_field(rill_http_head *head, unsigned id)
+static inline int rill__http_add_field(rill_http_message *head, unsigned id)
 {
     uint64_t bit = (uint64_t)1 << id;
     if (head->known & bit)

@@ -13,7 +13,8 @@
 
 /* A `GET` of an origin-form target in HTTP/1.1, without empty lines before it.
  * Anything else is left as it is. */
-static inline void quick_line(rill_http_head *head, const char *end, const rill_http_limits *limits)
+static inline void quick_line(rill_http_message *head, const char *end,
+                              const rill_http_limits *limits)
 {
     static const char version[] = " HTTP/1.1\r\n";
     const size_t version_size = sizeof version - 1;
@@ -77,7 +78,7 @@ __attribute__((noinline)) static unsigned quick_name_near_end(const char *p, con
 /* Field lines whose names are shorter than 16 octets, and the empty line behind them. Stops at the
  * first line that is not plain, with nothing of it noted.
  * Returns: 1 (go on with the stages); 2 (the end of the head); -EBADMSG. */
-static inline int quick_fields(rill_http_head *head, const char *end,
+static inline int quick_fields(rill_http_message *head, const char *end,
                                const rill_http_limits *limits)
 {
     const char *at = head->at, *p = at + head->scan;

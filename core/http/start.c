@@ -9,7 +9,7 @@
 #define METHOD_MAX  32
 #define VERSION_LEN 8
 
-static inline uint32_t offset(const rill_http_head *head, const char *p)
+static inline uint32_t offset(const rill_http_message *head, const char *p)
 {
     return (uint32_t)(p - head->at);
 }
@@ -32,7 +32,7 @@ static size_t version_fits(const char *p, const char *end)
 /* --- Request line --- */
 
 /* Skip up to two empty lines (rule 1).   Returns: 1; 0; -EBADMSG. */
-static int skip_blank(rill_http_head *head, const char *end)
+static int skip_blank(rill_http_message *head, const char *end)
 {
     const char *p = head->at + head->scan;
     for (; p < end && (*p == '\r' || *p == '\n'); p += 2) {
@@ -50,7 +50,7 @@ static int skip_blank(rill_http_head *head, const char *end)
     return p < end && *p != '\r';
 }
 
-static int method_end(rill_http_head *head, const char *p)
+static int method_end(rill_http_message *head, const char *p)
 {
     head->method_name = (rill_http_part){ head->line, offset(head, p) - head->line };
     head->method = (uint8_t)rill_http_method_of(rill_http_span(head, head->method_name));
@@ -60,7 +60,7 @@ static int method_end(rill_http_head *head, const char *p)
 }
 
 /* Read the method up to its space.   Returns: 1; 0; -EBADMSG. */
-static int method(rill_http_head *head, const char *end)
+static int method(rill_http_message *head, const char *end)
 {
     const char *start = head->at + head->line, *p = head->at + head->scan;
     const char *limit = start + METHOD_MAX;
@@ -87,7 +87,7 @@ rill_http_method rill_http_method_of(rill_span name)
 }
 
 /* Read the target up to its space.   Returns: 1; 0; -EBADMSG. */
-static int target(rill_http_head *head, const char *end, const rill_http_limits *limits)
+static int target(rill_http_message *head, const char *end, const rill_http_limits *limits)
 {
     const char *start = head->at + head->line + head->method_name.size + 1;
     const char *limit = head->at + head->line + limits->line;
@@ -111,7 +111,7 @@ static int target(rill_http_head *head, const char *end, const rill_http_limits 
 }
 
 /* Say what is wrong with the octet behind `fits` good octets of version and CRLF. */
-static int refuse_version(rill_http_head *head, size_t fits, char octet)
+static int refuse_version(rill_http_message *head, size_t fits, char octet)
 {
     unsigned rule = 6;
     if (octet == '\n')
@@ -124,7 +124,7 @@ static int refuse_version(rill_http_head *head, size_t fits, char octet)
 }
 
 /* Look at version and CRLF from the start, as far as they are there.   Returns: 1; 0; -EBADMSG. */
-static int version(rill_http_head *head, const char *end)
+static int version(rill_http_message *head, const char *end)
 {
     const char *p = head->at + head->scan;
     size_t fits = version_fits(p, end);
@@ -145,7 +145,7 @@ static int version(rill_http_head *head, const char *end)
 
 /* --- What the request line asks for --- */
 
-static int odd_method(rill_http_head *head, const rill_http_limits *limits)
+static int odd_method(rill_http_message *head, const rill_http_limits *limits)
 {
     rill_span name = rill_http_span(head, head->method_name);
     if (rill_span_equal(name, RILL_SPAN("CONNECT")))
@@ -156,7 +156,7 @@ static int odd_method(rill_http_head *head, const rill_http_limits *limits)
 }
 
 /* The authority of an absolute target, which begins behind the scheme (rules 17, 19). */
-static int absolute_form(rill_http_head *head, rill_span text, size_t scheme)
+static int absolute_form(rill_http_message *head, rill_span text, size_t scheme)
 {
     size_t stop = scheme;
     while (stop < text.size && text.at[stop] != '/' && text.at[stop] != '?' && text.at[stop] != '#')
@@ -181,7 +181,7 @@ static bool starts_nocase(rill_span text, rill_span lower)
 }
 
 /* Every form but origin form.   Returns: 1; -EBADMSG. */
-static int odd_form(rill_http_head *head, rill_span text)
+static int odd_form(rill_http_message *head, rill_span text)
 {
     if (text.at[0] == '*') {
         if (text.size > 1 || head->method != RILL_HTTP_OPTIONS)
@@ -204,7 +204,8 @@ static int odd_form(rill_http_head *head, rill_span text)
     return rill__http_refuse(head, 400, schemed ? 21 : 23);
 }
 
-int rill__http_request_line(rill_http_head *head, const char *end, const rill_http_limits *limits)
+int rill__http_request_line(rill_http_message *head, const char *end,
+                            const rill_http_limits *limits)
 {
     int r = 1;
     if (head->stage <= STAGE_BLANK) {
@@ -239,7 +240,7 @@ int rill__http_request_line(rill_http_head *head, const char *end, const rill_ht
 
 /* Version and status, looked at from the start until they and the octet behind them are there.
  * Returns: 1; 0; -EBADMSG. */
-static int status(rill_http_head *head, const char *end)
+static int status(rill_http_message *head, const char *end)
 {
     const char *p = head->at;
     size_t fits = version_fits(p, end);
@@ -264,7 +265,7 @@ static int status(rill_http_head *head, const char *end)
     return 1;
 }
 
-int rill__http_status_line(rill_http_head *head, const char *end, const rill_http_limits *limits)
+int rill__http_status_line(rill_http_message *head, const char *end, const rill_http_limits *limits)
 {
     int r = 1;
     if (head->stage < STAGE_REASON && (r = status(head, end)) <= 0)

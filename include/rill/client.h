@@ -25,7 +25,7 @@
 #include <rill/time.h>
 
 typedef struct rill_addr rill_addr;
-typedef struct rill_http_head rill_http_head;
+typedef struct rill_http_message rill_http_message;
 typedef struct rill_http_pool rill_http_pool;
 typedef struct rill_http_response rill_http_response;
 
@@ -82,7 +82,7 @@ RILL_API rill_span rill_http_header(const rill_http_response *response, rill_spa
 
 /** Everything the head says, for the functions of <rill/http.h>.
  *  Returns: the head, valid until close.   Since: 0.1 */
-RILL_API const rill_http_head *rill_http_response_head(const rill_http_response *response);
+RILL_API const rill_http_message *rill_http_response_head(const rill_http_response *response);
 
 /** Read the next octets of the body, without its transfer coding.
  *  Returns: the octets read, at most `size`; 0 (the body is complete);

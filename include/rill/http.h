@@ -149,7 +149,7 @@ typedef struct rill_http_field {
  * except the refusal, which is valid after -EBADMSG.
  *
  *     rill_http_field fields[100];
- *     rill_http_head head;
+ *     rill_http_message head;
  *     rill_http_head_init(&head, fields, 100);
  *     int r;
  *     while ((r = rill_http_request_parse(&head, buffer, used, NULL)) == 0)
@@ -158,7 +158,7 @@ typedef struct rill_http_field {
  *         return answer(head.refuse_status);
  *     body begins at buffer + r
  */
-typedef struct rill_http_head {
+typedef struct rill_http_message {
     const char *at; /* the first octet; the caller's to set when it moves the octets */
     rill_http_field *fields;
     uint64_t known;    /* bit 1 << id: the field is there */
@@ -190,7 +190,7 @@ typedef struct rill_http_head {
     rill_http_part host;      /* its name, without one trailing dot; [v6] in brackets */
     rill_http_part reason;    /* responses */
     uint16_t first[RILL_HTTP_FIELD_COUNT]; /* index of the first line; only where `known` says so */
-} rill_http_head;
+} rill_http_message;
 
 #ifdef __cplusplus
 extern "C" {
@@ -199,7 +199,7 @@ extern "C" {
 /** An empty head, ready for a message; to be done before each. Costs a few stores: `fields` is not
  *  cleared.   Args: `fields` has room for `field_max` lines and stays the caller's.
  *  Returns: nothing.   Since: 0.1 */
-RILL_API void rill_http_head_init(rill_http_head *head, rill_http_field *fields,
+RILL_API void rill_http_head_init(rill_http_message *head, rill_http_field *fields,
                                   uint16_t field_max);
 
 /** Read a request head out of what was received so far: `size` octets at `at`, always from the first
@@ -211,7 +211,7 @@ RILL_API void rill_http_head_init(rill_http_head *head, rill_http_field *fields,
  *           -EBADMSG (refused, as early as the octets allow: head.refuse_status and refuse_rule.
  *           Answer, and read no further message: where it ends is not known).
  *  Like: RFC 9112 2 to 6, rules 1 to 50.   Since: 0.1 */
-RILL_API int rill_http_request_parse(rill_http_head *head, const char *at, size_t size,
+RILL_API int rill_http_request_parse(rill_http_message *head, const char *at, size_t size,
                                      const rill_http_limits *limits)
     __attribute__((warn_unused_result));
 
@@ -221,27 +221,27 @@ RILL_API int rill_http_request_parse(rill_http_head *head, const char *at, size_
  *  Args: `method` is that of the request, which decides whether there is a body.
  *  Returns: the size of the head; 0; -EBADMSG (refuse_status is 502).
  *  Like: RFC 9112 4 and 6.3, rules 60 and 106.   Since: 0.1 */
-RILL_API int rill_http_response_parse(rill_http_head *head, rill_http_method method, const char *at,
-                                      size_t size, const rill_http_limits *limits)
+RILL_API int rill_http_response_parse(rill_http_message *head, rill_http_method method,
+                                      const char *at, size_t size, const rill_http_limits *limits)
     __attribute__((warn_unused_result));
 
 /** Read a whole trailer section (as the pieces of rill_http_body_take give it) into the fields of a
  *  head made by rill_http_head_init. Fields that must not come in trailers (framing, routing,
  *  authentication, content description) are left out (rule 55).
  *  Returns: the size of the section; 0 (not complete); -EBADMSG.   Since: 0.1 */
-RILL_API int rill_http_trailer_parse(rill_http_head *head, const char *at, size_t size,
+RILL_API int rill_http_trailer_parse(rill_http_message *head, const char *at, size_t size,
                                      const rill_http_limits *limits)
     __attribute__((warn_unused_result));
 
 /** The octets of a part.   Returns: a span into the head's octets.   Since: 0.1 */
-static inline rill_span rill_http_span(const rill_http_head *head, rill_http_part part)
+static inline rill_span rill_http_span(const rill_http_message *head, rill_http_part part)
 {
     return (rill_span){ head->at + part.at, part.size };
 }
 
 /** The first line of a known field.
  *  Returns: the line; NULL if there is none.   Since: 0.1 */
-static inline const rill_http_field *rill_http_head_get(const rill_http_head *head,
+static inline const rill_http_field *rill_http_head_get(const rill_http_message *head,
                                                         rill_http_field_id id)
 {
     return head->known >> id & 1 ? &head->fields[head->first[id]] : NULL;
@@ -249,7 +249,7 @@ static inline const rill_http_field *rill_http_head_get(const rill_http_head *he
 
 /** The value of the first line of a known field.
  *  Returns: the value, perhaps empty; { NULL, 0 } if there is no such line.   Since: 0.1 */
-static inline rill_span rill_http_head_value(const rill_http_head *head, rill_http_field_id id)
+static inline rill_span rill_http_head_value(const rill_http_message *head, rill_http_field_id id)
 {
     const rill_http_field *field = rill_http_head_get(head, id);
     return field ? rill_http_span(head, field->value) : (rill_span){ NULL, 0 };
@@ -257,7 +257,7 @@ static inline rill_span rill_http_head_value(const rill_http_head *head, rill_ht
 
 /** The next line named `name`, in any case, at or behind line `from` (0 to begin).
  *  Returns: the index of the line; -ENOENT if there is none.   Since: 0.1 */
-RILL_API int rill_http_head_find(const rill_http_head *head, rill_span name, uint16_t from);
+RILL_API int rill_http_head_find(const rill_http_message *head, rill_span name, uint16_t from);
 
 /* --- Values ----------------------------------------------------------------------------------- */
 
@@ -269,15 +269,15 @@ RILL_API int rill_http_head_find(const rill_http_head *head, rill_span name, uin
  *         ...
  */
 typedef struct rill_http_list {
-    const rill_http_head *head; /* NULL: over one value only */
-    rill_span rest;             /* of the line at hand */
+    const rill_http_message *head; /* NULL: over one value only */
+    rill_span rest;                /* of the line at hand */
     uint16_t id;
     uint16_t next;  /* line to look at after this one */
     uint16_t blank; /* empty elements so far */
 } rill_http_list;
 
 /** A walk over all lines of a known field.   Returns: the walk.   Since: 0.1 */
-static inline rill_http_list rill_http_list_of(const rill_http_head *head, rill_http_field_id id)
+static inline rill_http_list rill_http_list_of(const rill_http_message *head, rill_http_field_id id)
 {
     uint16_t next = head->known >> id & 1 ? head->first[id] : head->field_count;
     return (rill_http_list){ head, { NULL, 0 }, (uint16_t)id, next, 0 };
@@ -429,7 +429,7 @@ typedef struct rill_http_body {
 /** A reader for the body that belongs to a complete head. It is done at once if there is none.
  *  Args: `size_max` is the most octets of data to take; UINT64_MAX for no limit.
  *  Returns: 0; -EMSGSIZE (the announced length is above `size_max`: 413).   Since: 0.1 */
-RILL_API int rill_http_body_init(rill_http_body *body, const rill_http_head *head,
+RILL_API int rill_http_body_init(rill_http_body *body, const rill_http_message *head,
                                  uint64_t size_max) __attribute__((warn_unused_result));
 
 /** Take the next piece of a body from `size` octets at `at`. Data stay where they are: the piece is

@@ -63,7 +63,7 @@ void access_begin(struct conn *conn)
 }
 
 /* The version, once the request line was understood. */
-static rill_span proto_of(const rill_http_head *head)
+static rill_span proto_of(const rill_http_message *head)
 {
     if (head->resource.size == 0)
         return (rill_span){ NULL, 0 };
@@ -73,7 +73,7 @@ static rill_span proto_of(const rill_http_head *head)
 void access_record(const struct conn *conn, int status, int result)
 {
     const struct request *request = &conn->request;
-    const rill_http_head *head = request->head;
+    const rill_http_message *head = request->head;
     const struct conf_route *route = request->route != NULL ? request->route->conf : NULL;
     const char *end = conn->end != NULL ? conn->end : end_word(conn, status, result);
     char listener[RILL_ADDR_TEXT_MAX];

@@ -49,13 +49,13 @@ enum {
 
 /* A head with its fields, in memory of its own: of one that came in pieces. */
 struct kept_head {
-    rill_http_head head;
+    rill_http_message head;
     rill_http_field fields[];
 };
 
 /* One request that is whole when it is first looked at needs no memory: a worker has one thread, and
  * this is in use only between two suspensions. */
-static rill_http_head scratch_head;
+static rill_http_message scratch_head;
 static rill_http_field scratch_fields[fields_most];
 static char scratch_path[path_most];
 
@@ -126,7 +126,7 @@ static int discard(struct conn *conn, rill_http_body *body, rill_time silence)
 static int discard_body(struct conn *conn)
 {
     const struct conf_limits *limits = &conn->tables->conf->limits;
-    const rill_http_head *head = conn->request.head;
+    const rill_http_message *head = conn->request.head;
     rill_http_body body;
     if (rill_http_body_init(&body, head, limits->body) < 0)
         return refused(conn, 413, 0);
@@ -221,7 +221,7 @@ static int serve(struct conn *conn, struct request *request, struct reply *ret_r
 static int read_target(struct conn *conn)
 {
     struct request *request = &conn->request;
-    const rill_http_head *head = request->head;
+    const rill_http_message *head = request->head;
     rill_http_target target;
     if (head->scheme == RILL_HTTP_SCHEME_HTTPS)
         return refused(conn, 421, 21);
@@ -253,7 +253,7 @@ static int make_reply(struct conn *conn, struct reply *ret_reply)
 
 /* --- One request. --- */
 
-static void begin_request(struct conn *conn, const rill_http_head *head)
+static void begin_request(struct conn *conn, const rill_http_message *head)
 {
     conn->tables = tables_hold();
     conn->unconsumed = head->size;
@@ -285,7 +285,7 @@ static void end_request(struct conn *conn, const struct reply *reply, int result
 
 /* Answer one request whose head is complete.
  * Returns: 0 (the answer is with the stream; conn->last says whether to go on); -errno. */
-static int serve_request(struct conn *conn, const rill_http_head *head)
+static int serve_request(struct conn *conn, const rill_http_message *head)
 {
     struct reply reply = { .status = 0 };
     begin_request(conn, head);
@@ -298,8 +298,8 @@ static int serve_request(struct conn *conn, const rill_http_head *head)
 
 /* Answer what could not be read as a request. As much of the head as was understood, in `octets`,
  * tells how to answer, and is logged. */
-static int serve_refusal(struct conn *conn, rill_http_head *head, rill_span octets, unsigned status,
-                         unsigned rule)
+static int serve_refusal(struct conn *conn, rill_http_message *head, rill_span octets,
+                         unsigned status, unsigned rule)
 {
     struct reply reply;
     head->at = octets.at;
@@ -324,7 +324,7 @@ static rill_http_limits parser_limits(const struct conf_limits *limits)
 /* Go on with a head that did not come at once.
  * Returns: above 0 (complete); 0 (the client ended first); -EBADMSG (refused); -EINVAL (the stream
  * was made when less than the limits of now were allowed); -errno. */
-static int read_rest(struct conn *conn, rill_http_head *head, const rill_http_limits *bounds)
+static int read_rest(struct conn *conn, rill_http_message *head, const rill_http_limits *bounds)
 {
     rill_span octets;
     size_t least = 0;
@@ -337,7 +337,7 @@ static int read_rest(struct conn *conn, rill_http_head *head, const rill_http_li
 }
 
 /* A head that could not be read to its end, as `error` of read_rest says. */
-static int serve_unread(struct conn *conn, rill_http_head *head, int error)
+static int serve_unread(struct conn *conn, rill_http_message *head, int error)
 {
     bool late = error == -ECANCELED && conn_timed_out(conn);
     rill_span octets;

@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <string.h>
 
-static bool is_inside(rill_span span, const rill_http_head *head)
+static bool is_inside(rill_span span, const rill_http_message *head)
 {
     return span.at >= head->at && span.at <= head->at + head->size;
 }
 
-static rill_span moved(rill_span span, const rill_http_head *from, const char *to)
+static rill_span moved(rill_span span, const rill_http_message *from, const char *to)
 {
     if (is_inside(span, from))
         span.at = to + (span.at - from->at);
@@ -32,11 +32,11 @@ static int keep_path(struct request *request)
 
 int request_keep(struct request *request)
 {
-    const rill_http_head *from = request->head;
+    const rill_http_message *from = request->head;
     if (request->kept)
         return 0;
     size_t fields_size = from->field_count * sizeof *from->fields;
-    rill_http_head *head = rill_arena_alloc(request->arena, sizeof *head);
+    rill_http_message *head = rill_arena_alloc(request->arena, sizeof *head);
     rill_http_field *fields = rill_arena_alloc(request->arena, fields_size);
     char *octets = rill_arena_alloc(request->arena, from->size);
     if (head == NULL || fields == NULL || octets == NULL || keep_path(request) < 0)

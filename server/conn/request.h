@@ -14,15 +14,15 @@ struct log_part;
 struct route;
 
 struct request {
-    const rill_http_head *head; /* parsed: method, minor version, fields */
-    rill_span path;             /* normalised (rule 26); begins with a slash, or is "*" */
-    rill_span tail;             /* of `path`: what lies below the route; no leading slash */
-    rill_span query;            /* as received, without the question mark */
-    bool encoded_slash;         /* of the path: it holds an encoded slash or backslash (rule 30) */
-    bool kept;                  /* the octets lie in the arena already */
-    const struct route *route;  /* set by route_find, with `tail` */
-    rill_arena *arena;          /* empty for each request, freed after its answer was sent */
-    int64_t now;                /* wall clock in seconds, refreshed once a loop turn */
+    const rill_http_message *head; /* parsed: method, minor version, fields */
+    rill_span path;                /* normalised (rule 26); begins with a slash, or is "*" */
+    rill_span tail;                /* of `path`: what lies below the route; no leading slash */
+    rill_span query;               /* as received, without the question mark */
+    bool encoded_slash;        /* of the path: it holds an encoded slash or backslash (rule 30) */
+    bool kept;                 /* the octets lie in the arena already */
+    const struct route *route; /* set by route_find, with `tail` */
+    rill_arena *arena;         /* empty for each request, freed after its answer was sent */
+    int64_t now;               /* wall clock in seconds, refreshed once a loop turn */
 
     int failure; /* why a handler answered with 500, for the error log; 0: it did not */
 

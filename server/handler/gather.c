@@ -261,7 +261,7 @@ static int run_and_answer(const struct gather *gather, struct request *request,
     return make_reply(gather, request->arena, parts, status, ret_reply);
 }
 
-static bool has_body(const rill_http_head *head)
+static bool has_body(const rill_http_message *head)
 {
     return head->framing == RILL_HTTP_BODY_CHUNKED ||
            (head->framing == RILL_HTTP_BODY_LENGTH && head->length > 0);

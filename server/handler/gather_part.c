@@ -128,7 +128,7 @@ static int count_octets(struct gather_part *part, size_t used, size_t more)
 }
 
 /* Room for more octets: one more than the part may have is always enough. */
-static int grow(struct gather_part *part, rill_text *body, const rill_http_head *head)
+static int grow(struct gather_part *part, rill_text *body, const rill_http_message *head)
 {
     uint64_t most = part->conf->part_max + 1, room = body->size > 0 ? body->size * 2 : first_room;
     if (body->used < body->size)
@@ -247,7 +247,7 @@ static int take_response(struct gather_part *part, rill_http_response *response)
 
 static int take_response(struct gather_part *part, rill_http_response *response)
 {
-    const rill_http_head *head = rill_http_response_head(response);
+    const rill_http_message *head = rill_http_response_head(response);
     rill_span coding = rill_http_head_value(head, RILL_HTTP_FIELD_CONTENT_ENCODING);
     enum gather_kind kind;
     rill_span body;

@@ -95,7 +95,7 @@ struct result {
 };
 
 /* Hand the octets over in parts of `first`, then `step` octets, and tell what came out. */
-static const char *read_body(const rill_http_head *head, rill_span octets, size_t first,
+static const char *read_body(const rill_http_message *head, rill_span octets, size_t first,
                              size_t step)
 {
     static struct result data, trailers;
@@ -136,7 +136,7 @@ static const char *read_body(const rill_http_head *head, rill_span octets, size_
 static void chunked_rules_hold_in_every_split(void **state)
 {
     (void)state;
-    rill_http_head head = { .framing = RILL_HTTP_BODY_CHUNKED };
+    rill_http_message head = { .framing = RILL_HTTP_BODY_CHUNKED };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rill_span octets = rows[i].input;
         assert_string_equal(read_body(&head, octets, octets.size, octets.size), rows[i].want);
@@ -149,7 +149,7 @@ static void chunked_rules_hold_in_every_split(void **state)
 static void length_body_leaves_what_follows(void **state)
 {
     (void)state;
-    rill_http_head head = { .framing = RILL_HTTP_BODY_LENGTH, .length = 3 };
+    rill_http_message head = { .framing = RILL_HTTP_BODY_LENGTH, .length = 3 };
     for (size_t split = 1; split < 7; split++)
         assert_string_equal(read_body(&head, RILL_SPAN("abcdef"), split, 1), "abc||3");
     assert_string_equal(read_body(&head, RILL_SPAN("ab"), 1, 1), "early"); /* rule 59 */
@@ -162,7 +162,7 @@ static void length_body_leaves_what_follows(void **state)
 static void close_body_ends_with_the_connection(void **state)
 {
     (void)state;
-    rill_http_head head = { .framing = RILL_HTTP_BODY_CLOSE };
+    rill_http_message head = { .framing = RILL_HTTP_BODY_CLOSE };
     assert_string_equal(read_body(&head, RILL_SPAN("abc"), 2, 1), "abc||0");
     assert_string_equal(read_body(&head, RILL_SPAN(""), 1, 1), "||0");
 }
@@ -186,7 +186,7 @@ static void body_above_its_limit_is_refused(void **state)
 {
     (void)state;
     rill_http_body body;
-    rill_http_head head = { .framing = RILL_HTTP_BODY_LENGTH, .length = 4 };
+    rill_http_message head = { .framing = RILL_HTTP_BODY_LENGTH, .length = 4 };
     assert_int_equal(rill_http_body_init(&body, &head, 4), 0);
     assert_int_equal(rill_http_body_init(&body, &head, 3), -EMSGSIZE);
     assert_int_equal(body.refuse_status, 413);
@@ -208,7 +208,7 @@ static void body_above_its_limit_is_refused(void **state)
 static void chunk_extensions_have_an_exact_limit(void **state)
 {
     (void)state;
-    rill_http_head head = { .framing = RILL_HTTP_BODY_CHUNKED };
+    rill_http_message head = { .framing = RILL_HTTP_BODY_CHUNKED };
     static char octets[3 * 4096];
     for (size_t count = 4096; count <= 4097; count++) {
         rill_text text = { octets, sizeof octets, 0, false };
@@ -231,7 +231,7 @@ static void chunk_extensions_have_an_exact_limit(void **state)
 static void chunk_overhead_is_bounded(void **state)
 {
     (void)state;
-    rill_http_head head = { .framing = RILL_HTTP_BODY_CHUNKED };
+    rill_http_message head = { .framing = RILL_HTTP_BODY_CHUNKED };
     rill_http_body body;
     size_t chunks = 0;
     assert_int_equal(rill_http_body_init(&body, &head, UINT64_MAX), 0);
@@ -258,9 +258,9 @@ static void trailer_limits_are_exact(void **state)
 {
     (void)state;
     static char octets[20 << 10];
-    rill_http_head head = { .framing = RILL_HTTP_BODY_CHUNKED };
+    rill_http_message head = { .framing = RILL_HTTP_BODY_CHUNKED };
     for (size_t size = 8190; size <= 8193; size++) {
-        rill_http_head trailer;
+        rill_http_message trailer;
         rill_http_field fields[2];
         rill_text text = { octets, sizeof octets, 0, false };
         rill_text_add(&text, RILL_SPAN("0\r\na:"));

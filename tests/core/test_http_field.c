@@ -114,7 +114,7 @@ static void list_goes_over_all_lines_of_a_field(void **state)
 {
     (void)state;
     rill_http_field fields[8];
-    rill_http_head head;
+    rill_http_message head;
     rill_span input = RILL_SPAN("GET / HTTP/1.1\r\nAccept: a, b\r\nHost: h\r\naccept:\r\n"
                                 "X: z\r\nACCEPT: c\r\n\r\n");
     rill_http_head_init(&head, fields, 8);

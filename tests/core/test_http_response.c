@@ -121,7 +121,7 @@ static void trailer_forbidden_fields_are_left_out(void **state)
     rill_span input = RILL_SPAN("ETag: \"a\"\r\nContent-Length: 5\r\nX: 1\r\nHost: h\r\n"
                                 "Authorization: b\r\nx: 2\r\netag: \"c\"\r\n\r\nnext");
     assert_true(message_is(shared, input, "none close"));
-    const rill_http_head *head = &shared->head;
+    const rill_http_message *head = &shared->head;
     message_parse(shared, input, 0);
     assert_int_equal(shared->result, (int)input.size - 4);
     assert_int_equal(head->field_count, 4);

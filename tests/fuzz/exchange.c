@@ -16,7 +16,7 @@ struct reader {
     rill_text text;
     size_t trailers; /* where the trailers of this message begin in the text; 0: not yet */
     exchange *result;
-    void (*each)(const rill_http_head *head);
+    void (*each)(const rill_http_message *head);
 };
 
 static void tell(struct reader *r, const char *what)
@@ -102,7 +102,7 @@ static void tell_end(struct reader *r)
 }
 
 exchange exchange_read(int slot, int kind, rill_http_method method, const uint8_t *data,
-                       size_t size, uint64_t seed, void (*each)(const rill_http_head *head))
+                       size_t size, uint64_t seed, void (*each)(const rill_http_message *head))
 {
     static char texts[2][TEXT_MAX];
     static message m;
@@ -126,7 +126,7 @@ exchange exchange_read(int slot, int kind, rill_http_method method, const uint8_
 }
 
 void exchange_check(int kind, rill_http_method method, const uint8_t *data, size_t size,
-                    void (*each)(const rill_http_head *head))
+                    void (*each)(const rill_http_message *head))
 {
     uint64_t seed = size * 0x9e3779b97f4a7c15u + 2;
     exchange whole = exchange_read(0, kind, method, data, size, 0, each);

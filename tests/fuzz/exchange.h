@@ -16,8 +16,8 @@ typedef struct exchange {
  * one octet at a time, anything else for random ones. `each` is called for every head.
  * The text is valid until the same `slot` (0 or 1) is used again. */
 exchange exchange_read(int slot, int kind, rill_http_method method, const uint8_t *data,
-                       size_t size, uint64_t seed, void (*each)(const rill_http_head *head));
+                       size_t size, uint64_t seed, void (*each)(const rill_http_message *head));
 
 /* Read in several splits.   Promise: all tell the same. */
 void exchange_check(int kind, rill_http_method method, const uint8_t *data, size_t size,
-                    void (*each)(const rill_http_head *head));
+                    void (*each)(const rill_http_message *head));

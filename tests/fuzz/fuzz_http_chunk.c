@@ -30,7 +30,7 @@ static void keep(char *to, size_t *used, rill_span octets)
 static void take(struct outcome *o, const uint8_t *data, size_t size, size_t step)
 {
     static guard page;
-    rill_http_head head = { .framing = RILL_HTTP_BODY_CHUNKED };
+    rill_http_message head = { .framing = RILL_HTTP_BODY_CHUNKED };
     rill_http_body body;
     rill_http_piece piece;
     if (!page.map)
@@ -78,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     PROMISE(memcmp(whole.trailers, split.trailers, whole.trailer_size) == 0);
     if (whole.done) {
         static rill_http_field fields[100];
-        rill_http_head head;
+        rill_http_message head;
         rill_http_head_init(&head, fields, 100);
         int r = rill_http_trailer_parse(&head, whole.trailers, whole.trailer_size, NULL);
         PROMISE(r == (int)whole.trailer_size);

@@ -7,13 +7,13 @@
 
 #include <string.h>
 
-static bool same_part(const rill_http_head *a, rill_http_part x, const rill_http_head *b,
+static bool same_part(const rill_http_message *a, rill_http_part x, const rill_http_message *b,
                       rill_http_part y)
 {
     return rill_span_equal(rill_http_span(a, x), rill_http_span(b, y));
 }
 
-static void write_head(rill_text *text, const rill_http_head *head)
+static void write_head(rill_text *text, const rill_http_message *head)
 {
     int r = rill_http_write_request(text, rill_http_span(head, head->method_name),
                                     rill_http_span(head, head->target),
@@ -32,7 +32,7 @@ static void write_head(rill_text *text, const rill_http_head *head)
 }
 
 /* Every field but Host, in order. */
-static void check_fields(const rill_http_head *head, const rill_http_head *again)
+static void check_fields(const rill_http_message *head, const rill_http_message *again)
 {
     unsigned j = 1;
     for (unsigned i = 0; i < head->field_count; i++) {
@@ -47,13 +47,13 @@ static void check_fields(const rill_http_head *head, const rill_http_head *again
     PROMISE(j == again->field_count);
 }
 
-static void check_head(const rill_http_head *head)
+static void check_head(const rill_http_message *head)
 {
     static char memory[64 << 10];
     static rill_http_field fields[MESSAGE_FIELDS + 1];
     rill_text text = { memory, sizeof memory, 0, false };
     rill_http_limits limits = { .line = 16384, .head = 32768, .fields = MESSAGE_FIELDS + 1 };
-    rill_http_head again;
+    rill_http_message again;
     if (head->authority.size == 0)
         return; /* HTTP/1.0 without a host cannot be written as 1.1 */
     write_head(&text, head);

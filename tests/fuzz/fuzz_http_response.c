@@ -5,13 +5,13 @@
 #include "tests/fuzz/exchange.h"
 #include "tests/fuzz/fuzz.h"
 
-static void check_head(const rill_http_head *head)
+static void check_head(const rill_http_message *head)
 {
     static char memory[64 << 10];
     static rill_http_field fields[MESSAGE_FIELDS];
     rill_text text = { memory, sizeof memory, 0, false };
     rill_http_limits limits = { .line = 16384, .head = 32768, .fields = MESSAGE_FIELDS };
-    rill_http_head again;
+    rill_http_message again;
     rill_http_write_status(&text, head->status);
     for (unsigned i = 0; i < head->field_count; i++) {
         int r = rill_http_write_field(&text, rill_http_span(head, head->fields[i].name),

@@ -184,7 +184,7 @@ static inline struct asked ask(const char *method, const char *target, const cha
     struct asked asked = { .result = 0 };
     char text[9000], memory[9000];
     rill_http_field lines[16];
-    rill_http_head head;
+    rill_http_message head;
     rill_http_target parsed;
     rill_arena arena = { 0 };
     struct reply reply = { .status = -1 };

@@ -170,7 +170,7 @@ static inline void keep_record(const struct request *request)
 static inline int serve(void *state)
 {
     rill_http_field fields[16];
-    rill_http_head head;
+    rill_http_message head;
     rill_arena arena = { 0 };
     struct reply reply;
     rill_http_head_init(&head, fields, 16);

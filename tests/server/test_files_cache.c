@@ -90,7 +90,7 @@ static void answer_on_its_way_keeps_the_old_file(void **state)
     get("/a.txt");
     get("/a.txt");
     rill_http_field lines[1];
-    rill_http_head head;
+    rill_http_message head;
     rill_arena arena = { 0 };
     rill_http_head_init(&head, lines, 1);
     struct request request = { .head = &head,

@@ -71,7 +71,7 @@ static int serve(void *arg)
 {
     struct asked *asked = arg;
     rill_http_field lines[1];
-    rill_http_head head;
+    rill_http_message head;
     rill_arena arena = { 0 };
     struct reply reply;
     size_t size = strlen(asked->path);

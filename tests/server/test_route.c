@@ -236,7 +236,7 @@ static void each_failed_allocation_is_reported_and_leaks_nothing(void **state)
 /* --- Whole requests --- */
 
 struct asked {
-    rill_http_head head;
+    rill_http_message head;
     rill_http_field fields[4];
     rill_arena arena;
     struct request request;

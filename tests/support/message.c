@@ -19,7 +19,7 @@ void message_fini(message *m)
 
 static int parse(message *m, rill_span input, size_t size)
 {
-    rill_http_head *head = &m->head;
+    rill_http_message *head = &m->head;
     const char *at = guard_put(&m->guard, input.at, size);
     switch (m->kind) {
     case MESSAGE_REQUEST: return rill_http_request_parse(head, at, size, m->limits);
@@ -28,7 +28,7 @@ static int parse(message *m, rill_span input, size_t size)
     }
 }
 
-static void tell_part(rill_text *text, const char *name, const rill_http_head *head,
+static void tell_part(rill_text *text, const char *name, const rill_http_message *head,
                       rill_http_part part)
 {
     rill_text_fmt(text, "%s %u %u [", name, part.at, part.size);
@@ -39,7 +39,7 @@ static void tell_part(rill_text *text, const char *name, const rill_http_head *h
 /* Everything a user of the head can see. */
 static void tell(const message *m, rill_text *text)
 {
-    const rill_http_head *head = &m->head;
+    const rill_http_message *head = &m->head;
     message_summary(m, text);
     rill_text_char(text, '\n');
     if (m->result <= 0)
@@ -89,7 +89,7 @@ void message_parse(message *m, rill_span input, size_t split)
     rill_text_end(&text);
 }
 
-static void summarise_request(const rill_http_head *head, rill_text *text)
+static void summarise_request(const rill_http_message *head, rill_text *text)
 {
     static const char *const forms[] = { "origin", "absolute", "asterisk" };
     rill_text_add(text, rill_http_span(head, head->method_name));
@@ -100,7 +100,7 @@ static void summarise_request(const rill_http_head *head, rill_text *text)
     rill_text_fmt(text, ":%u ", head->port);
 }
 
-static void summarise_response(const rill_http_head *head, rill_text *text)
+static void summarise_response(const rill_http_message *head, rill_text *text)
 {
     rill_text_fmt(text, "%u [", head->status);
     rill_text_add(text, rill_http_span(head, head->reason));
@@ -110,7 +110,7 @@ static void summarise_response(const rill_http_head *head, rill_text *text)
 void message_summary(const message *m, rill_text *text)
 {
     static const char *const framings[] = { "none", "length", "chunked", "until-close" };
-    const rill_http_head *head = &m->head;
+    const rill_http_message *head = &m->head;
     if (m->result == 0) {
         rill_text_add(text, RILL_SPAN("incomplete"));
         return;

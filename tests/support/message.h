@@ -14,7 +14,7 @@ typedef struct message {
     rill_http_method method; /* of the request, for a response */
     const rill_http_limits *limits;
     rill_http_field fields[MESSAGE_FIELDS];
-    rill_http_head head;
+    rill_http_message head;
     int result; /* of the last parse */
     guard guard;
     char text[96 << 10]; /* the result told, zero-terminated */
