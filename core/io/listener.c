@@ -145,26 +145,14 @@ int rill_listener_open(int fd, rill_listener **ret_listener)
 }
 
 struct accept_wait {
-    struct rill__wait wait;
-    rill_listener *listener;
-    bool cancelled;
+    struct rill__plain_wait plain;
+    int fd;
 };
-
-static bool cancel_accept(struct rill__wait *record, const char *msg)
-{
-    struct accept_wait *wait = container_of(record, struct accept_wait, wait);
-    (void)msg;
-    if (wait->cancelled)
-        return false;
-    wait->cancelled = true;
-    wake(wait->listener);
-    return true;
-}
 
 static void tell_accept(const struct rill__wait *record, struct rill__told *told)
 {
     told->what = "accept";
-    told->fd = container_of(record, struct accept_wait, wait)->listener->fd;
+    told->fd = container_of(record, struct accept_wait, plain.wait)->fd;
 }
 
 /* The next connection, or the error to be told; -EAGAIN: there is neither yet. */
@@ -194,18 +182,16 @@ int rill_listener_accept(rill_listener *listener, int *ret_fd)
     while ((r = rill__listener_next(listener)) == -EAGAIN) {
         if (listener->waiter != NULL)
             return -EBUSY;
-        struct accept_wait wait = { .wait = { cancel_accept, tell_accept }, .listener = listener };
+        struct accept_wait wait = { rill__plain_wait(task, tell_accept), listener->fd };
         listener->waiter = &task->ready;
-        rill__task_park(task, &wait.wait);
+        r = rill__plain_park(&wait.plain);
         listener->waiter = NULL;
         waited = true;
         bool closed = listener->closing;
         if (closed && !listener->accept.in_flight)
             free_listener(listener);
-        if (wait.cancelled || task->undelivered > 0)
-            return rill__task_deliver(task);
-        if (closed)
-            return -ESHUTDOWN;
+        if (r < 0 || closed)
+            return r < 0 ? r : -ESHUTDOWN;
     }
     if (r < 0)
         return r;

@@ -60,7 +60,7 @@ void rill__park_start(rill_stream *stream)
     rill_unref(task);
     if (start.begun)
         return;
-    if (loop->leaving) { /* there is no later */
+    if (loop->leaving) {          /* there is no later */
         rill__park_leave(stream); /* others may hold it until after the loop's list has gone */
         rill_stream_abort(stream);
         rill_stream_unref(stream);

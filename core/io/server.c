@@ -412,24 +412,6 @@ rill_addr rill_server_address(const rill_server *server)
 
 /* --- Waiting. --- */
 
-struct server_wait {
-    struct rill__wait wait;
-    struct rill__callback callback;
-    struct rill__task *task;
-    bool cancelled;
-};
-
-static bool cancel_wait(struct rill__wait *record, const char *msg)
-{
-    struct server_wait *wait = container_of(record, struct server_wait, wait);
-    (void)msg;
-    if (wait->cancelled)
-        return false;
-    wait->cancelled = true;
-    rill__loop_ready(wait->task->future.loop, &wait->task->ready);
-    return true;
-}
-
 static void tell_wait(const struct rill__wait *record, struct rill__told *told)
 {
     (void)record;
@@ -444,14 +426,14 @@ int rill_server_wait_closed(rill_server *server)
         return r;
     if (is_over(server))
         return rill__await_ready(task, 0);
-    struct server_wait wait = { .wait = { cancel_wait, tell_wait }, .task = task };
-    wait.callback.ready = &task->ready;
-    list_push_back(&server->waiters, &wait.callback.link);
+    struct rill__plain_wait wait = rill__plain_wait(task, tell_wait);
+    struct rill__callback callback = { .ready = &task->ready };
+    list_push_back(&server->waiters, &callback.link);
     server->refs++;
-    rill__task_park(task, &wait.wait);
-    rill__callback_remove(&wait.callback);
+    r = rill__plain_park(&wait);
+    rill__callback_remove(&callback);
     unref(server);
-    return wait.cancelled || task->undelivered > 0 ? rill__task_deliver(task) : 0;
+    return r;
 }
 
 int rill_serve_forever(rill_server *server)
@@ -464,17 +446,15 @@ int rill_serve_forever(rill_server *server)
         return -ESHUTDOWN;
     if (server->for_ever != NULL)
         return -EBUSY;
-    struct server_wait wait = { .wait = { cancel_wait, tell_wait }, .task = task };
+    struct rill__plain_wait wait = rill__plain_wait(task, tell_wait);
     server->for_ever = task;
     server->refs++;
-    rill__task_park(task, &wait.wait);
+    r = rill__plain_park(&wait);
     server->for_ever = NULL;
-    r = -ESHUTDOWN;
-    if (wait.cancelled || task->undelivered > 0) {
-        r = rill__task_deliver(task);
+    if (r < 0) {
         rill_server_close(server);
         r = rill_first_error(r, rill_server_wait_closed(server));
     }
     unref(server);
-    return r;
+    return r < 0 ? r : -ESHUTDOWN;
 }

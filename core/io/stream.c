@@ -192,24 +192,6 @@ static bool is_over(const rill_stream *stream)
     return stream->closed || (!stream->closing && lost_by(stream) < 0);
 }
 
-struct close_wait {
-    struct rill__wait wait;
-    struct rill__stream_closer closer;
-    struct rill__task *task;
-    bool cancelled;
-};
-
-static bool cancel_close_wait(struct rill__wait *record, const char *msg)
-{
-    struct close_wait *wait = container_of(record, struct close_wait, wait);
-    (void)msg;
-    if (wait->cancelled)
-        return false;
-    wait->cancelled = true;
-    rill__loop_ready(wait->task->future.loop, &wait->task->ready);
-    return true;
-}
-
 static void tell_close(const struct rill__wait *wait, struct rill__told *told)
 {
     (void)wait;
@@ -224,17 +206,15 @@ int rill_stream_wait_closed(rill_stream *stream)
         return r;
     if (is_over(stream))
         return rill__await_ready(task, lost_by(stream));
-    struct close_wait wait = { .wait = { cancel_close_wait, tell_close }, .task = task };
-    wait.closer.ready = &task->ready;
+    struct rill__plain_wait wait = rill__plain_wait(task, tell_close);
+    struct rill__stream_closer closer = { .ready = &task->ready };
     stream->refs++;
     while (r == 0 && !is_over(stream)) {
-        rill__stream_remove_closer(stream, &wait.closer);
-        rill__stream_add_closer(stream, &wait.closer);
-        rill__task_park(task, &wait.wait);
-        if (wait.cancelled || task->undelivered > 0)
-            r = rill__task_deliver(task);
+        rill__stream_remove_closer(stream, &closer);
+        rill__stream_add_closer(stream, &closer);
+        r = rill__plain_park(&wait);
     }
-    rill__stream_remove_closer(stream, &wait.closer);
+    rill__stream_remove_closer(stream, &closer);
     if (r == 0)
         r = lost_by(stream);
     rill_stream_unref(stream);

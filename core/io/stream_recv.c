@@ -17,11 +17,9 @@
 enum { receive_size = 2048 };
 
 struct rill__stream_reader {
-    struct rill__wait wait;
-    struct rill__task *task;
+    struct rill__plain_wait plain;
     size_t least;
     int fd;
-    bool woken, cancelled;
 };
 
 static const struct rill__backend_ops *ops_of(const rill_stream *stream)
@@ -47,10 +45,8 @@ static void wake_reader(rill_stream *stream)
             rill__loop_ready(stream->loop, &stream->ready);
         return;
     }
-    if (!enough && stream->size < reader->least)
-        return;
-    reader->woken = true;
-    rill__loop_ready(stream->loop, &reader->task->ready);
+    if (enough || stream->size >= reader->least)
+        rill__loop_ready(stream->loop, &reader->plain.task->ready);
 }
 
 /* Our own memory is done with, but for a slice that is shown from it. */
@@ -246,38 +242,24 @@ void rill__stream_fini_read(rill_stream *stream)
 
 /* --- Reading. --- */
 
-static bool cancel_read(struct rill__wait *wait, const char *msg)
-{
-    struct rill__stream_reader *reader = container_of(wait, struct rill__stream_reader, wait);
-    (void)msg;
-    if (reader->woken || reader->cancelled)
-        return false;
-    reader->cancelled = true;
-    rill__loop_ready(reader->task->future.loop, &reader->task->ready);
-    return true;
-}
-
 static void tell_read(const struct rill__wait *wait, struct rill__told *told)
 {
     told->what = "stream read";
-    told->fd = container_of(wait, struct rill__stream_reader, wait)->fd;
+    told->fd = container_of(wait, struct rill__stream_reader, plain.wait)->fd;
 }
 
 static int wait_for_octets(rill_stream *stream, struct rill__task *task, size_t least)
 {
-    struct rill__stream_reader reader = {
-        .wait = { cancel_read, tell_read }, .task = task, .least = least, .fd = stream->fd
-    };
+    struct rill__stream_reader reader = { rill__plain_wait(task, tell_read), least, stream->fd };
     if (stream->reader != NULL || stream->parked)
         return -EBUSY;
     stream->reader = &reader;
     stream->refs++;
     go_on_below_limit(stream);
-    rill__task_park(task, &reader.wait);
+    int r = rill__plain_park(&reader.plain);
     stream->reader = NULL;
-    int r = rill__stream_unpin(stream);
     /* I4 of cancel.c: the octets stay in the stream, so a cancel wins. */
-    return reader.cancelled || task->undelivered > 0 ? rill__task_deliver(task) : r;
+    return rill_first_error(r, rill__stream_unpin(stream));
 }
 
 int rill__stream_fill(rill_stream *stream, size_t least)
@@ -323,7 +305,7 @@ int rill__stream_slice(rill_stream *stream, size_t size, rill_span *ret_slice)
 void rill__stream_end_reader(rill_stream *stream)
 {
     if (stream->reader != NULL)
-        rill__loop_ready(stream->loop, &stream->reader->task->ready);
+        rill__loop_ready(stream->loop, &stream->reader->plain.task->ready);
 }
 
 void rill_stream_consume(rill_stream *stream, size_t size)

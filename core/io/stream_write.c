@@ -145,28 +145,15 @@ int rill_stream_try_write(rill_stream *stream, const void *buf, size_t size)
 /* --- Turns. --- */
 
 struct writer {
-    struct rill__wait wait;
+    struct rill__plain_wait plain;
     struct rill__callback turn;
-    struct rill__task *task;
     int fd;
-    bool cancelled;
 };
-
-static bool cancel_write(struct rill__wait *wait, const char *msg)
-{
-    struct writer *writer = container_of(wait, struct writer, wait);
-    (void)msg;
-    if (writer->cancelled)
-        return false;
-    writer->cancelled = true;
-    rill__loop_ready(writer->task->future.loop, &writer->task->ready);
-    return true;
-}
 
 static void tell_write(const struct rill__wait *wait, struct rill__told *told)
 {
     told->what = "stream write";
-    told->fd = container_of(wait, struct writer, wait)->fd;
+    told->fd = container_of(wait, struct writer, plain.wait)->fd;
 }
 
 /* Whether what comes next has to wait for what is before it. */
@@ -183,18 +170,15 @@ void rill__stream_pass_on(rill_stream *stream)
 
 static int queue_up(struct rill__stream_out *out, struct rill__task *task, size_t most)
 {
-    struct writer writer = { .wait = { cancel_write, tell_write },
+    struct writer writer = { .plain = rill__plain_wait(task, tell_write),
                              .turn = { .ready = &task->ready },
-                             .task = task,
                              .fd = out->stream->fd };
-    int r = 0;
+    int r;
     list_push_back(&out->writers, &writer.turn.link);
-    do {
-        rill__task_park(task, &writer.wait);
-        if (writer.cancelled || task->undelivered > 0)
-            r = rill__task_deliver(task);
-    } while (r == 0 && out->stream->send_error == 0 && !out->stream->closing &&
-             (out->writers.next != &writer.turn.link || is_busy(out, most)));
+    do
+        r = rill__plain_park(&writer.plain);
+    while (r == 0 && out->stream->send_error == 0 && !out->stream->closing &&
+           (out->writers.next != &writer.turn.link || is_busy(out, most)));
     list_remove(&writer.turn.link);
     return r;
 }

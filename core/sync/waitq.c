@@ -79,16 +79,9 @@ int rill__waitq_wait(struct rill__waitq *queue, struct rill__waiter *waiter,
     return !waiter->woken || task->undelivered > 0 ? rill__task_deliver(task) : 0;
 }
 
-static bool refuse_cancel(struct rill__wait *wait, const char *msg)
-{
-    (void)wait;
-    (void)msg;
-    return false;
-}
-
 int rill__waitq_wait_stubbornly(struct rill__waitq *queue, struct rill__task *task)
 {
-    struct rill__waiter waiter = { .wait = { refuse_cancel, tell_waiter }, .task = task };
+    struct rill__waiter waiter = { .wait = { rill__refuse_cancel, tell_waiter }, .task = task };
     rill__waitq_add(queue, &waiter);
     rill__task_park(task, &waiter.wait);
     CHECK_SLOW(waiter.woken);

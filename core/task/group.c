@@ -33,10 +33,9 @@ struct group {
     struct rill__block block; /* of the task that entered it */
     struct list children;
     struct failure *first, *last;
-    struct rill__wait *wait; /* of leave, while it waits */
-    int error;               /* the first, also when there was no memory to keep it */
+    int error; /* the first, also when there was no memory to keep it */
     bool entered, leaving, ended;
-    bool aborting;
+    bool aborting, waiting; /* `waiting`: leave waits for the children */
 };
 
 _Static_assert(sizeof(struct group) <= sizeof(rill_group), "rill_group has room for a group");
@@ -148,7 +147,7 @@ static void on_child(struct rill__ready *ready)
     if (!starting && task->state == RILL_FINISHED && task->rc < 0)
         on_failure(group, task);
     rill_unref(task);
-    if (list_is_empty(&group->children) && group->wait != NULL)
+    if (list_is_empty(&group->children) && group->waiting)
         rill__loop_ready(group->block.task->future.loop, &group->block.task->ready);
 }
 
@@ -310,42 +309,28 @@ int rill_started(void *value)
 /* --- Leaving. --- */
 
 struct leave_wait {
-    struct rill__wait wait;
+    struct rill__plain_wait plain;
     struct group *group;
-    bool cancelled;
 };
-
-static bool cancel_leave(struct rill__wait *wait, const char *msg)
-{
-    struct leave_wait *leave = container_of(wait, struct leave_wait, wait);
-    (void)msg;
-    if (leave->cancelled || list_is_empty(&leave->group->children))
-        return false;
-    leave->cancelled = true;
-    rill__loop_ready(leave->group->block.task->future.loop, &leave->group->block.task->ready);
-    return true;
-}
 
 static void tell_leave(const struct rill__wait *wait, struct rill__told *told)
 {
     told->what = "the children of group";
-    told->object = container_of(wait, struct leave_wait, wait)->group;
+    told->object = container_of(wait, struct leave_wait, plain.wait)->group;
 }
 
 /* One wait for the children; true if a request to cancel came instead. */
 static bool wait_children(struct group *group)
 {
     struct rill__task *task = group->block.task;
-    struct leave_wait leave = { .wait = { cancel_leave, tell_leave }, .group = group };
-    if (task->undelivered == 0) {
-        group->wait = &leave.wait;
-        rill__task_park(task, &leave.wait);
-        group->wait = NULL;
-        if (!leave.cancelled)
-            return false;
+    struct leave_wait leave = { rill__plain_wait(task, tell_leave), group };
+    int r = task->undelivered > 0 ? rill__task_deliver(task) : 0;
+    if (r == 0) {
+        group->waiting = true;
+        r = rill__plain_park(&leave.plain);
+        group->waiting = false;
     }
-    rill__task_deliver(task);
-    return true;
+    return r < 0;
 }
 
 /* Wait for all children; true if a request to cancel came. */

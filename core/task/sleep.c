@@ -11,44 +11,15 @@
 #include <math.h>
 
 struct sleep_wait {
-    struct rill__wait wait;
+    struct rill__plain_wait plain;
     struct rill__timer timer;
-    struct rill__task *task;
-    bool cancelled;
 };
-
-static bool cancel_sleep(struct rill__wait *wait, const char *msg)
-{
-    struct sleep_wait *sleep = container_of(wait, struct sleep_wait, wait);
-    (void)msg;
-    if (sleep->cancelled)
-        return false;
-    sleep->cancelled = true;
-    if (!PLANTED(10))
-        rill__timer_stop(sleep->task->future.loop, &sleep->timer);
-    rill__loop_ready(sleep->task->future.loop, &sleep->task->ready);
-    return true;
-}
 
 static void tell_sleep(const struct rill__wait *wait, struct rill__told *told)
 {
-    const struct sleep_wait *sleep = container_of(wait, struct sleep_wait, wait);
+    const struct sleep_wait *sleep = container_of(wait, struct sleep_wait, plain.wait);
     told->what = "sleep";
     told->deadline = rill__timer_at(&sleep->timer);
-}
-
-struct yield_wait {
-    struct rill__wait wait;
-    bool cancelled;
-};
-
-static bool cancel_yield(struct rill__wait *wait, const char *msg)
-{
-    struct yield_wait *yield = container_of(wait, struct yield_wait, wait);
-    bool first = !yield->cancelled;
-    (void)msg;
-    yield->cancelled = true; /* the task is ready as it is */
-    return first;
 }
 
 static void tell_yield(const struct rill__wait *wait, struct rill__told *told)
@@ -59,10 +30,9 @@ static void tell_yield(const struct rill__wait *wait, struct rill__told *told)
 
 static int give_up_turn(struct rill__task *task)
 {
-    struct yield_wait yield = { .wait = { cancel_yield, tell_yield } };
+    struct rill__plain_wait yield = rill__plain_wait(task, tell_yield);
     rill__loop_ready(task->future.loop, &task->ready);
-    rill__task_park(task, &yield.wait);
-    return yield.cancelled || task->undelivered > 0 ? rill__task_deliver(task) : 0;
+    return rill__plain_park(&yield);
 }
 
 int rill_sleep(rill_time span)
@@ -74,13 +44,14 @@ int rill_sleep(rill_time span)
     if (span <= 0)
         return give_up_turn(task);
     struct rill_loop *loop = task->future.loop;
-    struct sleep_wait sleep = { .wait = { cancel_sleep, tell_sleep },
-                                .timer = { .ready = &task->ready, .at = RILL_FOREVER },
-                                .task = task };
+    struct sleep_wait sleep = { .plain = rill__plain_wait(task, tell_sleep),
+                                .timer = { .ready = &task->ready, .at = RILL_FOREVER } };
     if (span != RILL_FOREVER)
         rill__timer_start(loop, &sleep.timer, rill_time_add(rill__loop_now(loop), span));
-    rill__task_park(task, &sleep.wait);
-    return sleep.cancelled || task->undelivered > 0 ? rill__task_deliver(task) : 0;
+    r = rill__plain_park(&sleep.plain);
+    if (!PLANTED(10))
+        rill__timer_stop(loop, &sleep.timer);
+    return r;
 }
 
 int rill_sleep_seconds(double seconds)

@@ -352,11 +352,30 @@ void rill__task_give_way(struct rill__task *task)
         rill__coro_transfer(&next->coro);
 }
 
-static bool take_no_cancel(struct rill__wait *wait, const char *msg)
+bool rill__refuse_cancel(struct rill__wait *wait, const char *msg)
 {
     (void)wait;
     (void)msg;
     return false;
+}
+
+/* A task that is ready has come to the end of its wait: the request stays pending. */
+bool rill__plain_cancel(struct rill__wait *wait, const char *msg)
+{
+    struct rill__plain_wait *plain = container_of(wait, struct rill__plain_wait, wait);
+    (void)msg;
+    if (list_is_linked(&plain->task->ready.link))
+        return false;
+    plain->cancelled = true;
+    rill__loop_ready(plain->task->future.loop, &plain->task->ready);
+    return true;
+}
+
+int rill__plain_park(struct rill__plain_wait *plain)
+{
+    struct rill__task *task = plain->task;
+    rill__task_park(task, &plain->wait);
+    return plain->cancelled || task->undelivered > 0 ? rill__task_deliver(task) : 0;
 }
 
 static void tell_turn(const struct rill__wait *wait, struct rill__told *told)
@@ -367,7 +386,7 @@ static void tell_turn(const struct rill__wait *wait, struct rill__told *told)
 
 int rill__await_ready(struct rill__task *task, int rc)
 {
-    struct rill__wait wait = { take_no_cancel, tell_turn };
+    struct rill__wait wait = { rill__refuse_cancel, tell_turn };
     if (__builtin_expect(--task->future.loop->budget_left > 0, 1))
         return rc;
     rill__loop_ready(task->future.loop, &task->ready);

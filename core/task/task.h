@@ -27,6 +27,14 @@ struct rill__wait {
     void (*tell)(const struct rill__wait *wait, struct rill__told *told);
 };
 
+/* A wait that the first request to cancel ends: nothing is asked to stop, and what was waited for stays
+ * where it is. */
+struct rill__plain_wait {
+    struct rill__wait wait;
+    struct rill__task *task;
+    bool cancelled;
+};
+
 /* A million of them are to be cheap: what tells of a task lies in `coro` only, the class of its stack in
  * coro.stack.kind also before it has one, and its own name in coro.title, which it owns. What a switch
  * needs lies together, from future.loop to the begin of `coro`: two lines of the cache. */
@@ -98,6 +106,21 @@ int rill__await_begin(struct rill__task **ret_task);
 int rill__await_ready(struct rill__task *task, int rc);
 /* Suspend the task until somebody makes it ready. */
 void rill__task_park(struct rill__task *task, struct rill__wait *wait);
+/* What a wait does with a request: it ends; or it takes none, and the request stays pending. */
+bool rill__plain_cancel(struct rill__wait *wait, const char *msg);
+bool rill__refuse_cancel(struct rill__wait *wait, const char *msg);
+
+/* The plain wait of `task`, for rill__plain_park. */
+static inline struct rill__plain_wait rill__plain_wait(struct rill__task *task,
+                                                       void (*tell)(const struct rill__wait *wait,
+                                                                    struct rill__told *told))
+{
+    return (struct rill__plain_wait){ .wait = { rill__plain_cancel, tell }, .task = task };
+}
+
+/* Suspend the task until it is made ready. 0, or -ECANCELED: a request came, also behind what made it
+ * ready, and is delivered. */
+int rill__plain_park(struct rill__plain_wait *plain);
 /* Let somebody else run until the task is resumed. In a generator: give control to who drives it,
  * and who sees that the generator has not yielded gives way in turn. */
 void rill__task_give_way(struct rill__task *task);

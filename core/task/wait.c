@@ -63,18 +63,16 @@ static void watch_end(struct watched *one)
 /* --- rill_wait. --- */
 
 struct waiting {
-    struct rill__wait wait;
+    struct rill__plain_wait plain;
     struct rill__timer timer;
-    struct rill__task *task;
     rill_wait_when when;
     size_t left, ended;
     rill_future **out;
-    bool over, cancelled;
 };
 
 static void tell_wait(const struct rill__wait *wait, struct rill__told *told)
 {
-    const struct waiting *waiting = container_of(wait, struct waiting, wait);
+    const struct waiting *waiting = container_of(wait, struct waiting, plain.wait);
     told->what = waiting->when == RILL_ALL_COMPLETED ? "all futures" : "any future";
     told->left = (uint32_t)waiting->left;
     told->of = (uint32_t)(waiting->left + waiting->ended);
@@ -91,21 +89,9 @@ static void on_wait_member(struct rill__ready *ready)
     struct waiting *waiting = one->owner;
     waiting->out[waiting->ended++] = one->future;
     waiting->left--;
-    waiting->over = waiting->left == 0 || waiting->when == RILL_FIRST_COMPLETED ||
-                    (waiting->when == RILL_FIRST_ERROR && failed(one->future)) || waiting->over;
-    if (waiting->over)
-        rill__loop_ready(waiting->task->future.loop, &waiting->task->ready);
-}
-
-static bool cancel_wait(struct rill__wait *wait, const char *msg)
-{
-    struct waiting *waiting = container_of(wait, struct waiting, wait);
-    (void)msg;
-    if (waiting->over || waiting->cancelled)
-        return false;
-    waiting->cancelled = true;
-    rill__loop_ready(waiting->task->future.loop, &waiting->task->ready);
-    return true;
+    if (waiting->left == 0 || waiting->when == RILL_FIRST_COMPLETED ||
+        (waiting->when == RILL_FIRST_ERROR && failed(one->future)))
+        rill__loop_ready(waiting->plain.task->future.loop, &waiting->plain.task->ready);
 }
 
 /* Append those members in this state that are not in `out` yet; the new end. */
@@ -149,8 +135,7 @@ static bool holds_already(size_t count, rill_future *const futures[], rill_wait_
 static int wait_parked(struct waiting *waiting, size_t count, rill_future *const futures[],
                        rill_time timeout)
 {
-    struct rill__task *task = waiting->task;
-    struct rill_loop *loop = task->future.loop;
+    struct rill_loop *loop = waiting->plain.task->future.loop;
     struct watched *watched = rill_alloc(count * sizeof *watched);
     if (watched == NULL)
         return -ENOMEM;
@@ -159,12 +144,14 @@ static int wait_parked(struct waiting *waiting, size_t count, rill_future *const
     waiting->left = distinct;
     for (size_t i = 0; i < distinct; i++)
         watch_start(loop, &watched[i]);
-    rill__task_park(task, &waiting->wait);
+    int r = rill__plain_park(&waiting->plain);
+    if (r == 0)
+        r = sort_out(count, futures, waiting->ended, waiting->out);
     for (size_t i = 0; i < distinct; i++)
         watch_end(&watched[i]);
     rill__timer_stop(loop, &waiting->timer);
     rill_free(watched);
-    return 0;
+    return r;
 }
 
 int rill_wait(size_t count, rill_future *const futures[], rill_wait_when when, rill_time timeout,
@@ -181,17 +168,11 @@ int rill_wait(size_t count, rill_future *const futures[], rill_wait_when when, r
         return r;
     if (timeout <= 0 || holds_already(count, futures, when))
         return rill__await_ready(task, sort_out(count, futures, 0, out));
-    struct waiting waiting = { .wait = { cancel_wait, tell_wait },
+    struct waiting waiting = { .plain = rill__plain_wait(task, tell_wait),
                                .timer = { .ready = &task->ready },
-                               .task = task,
                                .when = when,
                                .out = out };
-    r = wait_parked(&waiting, count, futures, timeout);
-    if (r < 0)
-        return r;
-    if (waiting.cancelled || task->undelivered > 0)
-        return rill__task_deliver(task);
-    return sort_out(count, futures, waiting.ended, out);
+    return wait_parked(&waiting, count, futures, timeout);
 }
 
 /* --- as_completed. --- */
@@ -208,10 +189,8 @@ struct iteration {
 };
 
 struct next_wait {
-    struct rill__wait wait;
+    struct rill__plain_wait plain;
     struct list link;
-    struct rill__task *task;
-    bool cancelled;
 };
 
 _Static_assert(sizeof(struct iteration *) <= sizeof(rill_as_completed), "room for a pointer");
@@ -230,9 +209,10 @@ static bool settled(const struct iteration *it)
 /* The first in the queue looks again; when it leaves, it wakes the one behind it. */
 static void wake_first(struct iteration *it)
 {
-    if (!list_is_empty(&it->waiters) && settled(it))
-        rill__loop_ready(it->loop,
-                         &container_of(it->waiters.next, struct next_wait, link)->task->ready);
+    if (list_is_empty(&it->waiters) || !settled(it))
+        return;
+    struct next_wait *first = container_of(it->waiters.next, struct next_wait, link);
+    rill__loop_ready(it->loop, &first->plain.task->ready);
 }
 
 static void on_next_member(struct rill__ready *ready)
@@ -282,17 +262,6 @@ int rill_as_completed_init(rill_as_completed *public, size_t count, rill_future 
     return 0;
 }
 
-static bool cancel_next(struct rill__wait *wait, const char *msg)
-{
-    struct next_wait *next = container_of(wait, struct next_wait, wait);
-    (void)msg;
-    if (next->cancelled)
-        return false;
-    next->cancelled = true;
-    rill__loop_ready(next->task->future.loop, &next->task->ready);
-    return true;
-}
-
 static void tell_next(const struct rill__wait *wait, struct rill__told *told)
 {
     (void)wait;
@@ -316,15 +285,14 @@ int rill_as_completed_next(rill_as_completed *public, rill_future **ret_future)
         return r;
     if (list_is_empty(&it->waiters) && settled(it))
         return rill__await_ready(task, take_next(it, ret_future));
-    struct next_wait next = { .wait = { cancel_next, tell_next }, .task = task };
+    struct next_wait next = { .plain = rill__plain_wait(task, tell_next) };
     list_push_back(&it->waiters, &next.link);
     do
-        rill__task_park(task, &next.wait);
-    while (!next.cancelled && task->undelivered == 0 &&
-           (it->waiters.next != &next.link || !settled(it)));
+        r = rill__plain_park(&next.plain);
+    while (r == 0 && (it->waiters.next != &next.link || !settled(it)));
     list_remove(&next.link);
-    r = next.cancelled || task->undelivered > 0 ? rill__task_deliver(task)
-                                                : take_next(it, ret_future);
+    if (r == 0)
+        r = take_next(it, ret_future);
     wake_first(it);
     return r;
 }
