@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* --- Addresses. --- */
 
@@ -17,12 +18,12 @@ static bool is_any(const rill_addr *addr)
                : addr->any.sa_family == AF_INET6 && memcmp(&addr->in6.sin6_addr, &any6, 16) == 0;
 }
 
-static bool fits(const rill_addr *listening, const rill_addr *wanted)
+bool rill__socket_fits(const rill_addr *local, const rill_addr *wanted)
 {
-    if (rill_addr_equal(listening, wanted))
+    if (rill_addr_equal(local, wanted))
         return true;
-    return listening->any.sa_family == wanted->any.sa_family && is_any(listening) &&
-           rill_addr_port(listening) == rill_addr_port(wanted);
+    return local->any.sa_family == wanted->any.sa_family && is_any(local) &&
+           rill_addr_port(local) == rill_addr_port(wanted);
 }
 
 static void set_port(rill_addr *addr, uint16_t port)
@@ -33,6 +34,24 @@ static void set_port(rill_addr *addr, uint16_t port)
         addr->in6.sin6_port = htons(port);
 }
 
+bool rill__addr_is_nowhere(const rill_addr *addr)
+{
+    static const unsigned char nowhere6[4] = { 0x20, 0x01, 0x0d, 0xb8 };
+    if (addr->any.sa_family == AF_INET)
+        return ntohl(addr->in4.sin_addr.s_addr) >> 8 == 0xc00002; /* 192.0.2.0/24 */
+    return addr->any.sa_family == AF_INET6 &&
+           memcmp(&addr->in6.sin6_addr, nowhere6, sizeof nowhere6) == 0; /* 2001:db8::/32 */
+}
+
+void rill__addr_seen_from(rill_addr *addr, const rill_addr *to)
+{
+    unsigned port = rill_addr_port(addr);
+    if (!is_any(addr))
+        return;
+    *addr = *to;
+    set_port(addr, (uint16_t)port);
+}
+
 void rill__addr_of_op(const struct rill__op *op, rill_addr *ret_addr)
 {
     *ret_addr = (rill_addr){ .length = op->size };
@@ -40,22 +59,45 @@ void rill__addr_of_op(const struct rill__op *op, rill_addr *ret_addr)
            op->size < sizeof ret_addr->un ? op->size : sizeof ret_addr->un);
 }
 
-static bool is_taken(struct rill__sim *sim, const rill_addr *addr)
+static bool is_taken(struct rill__sim *sim, int type, const rill_addr *addr)
 {
     list_for_each(node, &sim->sockets) {
         struct rill__socket *socket = container_of(node, struct rill__socket, link);
-        if (socket->state == RILL__LISTENING && !socket->closed && fits(&socket->local, addr))
+        bool counts = socket->type == type && !socket->closed &&
+                      (type == SOCK_DGRAM || socket->state == RILL__LISTENING);
+        if (counts &&
+            (rill__socket_fits(&socket->local, addr) || rill__socket_fits(addr, &socket->local)))
             return true;
     }
     return false;
 }
 
-static int bind_outside(struct rill__socket *socket, const struct rill__op *op)
+/* A port that nobody has. */
+static void choose_port(struct rill__sim *sim, int type, rill_addr *addr)
 {
-    if (bind(socket->fd, op->addr, op->size) < 0)
-        return -errno;
+    enum { ports = 20000 };
+
+    for (int tries = 0; tries < ports; tries++) {
+        set_port(addr, (uint16_t)(RILL__FIRST_PORT + ++sim->next_port % ports));
+        if (!is_taken(sim, type, addr))
+            return;
+    }
+}
+
+static int learn_name(struct rill__socket *socket)
+{
     socket->local.length = sizeof socket->local.un;
     return getsockname(socket->fd, &socket->local.any, &socket->local.length) < 0 ? -errno : 0;
+}
+
+static int bind_outside(struct rill__socket *socket, const struct rill__op *op)
+{
+    return bind(socket->fd, op->addr, op->size) < 0 ? -errno : learn_name(socket);
+}
+
+int rill__socket_connect_outside(struct rill__socket *socket, const struct rill__op *op)
+{
+    return connect(socket->fd, op->addr, op->size) < 0 ? -errno : learn_name(socket);
 }
 
 int rill__socket_bind_to(struct rill__sim *sim, struct rill__socket *socket,
@@ -68,11 +110,11 @@ int rill__socket_bind_to(struct rill__sim *sim, struct rill__socket *socket,
     if (sim->net.outside)
         return bind_outside(socket, op);
     if (socket->family != AF_UNIX && rill_addr_port(&addr) == 0)
-        set_port(&addr, (uint16_t)(RILL__FIRST_PORT + ++sim->next_port % 20000));
+        choose_port(sim, socket->type, &addr);
     int shared = 0;
     socklen_t size = sizeof shared;
     getsockopt(socket->fd, SOL_SOCKET, SO_REUSEPORT, &shared, &size);
-    if (!shared && is_taken(sim, &addr))
+    if (!shared && is_taken(sim, socket->type, &addr))
         return -EADDRINUSE;
     socket->local = addr;
     return 0;
@@ -80,6 +122,8 @@ int rill__socket_bind_to(struct rill__sim *sim, struct rill__socket *socket,
 
 int rill__socket_listen_at(struct rill__sim *sim, struct rill__socket *socket, int backlog)
 {
+    if (socket->type != SOCK_STREAM)
+        return -EOPNOTSUPP;
     if (sim->net.outside && listen(socket->fd, backlog) < 0)
         return -errno;
     socket->real = sim->net.outside;
@@ -98,20 +142,23 @@ static struct rill__socket *listener_at(struct rill__sim *sim, const rill_addr *
     uint64_t count = 0;
     list_for_each(node, &sim->sockets) {
         struct rill__socket *socket = container_of(node, struct rill__socket, link);
-        if (socket->state == RILL__LISTENING && !socket->closed && fits(&socket->local, addr) &&
+        if (socket->state == RILL__LISTENING && !socket->closed &&
+            rill__socket_fits(&socket->local, addr) &&
             (socket->family == AF_UNIX || rill__sim_draw(sim, RILL__OF_NET, ++count) == 0))
             found = socket;
     }
     return found;
 }
 
-static void name_client(struct rill__sim *sim, struct rill__socket *socket, const rill_addr *remote)
+void rill__socket_name_client(struct rill__sim *sim, struct rill__socket *socket,
+                              const rill_addr *remote)
 {
     socket->remote = *remote;
-    if (socket->family == AF_UNIX || rill_addr_port(&socket->local) != 0)
+    if (socket->family == AF_UNIX)
         return;
-    socket->local = *remote;
-    set_port(&socket->local, (uint16_t)(RILL__FIRST_PORT + ++sim->next_port % 20000));
+    rill__addr_seen_from(&socket->local, remote);
+    if (rill_addr_port(&socket->local) == 0)
+        choose_port(sim, socket->type, &socket->local);
 }
 
 static int make_pipe(struct rill__sim *sim, struct rill__pipe *pipe)
@@ -123,22 +170,31 @@ static int make_pipe(struct rill__sim *sim, struct rill__pipe *pipe)
     return 0;
 }
 
+/* The other side of a connection. NULL: no memory. */
+static struct rill__socket *make_peer(struct rill__sim *sim, struct rill__socket *socket)
+{
+    struct rill__socket *peer = rill__socket_make(sim, socket->family, socket->type);
+    if (peer == NULL)
+        return NULL;
+    if (make_pipe(sim, &peer->in) < 0 || make_pipe(sim, &socket->in) < 0) {
+        rill__socket_free(sim, peer);
+        return NULL;
+    }
+    socket->state = peer->state = RILL__CONNECTED;
+    socket->peer = peer;
+    peer->peer = socket;
+    return peer;
+}
+
 static int join(struct rill__sim *sim, struct rill__socket *socket, struct rill__socket *listener,
                 const rill_addr *remote)
 {
-    struct rill__socket *other = rill__socket_make(sim, socket->family, socket->type);
+    struct rill__socket *other = make_peer(sim, socket);
     if (other == NULL)
         return -ENOMEM;
-    if (make_pipe(sim, &other->in) < 0 || make_pipe(sim, &socket->in) < 0) {
-        rill__socket_free(sim, other);
-        return -ENOMEM;
-    }
-    name_client(sim, socket, remote);
+    rill__socket_name_client(sim, socket, remote);
     other->local = *remote;
     other->remote = socket->local;
-    socket->state = other->state = RILL__CONNECTED;
-    socket->peer = other;
-    other->peer = socket;
     list_push_back(&listener->queue, &other->place);
     listener->queued++;
     rill__socket_note(sim, listener, RILL__QUEUED, other->id);
@@ -148,7 +204,31 @@ static int join(struct rill__sim *sim, struct rill__socket *socket, struct rill_
     return 0;
 }
 
-/* The queue is full: again later, as TCP does, with ever longer pauses, and not all at once. */
+int rill__socket_pair(struct rill__sim *sim, const struct rill__op *op)
+{
+    int flags = (int)op->flags & (SOCK_NONBLOCK | SOCK_CLOEXEC), *fds = op->addr;
+    struct rill__socket *one = rill__socket_make(sim, op->fd, SOCK_STREAM);
+    struct rill__socket *other = one != NULL ? make_peer(sim, one) : NULL;
+    int fd = other != NULL ? rill__socket_number(sim, one, flags) : -ENOMEM;
+    int other_fd = fd >= 0 ? rill__socket_number(sim, other, flags) : fd;
+    if (other_fd >= 0) {
+        fds[0] = fd;
+        fds[1] = other_fd;
+        return 0;
+    }
+    if (fd >= 0) {
+        sim->by_fd[fd] = NULL;
+        close(fd);
+    }
+    if (other != NULL)
+        rill__socket_free(sim, other);
+    if (one != NULL)
+        rill__socket_free(sim, one);
+    return other_fd;
+}
+
+/* The queue is full, or nobody answers: again later, as TCP does, with ever longer pauses, and not all
+ * at once. */
 static int connect_later(struct rill__sim *sim, struct rill__flight *flight)
 {
     enum { tries_most = 6 };
@@ -170,6 +250,8 @@ int rill__socket_connect(struct rill__sim *sim, struct rill__flight *flight)
     rill__addr_of_op(flight->op, &addr);
     if (socket->state != RILL__IDLE)
         return -EISCONN;
+    if (rill__addr_is_nowhere(&addr))
+        return connect_later(sim, flight);
     struct rill__socket *listener = listener_at(sim, &addr);
     if (listener == NULL && sim->net.outside) {
         socket->foreign = true; /* somebody outside may listen there: the real call says */

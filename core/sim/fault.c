@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-enum { SHORT, INTERRUPTED, ERRORS, RESET, CANCELED };
+enum { SHORT, INTERRUPTED, ERRORS, RESET, CANCELED, LOSS, DOUBLE, CLASSES };
 
 static uint64_t draw(struct rill__sim *sim, uint64_t bound)
 {
@@ -42,6 +42,12 @@ static void draw_net(struct rill__sim *sim)
         net->capacity = 16 << 20;
 }
 
+/* A machine's own network keeps small messages together and in order. */
+static bool is_loopback(const struct rill__sim *sim)
+{
+    return sim->opts.world.net != NULL && sim->opts.world.net->outside;
+}
+
 void rill__manners_draw(struct rill__sim *sim)
 {
     static const unsigned batches[] = { 0, 0, 0, 20, 3, 1 };
@@ -51,17 +57,19 @@ void rill__manners_draw(struct rill__sim *sim)
     manners->late = rate(sim);
     manners->late_max = lates[draw(sim, 3)];
     manners->spurious = rate(sim);
-    unsigned split = rate(sim); /* a machine's own loopback keeps small messages together */
-    manners->split = sim->opts.world.net != NULL && sim->opts.world.net->outside ? 0 : split;
+    unsigned split = rate(sim);
+    manners->split = is_loopback(sim) ? 0 : split;
     manners->ends = rate(sim);
     manners->buffers = sim->opts.recv_buffers;
     if (draw(sim, 4) == 0)
         manners->buffers = 2 + (unsigned)draw(sim, 6);
     draw_net(sim);
-    for (unsigned i = 0; i < 5; i++) {
+    for (unsigned i = 0; i < CLASSES; i++) {
         unsigned often = rate(sim);
         manners->faults[i] = sim->opts.world.faults & 1u << i ? often : 0;
     }
+    unsigned overtaken = rate(sim);
+    manners->overtaken = is_loopback(sim) ? 0 : overtaken;
 }
 
 static bool strikes(struct rill__sim *sim, unsigned class)
@@ -95,6 +103,7 @@ static int error_for(struct rill__sim *sim, const struct rill__op *op)
     case RILL__OP_MKDIR:
     case RILL__OP_WRITE:
     case RILL__OP_WRITEV: return one_of(sim, -ENOSPC, -EIO, -ENOMEM);
+    case RILL__OP_SENDMSG: return one_of(sim, -ENOBUFS, -ENOMEM, -ENETUNREACH);
     case RILL__OP_STATX:
     case RILL__OP_FSYNC: return one_of(sim, -EIO, -ENOSPC, -EIO);
     case RILL__OP_OPENAT2:
@@ -136,6 +145,13 @@ uint32_t rill__fault_size(struct rill__sim *sim, uint32_t size)
     if (pick == 0)
         return 1;
     return pick == 1 && size > 7 ? 7 : 1 + (uint32_t)draw(sim, size - 1);
+}
+
+unsigned rill__fault_copies(struct rill__sim *sim)
+{
+    if (strikes(sim, LOSS))
+        return 0;
+    return strikes(sim, DOUBLE) ? 2 : 1;
 }
 
 bool rill__fault_resets(struct rill__sim *sim)

@@ -9,7 +9,7 @@
  * octets were left unread.
  *
  * connect.c has listening and connecting, octets.c receiving and sending, pipe.c what is under way,
- * net_call.c what is done at once. */
+ * datagram.c datagrams, net_call.c what is done at once. */
 #include "core/sim/net.h"
 
 #include <rill/mem.h>
@@ -85,6 +85,8 @@ void rill__socket_free(struct rill__sim *sim, struct rill__socket *socket)
     rill__sim_drop_event(sim, &socket->in.event);
     list_remove(&socket->link);
     list_remove(&socket->place);
+    if (socket->type == SOCK_DGRAM)
+        rill__datagrams_drop(sim, &socket->queue);
     rill_free(socket->in.memory);
     rill_free(socket);
     sim->events_most--;
@@ -95,7 +97,7 @@ static void end_socket(struct rill__sim *sim, struct rill__socket *socket)
 {
     struct rill__socket *peer = socket->peer;
     rill__socket_note(sim, socket, RILL__CLOSED, socket->in.size);
-    while (!list_is_empty(&socket->queue)) { /* connections that nobody has accepted */
+    while (socket->state == RILL__LISTENING && !list_is_empty(&socket->queue)) {
         struct rill__socket *waiting = container_of(socket->queue.next, struct rill__socket, place);
         waiting->abrupt = true;
         end_socket(sim, waiting);
@@ -161,13 +163,24 @@ void rill__sockets_fini(struct rill__sim *sim)
 {
     while (!list_is_empty(&sim->sockets))
         rill__socket_free(sim, container_of(sim->sockets.next, struct rill__socket, link));
+    rill__datagrams_drop(sim, &sim->datagrams);
     rill_free(sim->by_fd);
 }
 
 /* --- Ops in flight. --- */
 
-static short holds(const struct rill__socket *socket)
+static unsigned holds_datagrams(const struct rill__socket *socket)
 {
+    unsigned events = POLLOUT | POLLWRNORM;
+    if (!list_is_empty(&socket->queue) || socket->cannot_read)
+        events |= POLLIN | POLLRDNORM;
+    return socket->error != 0 ? events | POLLERR | POLLIN : events;
+}
+
+static unsigned holds(const struct rill__socket *socket)
+{
+    if (socket->type == SOCK_DGRAM)
+        return holds_datagrams(socket);
     const struct rill__socket *peer = socket->peer;
     bool ended = socket->in.ended || socket->cannot_read;
     unsigned events = 0;
@@ -181,12 +194,12 @@ static short holds(const struct rill__socket *socket)
         events |= POLLHUP;
     if (socket->error != 0)
         events |= POLLERR;
-    return (short)events;
+    return events;
 }
 
 static int try_poll(const struct rill__socket *socket, unsigned events)
 {
-    unsigned now = (unsigned short)holds(socket) & (events | POLLERR | POLLHUP);
+    unsigned now = holds(socket) & (events | POLLERR | POLLHUP);
     if (socket->real && now == 0) {
         struct pollfd ready = { .fd = socket->fd, .events = (short)events };
         now = rill__poll(&ready, 1, 0) == 1 ? (unsigned short)ready.revents : 0;
@@ -201,9 +214,12 @@ static int try_now(struct rill__sim *sim, struct rill__flight *flight)
     switch ((enum rill__op_kind)op->kind) {
     case RILL__OP_ACCEPT:
     case RILL__OP_ACCEPT_ONE: return rill__socket_accept(sim, socket, (int)op->flags);
-    case RILL__OP_CONNECT: return rill__socket_connect(sim, flight);
+    case RILL__OP_CONNECT:
+        if (socket->type == SOCK_DGRAM)
+            return rill__datagram_connect(sim, socket, op);
+        return rill__socket_connect(sim, flight);
     case RILL__OP_RECV:
-        if (op->flags & MSG_WAITALL)
+        if ((op->flags & MSG_WAITALL) && socket->type != SOCK_DGRAM)
             return rill__socket_receive_all(sim, flight);
         return rill__socket_receive(sim, socket, op->addr, op->size, (int)op->flags);
     case RILL__OP_READ: return rill__socket_receive(sim, socket, op->addr, op->size, 0);
@@ -238,5 +254,7 @@ int rill__never_wait(int r)
 int rill__socket_try(struct rill__sim *sim, struct rill__flight *flight)
 {
     int r = try_now(sim, flight);
+    if (r == RILL__SIM_OUTSIDE)
+        r = rill__foreign_try(sim, flight);
     return rill__op_never_waits(flight->op) ? rill__never_wait(r) : r;
 }

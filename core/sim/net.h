@@ -1,4 +1,4 @@
-/* net.h - simulated stream sockets. */
+/* net.h - simulated sockets. */
 #pragma once
 
 #include "core/sim/state.h"
@@ -35,6 +35,9 @@ enum {
     RILL__QUEUED,
     RILL__ACCEPTED,
     RILL__WAS_CONNECTED,
+    RILL__LOST,
+    RILL__DOUBLED,
+    RILL__REFUSED,
 };
 
 enum { RILL__FIRST_PORT = 40000 };
@@ -54,19 +57,31 @@ struct rill__socket {
     bool closed;      /* the descriptor is gone */
     bool abrupt;      /* SO_LINGER 0: the close is a reset */
     bool foreign;     /* it turned out to be about somebody outside: the real call does the rest */
-    bool real;        /* listening: also for those outside */
+    bool real;        /* listening, or of datagrams: also for those outside */
     bool cannot_read, cannot_send;
     int error; /* told once */
     rill_addr local, remote;
     int backlog;
-    struct list queue; /* listening: connections that nobody has accepted */
+    struct list queue; /* connections that nobody has accepted, or datagrams that nobody has read */
     struct list place; /* of such a connection in that queue */
     unsigned queued;
+    uint32_t cost, under_way; /* of datagrams: unread; sent, and not arrived */
+    rill_time last_arrival;
     struct rill__pipe in;
     struct rill__socket *peer; /* NULL: it is gone */
 };
 
 /* --- net.c: their life, and the ops in flight --- */
+
+/* What a try on a real socket says when it is about nobody in here: the real call does it. */
+enum { RILL__SIM_OUTSIDE = INT32_MIN + 1 };
+
+static inline int rill__socket_take_error(struct rill__socket *socket)
+{
+    int error = socket->error;
+    socket->error = 0;
+    return error;
+}
 
 /* The simulated socket with that number, or NULL. */
 struct rill__socket *rill__socket_of(struct rill__sim *sim, int fd);
@@ -94,11 +109,23 @@ bool rill__socket_call(struct rill__sim *sim, struct rill__op *op, int *ret_resu
 /* --- connect.c --- */
 
 void rill__addr_of_op(const struct rill__op *op, rill_addr *ret_addr);
+/* Whether who is bound to `local` gets what is sent to `wanted`. */
+bool rill__socket_fits(const rill_addr *local, const rill_addr *wanted);
+/* Whether what is sent there vanishes: the networks that are kept for documentation. */
+bool rill__addr_is_nowhere(const rill_addr *addr);
+/* What an address that stands for all of this machine's looks like from `to`. */
+void rill__addr_seen_from(rill_addr *addr, const rill_addr *to);
+/* The socket talks to `remote`: it gets a port if it has none. */
+void rill__socket_name_client(struct rill__sim *sim, struct rill__socket *socket,
+                              const rill_addr *remote);
+int rill__socket_connect_outside(struct rill__socket *socket, const struct rill__op *op);
 int rill__socket_bind_to(struct rill__sim *sim, struct rill__socket *socket,
                          const struct rill__op *op);
 int rill__socket_listen_at(struct rill__sim *sim, struct rill__socket *socket, int backlog);
 int rill__socket_connect(struct rill__sim *sim, struct rill__flight *flight);
 int rill__socket_accept(struct rill__sim *sim, struct rill__socket *listener, int flags);
+/* Two that are connected with each other from the begin. */
+int rill__socket_pair(struct rill__sim *sim, const struct rill__op *op);
 
 /* --- octets.c: all but room and push give a result, or RILL__SIM_WAIT --- */
 
@@ -119,7 +146,20 @@ int rill__socket_room(struct rill__sim *sim, struct rill__socket *socket);
 void rill__socket_push(struct rill__sim *sim, struct rill__socket *socket, const char *octets,
                        uint32_t size);
 
+/* --- datagram.c --- */
+
+int rill__datagram_send(struct rill__sim *sim, struct rill__socket *socket,
+                        const struct msghdr *message);
+int rill__datagram_receive(struct rill__sim *sim, struct rill__socket *socket,
+                           struct msghdr *message, int flags);
+int rill__datagram_connect(struct rill__sim *sim, struct rill__socket *socket,
+                           const struct rill__op *op);
+void rill__datagrams_drop(struct rill__sim *sim, struct list *datagrams);
+
 /* --- pipe.c --- */
+
+/* How long it takes from send to arrival. */
+rill_time rill__net_latency(struct rill__sim *sim, const struct rill__socket *socket);
 
 void rill__socket_note(struct rill__sim *sim, const struct rill__socket *socket, int what,
                        int64_t much);

@@ -15,6 +15,8 @@ static int call_socket(struct rill__sim *sim, const struct rill__op *op)
     int fd = rill__socket_number(sim, socket, (int)op->flags & (SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (fd < 0)
         rill__socket_free(sim, socket);
+    else
+        socket->real = type == SOCK_DGRAM && sim->net.outside;
     return fd;
 }
 
@@ -42,7 +44,8 @@ static int call_close(struct rill__sim *sim, struct rill__socket *socket)
 static int call_setsockopt(struct rill__socket *socket, const struct rill__op *op)
 {
     struct linger linger;
-    if ((int)op->flags == SOL_SOCKET && (int)op->offset == SO_LINGER && op->size == sizeof linger) {
+    bool lingers = (int)op->flags == SOL_SOCKET && (int)op->offset == SO_LINGER;
+    if (lingers && op->size == sizeof linger && socket->family != AF_UNIX) {
         memcpy(&linger, op->addr, sizeof linger);
         socket->abrupt = linger.l_onoff != 0 && linger.l_linger == 0;
     }
@@ -79,6 +82,9 @@ static int call_on(struct rill__sim *sim, struct rill__socket *socket, const str
     case RILL__OP_SENDFILE: return call_sendfile(sim, socket, op);
     case RILL__OP_SHUTDOWN: return call_shutdown(sim, socket, (int)op->flags);
     case RILL__OP_CLOSE: return call_close(sim, socket);
+    case RILL__OP_CONNECT_NOW:
+        return socket->type == SOCK_DGRAM ? rill__datagram_connect(sim, socket, op)
+                                          : RILL__SIM_OUTSIDE;
     case RILL__OP_ACCEPT_NOW:
         return rill__never_wait(rill__socket_accept(sim, socket, SOCK_NONBLOCK | SOCK_CLOEXEC));
     case RILL__OP_BIND: return rill__socket_bind_to(sim, socket, op);
@@ -89,29 +95,33 @@ static int call_on(struct rill__sim *sim, struct rill__socket *socket, const str
         return socket->state == RILL__CONNECTED ? call_name(&socket->remote, op) : -ENOTCONN;
     case RILL__OP_UNACKED:
         return socket->peer != NULL ? (int)(socket->peer->in.size - socket->peer->in.arrived) : 0;
-    default: return RILL__SIM_WAIT; /* the real call on its number does */
+    default: return RILL__SIM_OUTSIDE; /* the real call on its number does */
     }
 }
 
 static bool is_simulated(const struct rill__op *op)
 {
     int type = (int)op->flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
-    return type == SOCK_STREAM && (op->fd == AF_INET || op->fd == AF_INET6 || op->fd == AF_UNIX);
+    if (op->kind == RILL__OP_SOCKETPAIR)
+        return type == SOCK_STREAM && op->fd == AF_UNIX;
+    return (type == SOCK_STREAM || type == SOCK_DGRAM) &&
+           (op->fd == AF_INET || op->fd == AF_INET6 || op->fd == AF_UNIX);
 }
 
 bool rill__socket_call(struct rill__sim *sim, struct rill__op *op, int *ret_result)
 {
-    if (op->kind == RILL__OP_SOCKET) {
+    if (op->kind == RILL__OP_SOCKET || op->kind == RILL__OP_SOCKETPAIR) {
         if (!is_simulated(op))
-            return false; /* datagrams and the like are nobody's yet: real */
-        *ret_result = call_socket(sim, op);
+            return false;
+        *ret_result =
+            op->kind == RILL__OP_SOCKET ? call_socket(sim, op) : rill__socket_pair(sim, op);
         return true;
     }
     struct rill__socket *socket = rill__socket_of(sim, op->fd);
     if (socket == NULL || (socket->foreign && op->kind != RILL__OP_CLOSE))
         return false;
     int r = call_on(sim, socket, op);
-    if (r == RILL__SIM_WAIT)
+    if (r == RILL__SIM_OUTSIDE)
         return false;
     *ret_result = r;
     return true;

@@ -14,13 +14,6 @@ static uint32_t cut(struct rill__sim *sim, uint32_t size)
     return size;
 }
 
-static int take_error(struct rill__socket *socket)
-{
-    int error = socket->error;
-    socket->error = 0;
-    return error;
-}
-
 /* A reset that nobody asked for. */
 static bool breaks(struct rill__sim *sim, struct rill__socket *socket)
 {
@@ -32,14 +25,24 @@ static bool breaks(struct rill__sim *sim, struct rill__socket *socket)
     return true;
 }
 
+static int receive_datagram(struct rill__sim *sim, struct rill__socket *socket, char *to,
+                            uint32_t size, int flags)
+{
+    struct iovec piece = { to, size };
+    struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
+    return rill__datagram_receive(sim, socket, &message, flags);
+}
+
 int rill__socket_receive(struct rill__sim *sim, struct rill__socket *socket, char *to,
                          uint32_t size, int flags)
 {
     struct rill__pipe *pipe = &socket->in;
+    if (socket->type == SOCK_DGRAM)
+        return receive_datagram(sim, socket, to, size, flags);
     if (socket->state != RILL__CONNECTED)
         return -ENOTCONN;
     if (breaks(sim, socket))
-        return take_error(socket);
+        return rill__socket_take_error(socket);
     if (pipe->arrived > 0 && !socket->cannot_read) {
         uint32_t part = cut(sim, pipe->arrived < size ? pipe->arrived : size);
         rill__pipe_look(pipe, to, part);
@@ -48,7 +51,7 @@ int rill__socket_receive(struct rill__sim *sim, struct rill__socket *socket, cha
         return (int)part;
     }
     if (socket->error != 0)
-        return take_error(socket);
+        return rill__socket_take_error(socket);
     return pipe->ended || socket->cannot_read ? 0 : RILL__SIM_WAIT;
 }
 
@@ -71,7 +74,8 @@ int rill__socket_receive_many(struct rill__sim *sim, struct rill__flight *flight
 {
     struct rill__socket *socket = flight->socket;
     char *buffer = NULL;
-    if (socket->in.arrived > 0 && !socket->cannot_read) {
+    bool waits = socket->in.arrived > 0 || socket->queued > 0;
+    if (waits && !socket->cannot_read) {
         buffer = rill__sim_take_buffer(sim, flight);
         if (buffer == NULL)
             return RILL__SIM_WAIT;
@@ -89,7 +93,7 @@ int rill__socket_room(struct rill__sim *sim, struct rill__socket *socket)
     if (socket->state != RILL__CONNECTED)
         return -ENOTCONN;
     if (breaks(sim, socket) || socket->error != 0)
-        return take_error(socket);
+        return rill__socket_take_error(socket);
     if (socket->cannot_send)
         return -EPIPE;
     if (socket->peer == NULL) { /* it is gone: this goes out, and a reset comes back */
@@ -115,10 +119,13 @@ void rill__socket_push(struct rill__sim *sim, struct rill__socket *socket, const
     }
 }
 
-static int send_pieces(struct rill__sim *sim, struct rill__socket *socket,
-                       const struct iovec *pieces, size_t count)
+static int send_message(struct rill__sim *sim, struct rill__socket *socket,
+                        const struct msghdr *message)
 {
-    size_t size = 0;
+    const struct iovec *pieces = message->msg_iov;
+    size_t size = 0, count = message->msg_iovlen;
+    if (socket->type == SOCK_DGRAM)
+        return rill__datagram_send(sim, socket, message);
     for (size_t i = 0; i < count; i++)
         size += pieces[i].iov_len;
     int room = rill__socket_room(sim, socket);
@@ -141,6 +148,8 @@ int rill__socket_receive_message(struct rill__sim *sim, struct rill__socket *soc
                                  const struct rill__op *op)
 {
     struct msghdr *message = op->addr;
+    if (socket->type == SOCK_DGRAM)
+        return rill__datagram_receive(sim, socket, message, (int)op->flags);
     struct iovec none = { NULL, 0 };
     const struct iovec *first = message->msg_iovlen > 0 ? message->msg_iov : &none;
     uint32_t size = first->iov_len < INT_MAX ? (uint32_t)first->iov_len : INT_MAX;
@@ -153,12 +162,12 @@ int rill__socket_receive_message(struct rill__sim *sim, struct rill__socket *soc
 int rill__socket_send(struct rill__sim *sim, struct rill__socket *socket, const struct rill__op *op)
 {
     struct iovec piece = { op->addr, op->size };
-    return send_pieces(sim, socket, &piece, 1);
+    struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
+    return send_message(sim, socket, &message);
 }
 
 int rill__socket_send_message(struct rill__sim *sim, struct rill__socket *socket,
                               const struct rill__op *op)
 {
-    const struct msghdr *message = op->addr;
-    return send_pieces(sim, socket, message->msg_iov, message->msg_iovlen);
+    return send_message(sim, socket, op->addr);
 }

@@ -21,7 +21,7 @@ void rill__socket_wake(struct rill__sim *sim, struct rill__socket *socket)
         rill__sim_wake(sim, container_of(socket->waiters.next, struct rill__flight, link));
 }
 
-static rill_time latency(struct rill__sim *sim, const struct rill__socket *socket)
+rill_time rill__net_latency(struct rill__sim *sim, const struct rill__socket *socket)
 {
     if (socket->family == AF_UNIX || sim->net.latency_max == 0)
         return 0;
@@ -46,7 +46,7 @@ static void set_arrival(struct rill__sim *sim, struct rill__pipe *pipe)
 static rill_time arrival(struct rill__sim *sim, const struct rill__socket *to)
 {
     const struct rill__pipe *pipe = &to->in;
-    rill_time at = sim->now + latency(sim, to);
+    rill_time at = sim->now + rill__net_latency(sim, to);
     if (pipe->segments > 0 && at < pipe->under_way[pipe->segments - 1].at)
         at = pipe->under_way[pipe->segments - 1].at;
     return at;

@@ -323,6 +323,7 @@ int rill__sim_new(const struct rill__sim_opts *opts, struct rill__backend **ret_
     list_init(&sim->starved);
     list_init(&sim->quiet);
     list_init(&sim->sockets);
+    list_init(&sim->datagrams);
     rill__manners_draw(sim);
     int r = rill__flights_make(sim);
     if (r == 0)

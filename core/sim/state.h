@@ -58,7 +58,8 @@ struct rill__manners {
     unsigned split;     /* permille of receives and sends that are cut */
     unsigned ends;      /* permille of multishot results after which the op ends by itself */
     unsigned buffers;   /* receive buffers */
-    unsigned faults[5]; /* permille, by the order of RILL_SIM_* */
+    unsigned overtaken; /* permille of datagrams that later ones may overtake */
+    unsigned faults[7]; /* permille, by the order of RILL_SIM_* */
 };
 
 enum { RILL__SIM_BUFFER = 2048 };
@@ -92,6 +93,7 @@ struct rill__sim {
     unsigned free_buffer_count;
 
     struct list sockets;
+    struct list datagrams; /* under way */
     struct rill__socket **by_fd;
     size_t by_fd_size;
     uint32_t sockets_made;
@@ -146,6 +148,8 @@ void rill__manners_draw(struct rill__sim *sim);
 int rill__fault_for(struct rill__sim *sim, const struct rill__op *op);
 /* `size`, or less where short results are due. */
 uint32_t rill__fault_size(struct rill__sim *sim, uint32_t size);
+/* How many of a datagram arrive: 1, unless it is lost or doubled. */
+unsigned rill__fault_copies(struct rill__sim *sim);
 /* Whether a connection is to be reset now. */
 bool rill__fault_resets(struct rill__sim *sim);
 

@@ -15,10 +15,16 @@
  * next. A step that only looks at the clock, and turns that only give up their turn, let a microsecond
  * pass now and then, so that busy waits end.
  *
- * SOCKETS that are made, accepted and connected through rill live in the simulator: octets in a pipe with
- * latency, bounded room, half-close and reset. Their numbers are those of real sockets that nobody else
- * uses. Only stream sockets are simulated. Every other descriptor is carried out by the real call, without
- * waiting, at a virtual time; the loop really waits only when nothing but those can bring anything.
+ * SIMULATED are, of what is made through rill: stream sockets (octets in a pipe with latency, bounded room,
+ * half-close and reset), pairs of streams, datagram sockets (whole datagrams, each with a latency of its own;
+ * in some worlds later ones overtake; a full receiver loses what arrives), the clock and randomness. Their
+ * numbers are those of real sockets that nobody else uses. All hosts are this machine, and a server and its
+ * clients are coroutines in the same world. Who connects to a port that nobody has is refused at once; what is
+ * sent to the addresses kept for documentation (192.0.2.0/24, 2001:db8::/32) is never answered.
+ *
+ * REAL is all else, by the real call without waiting, at a virtual time: files and directories, pipes,
+ * processes, signals, threads, and sockets that somebody else made. The loop really waits only when nothing
+ * but those can bring anything.
  *
  * A DEADLOCK (nothing is ready, no timer, no event, nobody outside who could come) ends the run with
  * -EDEADLK. What is stuck is told to the error handler, and the last steps go to standard error, with the
@@ -45,12 +51,14 @@ enum {
         4, /* no memory, no descriptors, no space, I/O errors, by the kind of operation */
     RILL_SIM_RESET = 8,     /* connections reset in the middle */
     RILL_SIM_CANCELED = 16, /* operations that end with ECANCELED though nobody asked */
-    RILL_SIM_ALL = 31,
+    RILL_SIM_LOSS = 32,     /* datagrams lost on their way */
+    RILL_SIM_DOUBLE = 64,   /* datagrams that arrive twice */
+    RILL_SIM_ALL = 127,
 };
 
 /* The network. All zero: drawn from the seed. */
 typedef struct rill_sim_net {
-    rill_time latency_min, latency_max; /* from send to arrival; of TCP, Unix sockets have none */
+    rill_time latency_min, latency_max; /* from send to arrival; Unix sockets have none */
     uint32_t capacity;                  /* octets between two ends, 1 to 16 MiB */
     bool outside; /* listening sockets are real as well, connects that find nobody go outside */
 } rill_sim_net;
