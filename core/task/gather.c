@@ -2,7 +2,7 @@
  *
  * The gather is a future with one callback per slot in its own memory, so it costs one allocation.
  * It ends at the first failure (the other members run on, their errors count as taken), or when all
- * have ended. Cancelling it cancels the members; it then ends when they do. As in asyncio a gather is
+ * have ended; members that are done before it begins count at once. Cancelling it cancels the members; it then ends when they do. As in asyncio a gather is
  * never cancelled itself: it then finishes with -ECANCELED, as with any other error of a member. */
 #include "core/task/task.h"
 
@@ -40,6 +40,7 @@ static void on_member(struct rill__ready *ready)
     struct gather *gather = member->gather;
     rill_future *future = member->future;
     gather->ended++;
+    future->taken = true;
     if (gather->future.state != RILL_PENDING)
         return;
     if (!gather->return_errors && future->rc < 0)
@@ -69,9 +70,12 @@ static void gather_free(rill_future *future)
 {
     struct gather *gather = gather_of(future);
     for (size_t i = 0; i < gather->count; i++) {
-        rill__callback_remove(&gather->members[i].callback);
-        rill__loop_unready(&gather->members[i].ready);
-        rill_unref(gather->members[i].future);
+        struct member *member = &gather->members[i];
+        rill__callback_remove(&member->callback);
+        rill__loop_unready(&member->ready);
+        if (gather->future.state != RILL_PENDING)
+            member->future->taken = true; /* errors behind the end are nobody's concern */
+        rill_unref(member->future);
     }
     rill__detail_unref(gather->cancel_detail);
     rill__future_fini(future);
@@ -111,11 +115,10 @@ static void watch(struct gather *gather, struct member *member, rill_future *fut
     member->ready.run = on_member;
     member->gather = gather;
     member->future = rill_ref(future);
-    future->taken = true; /* its error is ours to tell, also when we have gone before it comes */
     if (future->state == RILL_PENDING)
         rill__callback_add(future, &member->callback);
     else
-        rill__loop_ready(gather->future.loop, &member->ready);
+        on_member(&member->ready);
 }
 
 rill_future *rill_gather(size_t count, rill_future *const futures[], unsigned flags)

@@ -330,15 +330,48 @@ static int cancel_of_a_gather_reaches_a_member_that_is_about_to_end(void *arg)
     return 0;
 }
 
-static int members_that_are_done_count_as_well(void *arg)
+/* As asyncio since 3.12: who gathers what is done, or has failed, need not wait a turn. */
+static int members_that_are_done_count_at_once(void *arg)
 {
     (void)arg;
-    make_parts(2);
+    make_parts(4);
     EXPECT_IS(rill_future_set_result(parts[0], 1, NULL), 0);
-    EXPECT_IS(rill_future_set_error(parts[1], -EIO, NULL), 0);
-    OWNED_FUTURE rill_future *all = rill_gather(2, parts, 0);
-    EXPECT(!rill_done(all)); /* it ends in a later turn, as asyncio's does */
-    EXPECT_IS(rill_await(all), -EIO);
+    EXPECT_IS(rill_future_set_result(parts[1], 2, NULL), 0);
+    EXPECT_IS(rill_future_set_error(parts[3], -EIO, "early"), 0);
+    OWNED_FUTURE rill_future *done = rill_gather(2, parts, 0);
+    EXPECT_IS(rill_result(done), 0);
+    EXPECT_IS(rill_gather_result(done, 1), 2);
+    OWNED_FUTURE rill_future *half = rill_gather(3, parts, 0);
+    EXPECT(!rill_done(half));
+    OWNED_FUTURE rill_future *failed = rill_gather(4, parts, 0);
+    EXPECT_IS(rill_result(failed), -EIO);
+    EXPECT(says(rill_error(failed), "early"));
+    OWNED_FUTURE rill_future *collects = rill_gather(4, parts, RILL_RETURN_ERRORS);
+    EXPECT(!rill_done(collects));
+    EXPECT_IS(rill_future_set_result(parts[2], 3, NULL), 0);
+    EXPECT_IS(rill_await(half), 0);
+    EXPECT_IS(rill_await(collects), 0);
+    EXPECT_IS(rill_gather_result(collects, 3), -EIO);
+    EXPECT_IS(told, 0);
+    return 0;
+}
+
+/* Nobody took their errors then; an ended gather did, whoever looked at it. */
+static int errors_of_members_are_told_if_the_gather_went_before_its_end(void *arg)
+{
+    (void)arg;
+    make_parts(0);
+    rill_future *dropped = rill_future_new(), *of_two = rill_future_new();
+    rill_unref(rill_gather(1, &dropped, 0));
+    rill_unref(rill_gather(1, &of_two, 0));
+    OWNED_FUTURE rill_future *all = rill_gather(1, &of_two, 0);
+    (void)rill_future_set_error(dropped, -EIO, NULL);
+    (void)rill_future_set_error(of_two, -EIO, NULL);
+    int r = rill_await(all);
+    rill_unref(dropped);
+    rill_unref(of_two);
+    EXPECT_IS(r, -EIO);
+    EXPECT_IS(told, 1);
     return 0;
 }
 
@@ -406,7 +439,8 @@ static const struct scenario scenarios[] = {
     SCENARIO(return_errors_keeps_cancels_of_members_among_the_results),
     SCENARIO(loop_around_a_gather_that_collects_errors_can_be_cancelled),
     SCENARIO(cancel_of_a_gather_reaches_a_member_that_is_about_to_end),
-    SCENARIO(members_that_are_done_count_as_well),
+    SCENARIO(members_that_are_done_count_at_once),
+    SCENARIO(errors_of_members_are_told_if_the_gather_went_before_its_end),
     SCENARIO(gather_dropped_while_it_waits_leaves_its_members),
     SCENARIO(members_of_two_loops_are_refused),
     SCENARIO(failure_at_each_position_is_the_result),
