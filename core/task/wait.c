@@ -270,8 +270,12 @@ static void tell_next(const struct rill__wait *wait, struct rill__told *told)
 
 static int take_next(struct iteration *it, rill_future **ret_future)
 {
-    if (it->given == it->ended)
-        return it->given == it->distinct ? 0 : -ETIME;
+    if (it->given == it->distinct)
+        return 0;
+    if (it->given >= it->ended) { /* those that came too late count as given, too */
+        it->given++;
+        return -ETIME;
+    }
     *ret_future = it->done[it->given++];
     return 1;
 }

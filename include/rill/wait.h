@@ -34,7 +34,7 @@ extern "C" {
 /** One future for all members. It ends with 0 when all are done, or with the error of the first that fails
  *  (-ECANCELED: it was cancelled); the others then run on. With RILL_RETURN_ERRORS it waits for all and ends
  *  with 0. Cancelling it cancels all members and makes it end with -ECANCELED; rill_cancelled is never true.
- *  Returns: the future; already done for no members, or with -ENOMEM, -EXDEV (members of several loops),
+ *  Returns: the future; already done if all members are, or one has failed, or with -ENOMEM, -EXDEV (members of several loops),
  *           -ESRCH (no loop); never NULL.
  *  Owns: gives one reference, holds one of each member while it lives.   Like: asyncio.gather.   Since: 0.1 */
 RILL_API rill_future *rill_gather(size_t count, rill_future *const futures[], unsigned flags);
@@ -78,7 +78,8 @@ RILL_API int rill_as_completed_init(rill_as_completed *it, size_t count,
                                     rill_future *const futures[], rill_time span);
 
 /** The next member that finishes; several tasks may wait at once, first come first served.
- *  Returns: 1 and the member; 0 (no more members); -ETIME (the span has passed); -ECANCELED.
+ *  Returns: 1 and the member; 0 (no more members); -ETIME (the span has passed: once for each member that
+ *           was not done in time, then 0); -ECANCELED.
  *  Owns: borrows; the member lives until fini.   Suspends: until one is done.   Since: 0.1 */
 RILL_API int rill_as_completed_next(rill_as_completed *it, rill_future **ret_future) RILL_SUSPENDS;
 

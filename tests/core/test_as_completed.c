@@ -180,8 +180,9 @@ static int cancelled_waiter_leaves_its_member_to_the_next(void *arg)
     return 0;
 }
 
-/* As asyncio: what was done in time is given first, then every wait ends with the timeout. */
-static int time_that_has_passed_ends_the_waits_behind_what_was_done(void *arg)
+/* test_as_completed_with_timeout: what was done in time is given first, then there is one timeout for each
+ * of the others, and a loop that goes on behind it comes to its end. */
+static int time_that_has_passed_is_told_for_each_member_that_is_late(void *arg)
 {
     rill_future *next;
     (void)arg;
@@ -195,7 +196,32 @@ static int time_that_has_passed_ends_the_waits_behind_what_was_done(void *arg)
     EXPECT(next == parts[1]);
     EXPECT_IS(rill_as_completed_next(it, &next), -ETIME);
     EXPECT_IS(rill_as_completed_next(it, &next), -ETIME);
+    EXPECT(next == parts[1]);
+    EXPECT_IS(rill_as_completed_next(it, &next), 0);
     EXPECT(!rill_done(parts[2]));
+    return 0;
+}
+
+static int three_wait_for_two(rill_group *takers)
+{
+    for (int i = 0; i < 3; i++)
+        EXPECT_IS(start_taker(takers, i), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(end_part(1), 0);
+    return 0;
+}
+
+/* The same for tasks that wait when the time passes. */
+static int time_that_passes_is_told_to_as_many_waiters_as_members_are_late(void *arg)
+{
+    (void)arg;
+    OWNED_ITERATION rill_as_completed *it = &iteration;
+    EXPECT_IS(begin(2, RILL_MS(1)), 0);
+    (void)it;
+    EXPECT_IS(with_takers(three_wait_for_two), -ETIME);
+    EXPECT_IS(ended_with[0], 1);
+    EXPECT_IS(ended_with[1], -ETIME);
+    EXPECT_IS(ended_with[2], 0);
     return 0;
 }
 
@@ -247,7 +273,8 @@ static const struct scenario scenarios[] = {
     SCENARIO(waiters_are_served_in_their_order),
     SCENARIO(more_waiters_than_members_are_told_that_no_more_comes),
     SCENARIO(cancelled_waiter_leaves_its_member_to_the_next),
-    SCENARIO(time_that_has_passed_ends_the_waits_behind_what_was_done),
+    SCENARIO(time_that_has_passed_is_told_for_each_member_that_is_late),
+    SCENARIO(time_that_passes_is_told_to_as_many_waiters_as_members_are_late),
     SCENARIO(iteration_without_time_gives_what_is_done),
     SCENARIO(fini_while_a_task_waits_is_refused),
 };
