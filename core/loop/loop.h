@@ -45,7 +45,7 @@ enum { RILL__IO_BUCKETS = 256 };
 struct rill_loop {
     struct rill__backend *backend; /* NULL until the loop first runs */
     struct rill_future *current;   /* the task that runs */
-    struct rill_future *deferring; /* the task whose deferred calls run, without a current task */
+    struct rill_future *values_of; /* the task whose values callbacks have now; NULL: their own */
     struct rill_future *main;      /* of rill_run: the one that SIGINT cancels */
     volatile bool interrupted;     /* SIGINT came; written by the signal handler */
     struct list ready, turn;       /* next turn's entries; what is left of this turn's */

@@ -32,11 +32,14 @@ void rill__loop_report(struct rill_loop *loop, const char *message, struct rill_
         print_error(message, future); /* also for an error in the handler itself */
         return;
     }
-    struct rill_future *task = loop->current;
+    struct rill_future *task = loop->current, *outer = loop->values_of;
+    struct rill_future *failed = rill__vars_task(future);
     loop->current = NULL; /* the handler is a callback, also if a task dropped the future */
+    loop->values_of = failed != NULL ? failed : task;
     loop->reporting = true;
     loop->error_fn(loop, message, future, loop->error_arg);
     loop->reporting = false;
+    loop->values_of = outer;
     loop->current = task;
 }
 

@@ -7,6 +7,7 @@
 
 struct rill__vars; /* values, shared until somebody changes them; NULL: none */
 struct rill_context;
+struct rill_future;
 struct rill_loop;
 
 /* Where a task, a call or a thread has its values. One word: the values, or, with the lowest bit set, a
@@ -25,3 +26,6 @@ void rill__vars_drop(struct rill__vars *vars);
 /* A callback of `loop` begins with `vars`, whose reference it takes, and ends. */
 void rill__vars_begin_call(struct rill_loop *loop, struct rill__vars *vars);
 void rill__vars_end_call(struct rill_loop *loop);
+
+/* `future` if it is a task, which has values of its own; else NULL. */
+struct rill_future *rill__vars_task(struct rill_future *future);

@@ -52,8 +52,8 @@ const struct rill__future_ops rill__task_ops = { .cancel = task_cancel, .free = 
 static void run_defers(struct rill__task *task)
 {
     struct rill_loop *loop = task->future.loop;
-    struct rill_future *outer = loop->deferring;
-    loop->deferring = &task->future;
+    struct rill_future *outer = loop->values_of;
+    loop->values_of = &task->future;
     while (task->defers != NULL) {
         struct rill__defer *defer = task->defers;
         task->defers = defer->next;
@@ -62,7 +62,7 @@ static void run_defers(struct rill__task *task)
         loop->current = &task->future;
         rill_free(defer);
     }
-    loop->deferring = outer;
+    loop->values_of = outer;
 }
 
 /* On the task's own stack. */

@@ -164,8 +164,13 @@ static struct rill__locals *locals_here(void)
     struct rill_loop *loop = rill__loop_running;
     if (loop == NULL)
         return &thread_locals;
-    rill_future *task = loop->current != NULL ? loop->current : loop->deferring;
+    rill_future *task = loop->current != NULL ? loop->current : loop->values_of;
     return task != NULL ? &rill__task_of(task)->locals : &loop->locals;
+}
+
+struct rill_future *rill__vars_task(struct rill_future *future)
+{
+    return future != NULL && future->kind == RILL__TASK ? future : NULL;
 }
 
 static struct rill__vars **slot_here(void)

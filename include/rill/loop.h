@@ -176,7 +176,8 @@ RILL_API bool rill_handle_cancel(rill_handle handle);
 RILL_API int rill_call_soon_threadsafe(rill_loop *loop, rill_call_fn *fn, void *arg);
 
 /** Who is told of errors that nobody took. NULL: the default, one line on standard error, which also tells
- *  of errors that come while the handler runs. The handler must not await.
+ *  of errors that come while the handler runs. The handler must not await; task-local values are those of
+ *  the task that failed.
  *  Returns: nothing.   Like: loop.set_exception_handler.   Since: 0.1 */
 RILL_API void rill_loop_set_error_handler(rill_loop *loop, rill_error_fn *fn, void *arg);
 

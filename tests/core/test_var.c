@@ -271,6 +271,45 @@ static int task_made_in_a_call_has_the_calls_values(void *arg)
     return made != NULL ? rill_await(made) : -ENOMEM;
 }
 
+static int set_and_fail(void *text)
+{
+    EXPECT_IS(set_color(text), 0);
+    return -EIO;
+}
+
+static void look_at_error(rill_loop *loop, const char *message, rill_future *future, void *wanted)
+{
+    (void)loop;
+    (void)message;
+    (void)future;
+    look_and_set(wanted);
+}
+
+/* test_task_exc_handler_correct_context; an error of a plain future has the values of who dropped it. */
+static int error_handler_has_the_values_of_the_task_that_failed(void *arg)
+{
+    rill_loop *loop = rill_get_running_loop();
+    (void)arg;
+    rill_loop_set_error_handler(loop, look_at_error, TEXT("failed"));
+    EXPECT_IS(set_color("red"), 0);
+    rill_unref(rill_create_task(RILL_CORO(set_and_fail, TEXT("failed"))));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_TRACE("c");
+    rill_task *failed = rill_create_task(RILL_CORO(set_and_fail, TEXT("failed")));
+    int r = rill_sleep(0);
+    rill_unref(failed); /* told now, in the step of another task */
+    EXPECT_IS(r, 0);
+    EXPECT_TRACE("cc");
+    EXPECT(is_text("red"));
+    rill_loop_set_error_handler(loop, look_at_error, TEXT("red"));
+    rill_future *plain = rill_future_new();
+    r = rill_future_set_error(plain, -EIO, NULL);
+    rill_unref(plain);
+    EXPECT_IS(r, 0);
+    EXPECT_TRACE("ccc");
+    return 0;
+}
+
 /* --- Contexts. --- */
 
 static int set_to_arg(void *text)
@@ -457,6 +496,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(calls_have_the_values_from_where_they_were_asked_for),
     SCENARIO(values_of_calls_never_made_are_given_back),
     SCENARIO(task_made_in_a_call_has_the_calls_values),
+    SCENARIO(error_handler_has_the_values_of_the_task_that_failed),
     SCENARIO(context_keeps_what_is_set_in_it),
     SCENARIO(context_entered_twice_is_ebusy),
     SCENARIO(context_lives_while_somebody_is_in_it),
