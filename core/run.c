@@ -10,6 +10,7 @@
 #include "core/ring/ring.h"
 #include "core/sim/sim.h"
 #include "core/task/gen.h"
+#include "core/task/inspect.h"
 #include "core/task/task.h"
 
 #include <rill/loop.h>
@@ -69,8 +70,10 @@ uint64_t rill_sim_hash(const rill_loop *loop)
 void rill_sim_report(const char *why)
 {
     struct rill_loop *loop = rill__loop_running;
-    if (loop != NULL && rill__is_sim(loop->backend))
-        rill__sim_report(loop->backend, why);
+    if (loop == NULL || !rill__is_sim(loop->backend))
+        return;
+    rill__sim_report(loop->backend, why);
+    (void)rill__tasks_dump(loop, STDERR_FILENO);
 }
 
 /* --- Running until a future is done. --- */
@@ -86,12 +89,22 @@ static void stop_loop(struct rill__ready *ready)
     rill_loop_stop(container_of(ready, struct until, ready)->loop);
 }
 
-/* The simulator found that nothing will ever come. */
+/* The simulator found that nothing will ever come. Whoever waits for a connection is stuck as well: all who
+ * could connect are in the same world. */
 static void report_stuck(struct rill_loop *loop)
 {
+    (void)rill__tasks_dump(loop, STDERR_FILENO);
     list_for_each(node, &loop->tasks)
         rill__loop_report(loop, "deadlock, it waits for ever",
                           &container_of(node, struct rill__task, link)->future);
+}
+
+int rill_run_forever(rill_loop *loop)
+{
+    int r = rill__loop_run(loop);
+    if (r == -EDEADLK)
+        report_stuck(loop);
+    return r;
 }
 
 /* 0 once `future` is done, or the loop was stopped before. */
@@ -109,9 +122,7 @@ static int run_until(rill_loop *loop, rill_future *future)
         rill__callback_add(future, &until.callback);
     else
         rill_loop_stop(loop); /* one turn, as asyncio does */
-    int r = rill__loop_run(loop);
-    if (r == -EDEADLK)
-        report_stuck(loop);
+    int r = rill_run_forever(loop);
     rill__callback_remove(&until.callback);
     rill__loop_unready(&until.ready);
     return r;

@@ -260,11 +260,6 @@ int rill__loop_run(struct rill_loop *loop)
     return r;
 }
 
-int rill_run_forever(rill_loop *loop)
-{
-    return rill__loop_run(loop);
-}
-
 void rill_loop_stop(rill_loop *loop)
 {
     loop->stopping = true;

@@ -89,7 +89,13 @@ const char *rill__op_word(enum rill__op_kind kind)
         [RILL__OP_STATX] = "stat",        [RILL__OP_RENAME] = "rename",
         [RILL__OP_UNLINK] = "unlink",     [RILL__OP_MKDIR] = "mkdir",
         [RILL__OP_TRUNCATE] = "truncate", [RILL__OP_FSYNC] = "fsync",
-        [RILL__OP_OPENAT2] = "open",
+        [RILL__OP_OPENAT2] = "open",      [RILL__OP_ACCEPT_ONE] = "accept",
+        [RILL__OP_RECVMSG] = "recv",      [RILL__OP_SENDMSG] = "send",
+        [RILL__OP_SEND_MORE] = "send",    [RILL__OP_SENDFILE] = "sendfile",
+        [RILL__OP_SHUTDOWN] = "shutdown", [RILL__OP_CLOSE] = "close",
+        [RILL__OP_SOCKET] = "socket",     [RILL__OP_SOCKETPAIR] = "socketpair",
+        [RILL__OP_BIND] = "bind",         [RILL__OP_LISTEN] = "listen",
+        [RILL__OP_ACCEPT_NOW] = "accept", [RILL__OP_CONNECT_NOW] = "connect",
     };
     const char *word = kind < sizeof words / sizeof *words ? words[kind] : NULL;
     return word != NULL ? word : "an operation";

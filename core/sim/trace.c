@@ -4,6 +4,7 @@
  * count from the begin of the loop. */
 #include "core/sim/trace.h"
 
+#include "core/op/op.h"
 #include "core/sim/random.h"
 
 #include <inttypes.h>
@@ -20,11 +21,20 @@ static const char *const names[RILL__TRACE_KINDS] = {
     [RILL__TRACE_SOCKET] = "socket",
 };
 
+/* The kind of an op, in words; "" where there is none. */
+static const char *word_of(const struct rill__trace_line *line)
+{
+    if (line->what == RILL__TRACE_SUBMIT)
+        return rill__op_word((enum rill__op_kind)line->b);
+    return line->what == RILL__TRACE_CALL ? rill__op_word((enum rill__op_kind)line->a) : "";
+}
+
 static void print(const struct rill__trace_line *line, uint64_t step)
 {
     fprintf(stderr,
-            "%8" PRIu64 " %10" PRId64 ".%03d us  %-10s %" PRId64 " %" PRId64 " %" PRId64 "\n", step,
-            line->at / 1000, (int)(line->at % 1000), names[line->what], line->a, line->b, line->c);
+            "%8" PRIu64 " %10" PRId64 ".%03d us  %-10s %" PRId64 " %" PRId64 " %" PRId64 "  %s\n",
+            step, line->at / 1000, (int)(line->at % 1000), names[line->what], line->a, line->b,
+            line->c, word_of(line));
 }
 
 static uint64_t stir(uint64_t hash, int64_t value)

@@ -1,5 +1,5 @@
 /* world.c - what a simulated world is made of: draws, the trace, events, clocks, the environment's wishes. */
-#include "core/sim/state.h"
+#include "core/sim/net.h"
 
 #include <rill/text.h>
 
@@ -85,11 +85,27 @@ uint64_t rill__sim_hash(const struct rill__backend *backend)
     return container_of(backend, struct rill__sim, backend)->trace.hash;
 }
 
+static void print_flight(const struct rill__flight *flight)
+{
+    char memory[RILL_ADDR_TEXT_MAX];
+    rill_text name = { .at = memory, .size = sizeof memory };
+    if (rill__op_is_wake(flight->op))
+        return;
+    if (flight->socket != NULL)
+        rill_addr_format(&flight->socket->local, &name);
+    fprintf(stderr, "rill: simulator: operation %llu in flight: %s %.*s\n",
+            (unsigned long long)flight->id, rill__op_word((enum rill__op_kind)flight->op->kind),
+            (int)name.used, memory);
+}
+
 void rill__sim_report(struct rill__backend *backend, const char *why)
 {
     struct rill__sim *sim = container_of(backend, struct rill__sim, backend);
     unsigned long long seed = sim->opts.world.seed;
     rill__trace_print(&sim->trace);
+    for (uint32_t i = 0; i < sim->flight_count; i++)
+        if (sim->flights[i]->op != NULL)
+            print_flight(sim->flights[i]);
     fprintf(stderr, "rill: simulator: %s (seed %llu, step %llu)\n", why, seed,
             (unsigned long long)sim->trace.steps);
     if (sim->opts.told_by_env)

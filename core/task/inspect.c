@@ -288,12 +288,9 @@ static void dump_deepest(const struct rill_loop *loop, int fd)
                 use.site->line);
 }
 
-int rill_dump(int fd)
+int rill__tasks_dump(struct rill_loop *loop, int fd)
 {
-    struct rill_loop *loop = rill__loop_running != NULL ? rill__loop_running : rill__loop_own();
     int count = 0;
-    if (loop == NULL)
-        return -ESRCH;
     list_for_each(node, &loop->tasks)
         count++;
     dprintf(fd, "rill: %d tasks, %zu timers, %zu operations in flight\n", count, loop->timers.count,
@@ -303,6 +300,12 @@ int rill_dump(int fd)
         dump_task(container_of(node, struct rill__task, link), fd);
     (void)rill__circles_write(loop, fd);
     return count;
+}
+
+int rill_dump(int fd)
+{
+    struct rill_loop *loop = rill__loop_running != NULL ? rill__loop_running : rill__loop_own();
+    return loop != NULL ? rill__tasks_dump(loop, fd) : -ESRCH;
 }
 
 int rill_loop_stats(const rill_loop *loop, rill_stats *ret_stats)

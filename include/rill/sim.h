@@ -27,8 +27,9 @@
  * but those can bring anything.
  *
  * A DEADLOCK (nothing is ready, no timer, no event, nobody outside who could come) ends the run with
- * -EDEADLK. What is stuck is told to the error handler, and the last steps go to standard error, with the
- * command that repeats them.
+ * -EDEADLK, that of rill_run_forever, too: a server that waits for connections is stuck when all who could
+ * connect are. What is stuck is told to the error handler; the last steps, the command that repeats them and
+ * all tasks with what they wait for go to standard error.
  *
  * THE ENVIRONMENT. In builds with RILL_CHECK_SLOW `RILL_SIM=17` puts every loop of a program on the
  * simulator with that seed; `RILL_SIM=17,shuffle,faults` with more of it. Such loops can be reached from
@@ -82,8 +83,8 @@ extern "C" {
  *  Returns: the hash; 0 if the loop has not run yet, or is not simulated.   Since: 0.1 */
 RILL_API uint64_t rill_sim_hash(const rill_loop *loop);
 
-/** Print the last steps of the simulated loop that runs, why, and the command that repeats them to standard
- *  error: for programs that find a broken invariant.
+/** Print the last steps of the simulated loop that runs, why, the command that repeats them, and all tasks to
+ *  standard error: for programs that find a broken invariant.
  *  Returns: nothing; does nothing if the running loop is not simulated.   Since: 0.1 */
 RILL_API void rill_sim_report(const char *why);
 

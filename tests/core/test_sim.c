@@ -227,6 +227,41 @@ static void deadlock_ends_the_run_and_is_told(void **state)
     assert_int_equal(told, 1);
 }
 
+static int serve_nobody(rill_stream *stream, void *arg)
+{
+    (void)stream;
+    (void)arg;
+    return 0;
+}
+
+static int start_server(void *arg)
+{
+    return rill_start_server("127.0.0.1", 80, serve_nobody, NULL, NULL, arg);
+}
+
+/* A loop that runs for ever, with a server that nobody can connect to, and a task that waits. */
+static void deadlock_of_a_loop_that_runs_for_ever_names_the_stuck_tasks(void **state)
+{
+    rill_sim_opts world = { .seed = 4 };
+    rill_loop_opts opts = { .sim = &world };
+    rill_loop *loop;
+    rill_server *server;
+    (void)state;
+    told = 0;
+    assert_int_equal(rill_loop_new(&opts, &loop), 0);
+    rill_loop_set_error_handler(loop, count_report, NULL);
+    assert_int_equal(rill_run_coro(loop, RILL_CORO(start_server, &server)), 0);
+    rill_task *task = rill_loop_create_task(loop, RILL_CORO(sleep_for_ever, NULL), NULL);
+    assert_int_equal(rill_run_forever(loop), -EDEADLK);
+    assert_int_equal(told, 1);
+    rill_server_close(server);
+    rill_cancel(task, NULL);
+    assert_int_equal(rill_run_until_done(loop, task), -ECANCELED);
+    rill_unref(task);
+    rill_server_free(server);
+    assert_int_equal(rill_loop_close(loop), 0);
+}
+
 /* --- The network. --- */
 
 static const rill_sim_net slow_net = { .latency_min = RILL_MS(10), .latency_max = RILL_MS(10) };
@@ -444,6 +479,7 @@ static const struct scenario scenarios[] = {
     OUTSIDE(randomness_is_the_seeds),
     OUTSIDE(ready_tasks_are_shuffled_only_if_asked_for),
     OUTSIDE(deadlock_ends_the_run_and_is_told),
+    OUTSIDE(deadlock_of_a_loop_that_runs_for_ever_names_the_stuck_tasks),
     OUTSIDE(octets_take_their_time_and_a_reset_comes_back),
     OUTSIDE(end_of_a_silent_send_is_told_by_the_next_wait),
     OUTSIDE(receive_that_ends_by_itself_is_armed_again_once),

@@ -4,6 +4,8 @@
 #include "core/base/mem.h"
 #include "core/task/task.h"
 
+#include <rill/sim.h>
+
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +19,8 @@ static char trace_text[256];
 int expect_failed(const char *file, int line, const char *text)
 {
     if (!torturing) {
-        failures++;
+        if (failures++ == 0)
+            rill_sim_report("an expectation was not met");
         fprintf(stderr, "%s:%d: expected %s\n", file, line, text);
     }
     return -EBADMSG;
