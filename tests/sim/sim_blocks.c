@@ -4,30 +4,20 @@
  * one of the forms that wait for several. Each seed is another program with another order of its steps.
  * What must hold in all of them: a form returns only when what it waits for has ended, the main task is never
  * left with a request that nobody of its own made, nothing leaks, nobody waits for ever. */
-#include "tests/support/expect.h"
+#include "tests/support/seeds.h"
 
 #include <rill/group.h>
-#include <rill/sim.h>
 #include <rill/timeout.h>
 #include <rill/wait.h>
 
-enum { seeds = 300, tries = 25, depth_most = 5, children_most = 3, known_most = 32 };
+enum { depth_most = 5, children_most = 3, known_most = 32 };
 
-static uint64_t state; /* of the draws */
 static rill_task *known[known_most];
 static bool over;
 
-static uint32_t draw(uint32_t below)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (uint32_t)(state >> 32) % below;
-}
-
 static rill_time draw_span(void)
 {
-    return draw(4) == 0 ? 0 : RILL_US(draw(40));
+    return seeds_draw(4) == 0 ? 0 : RILL_US(seeds_draw(40));
 }
 
 /* What a node knows of its surroundings; lies on the stack of who starts it and waits for it. */
@@ -53,14 +43,14 @@ static int run_node(void *arg)
 /* Known to the killer, who holds a reference. */
 static void make_known(rill_task *task)
 {
-    size_t at = draw(known_most);
+    size_t at = seeds_draw(known_most);
     rill_unref(known[at]);
     known[at] = rill_ref(task);
 }
 
 static rill_task *start(const struct node *node)
 {
-    rill_task_opts opts = { .copy = sizeof *node, .eager = draw(4) == 0 };
+    rill_task_opts opts = { .copy = sizeof *node, .eager = seeds_draw(4) == 0 };
     rill_task *task = rill_create_task_with(RILL_CORO(run_node, (void *)(uintptr_t)node), &opts);
     make_known(task);
     return task;
@@ -101,13 +91,13 @@ static int in_group(int depth)
     int r = rill_group_enter(&group);
     if (r < 0)
         return r;
-    for (uint32_t left = 1 + draw(children_most); left > 0 && r == 0; left--) {
+    for (uint32_t left = 1 + seeds_draw(children_most); left > 0 && r == 0; left--) {
         nodes[left - 1] = (struct node){ depth, &live };
         r = rill_group_go(&group, RILL_CORO(run_node, &nodes[left - 1]));
     }
-    if (draw(8) == 0)
+    if (seeds_draw(8) == 0)
         (void)rill_group_cancel(&group, NULL);
-    if (r == 0 && draw(2) == 0)
+    if (r == 0 && seeds_draw(2) == 0)
         r = do_something(depth - 1);
     r = rill_group_leave(&group, r);
     rill_group_fini(&group);
@@ -123,7 +113,7 @@ static int in_scope(int depth)
     if (r < 0)
         return r;
     int inside = do_something(depth - 1);
-    if (draw(6) == 0)
+    if (seeds_draw(6) == 0)
         (void)rill_scope_cancel(&scope, NULL);
     r = rill_scope_leave(&scope, inside);
     EXPECT(r == inside || inside == -ECANCELED);
@@ -155,7 +145,7 @@ struct members {
 static void start_members(struct members *members, int depth)
 {
     members->node = (struct node){ .depth = depth };
-    members->count = 1 + draw(children_most);
+    members->count = 1 + seeds_draw(children_most);
     for (size_t i = 0; i < members->count; i++)
         members->tasks[i] = start(&members->node);
 }
@@ -175,7 +165,7 @@ static int in_gather(int depth)
 {
     struct members members;
     start_members(&members, depth);
-    unsigned flags = draw(2) == 0 ? RILL_RETURN_ERRORS : 0;
+    unsigned flags = seeds_draw(2) == 0 ? RILL_RETURN_ERRORS : 0;
     rill_future *all = rill_gather(members.count, members.tasks, flags);
     int r = rill_await(all);
     bool ended = rill_done(all);
@@ -193,7 +183,7 @@ static int in_wait(int depth)
     rill_future *out[children_most + 1];
     start_members(&members, depth);
     rill_time span = draw_span(); /* by itself: compilers differ in the order of arguments */
-    int r = rill_wait(members.count, members.tasks, whens[draw(3)], span, out);
+    int r = rill_wait(members.count, members.tasks, whens[seeds_draw(3)], span, out);
     for (size_t i = 0; i < members.count; i++)
         if (r >= 0 && rill_done(out[i]) != (i < (size_t)r))
             r = -EBADMSG;
@@ -272,7 +262,7 @@ static int do_something(int depth)
 
     enum { leaves = 4 };
 
-    return forms[draw(depth > 0 ? sizeof forms / sizeof *forms : leaves)](depth);
+    return forms[seeds_draw(depth > 0 ? sizeof forms / sizeof *forms : leaves)](depth);
 }
 
 /* --- The whole. --- */
@@ -281,10 +271,10 @@ static int cancel_now_and_then(void *arg)
 {
     (void)arg;
     while (!over) {
-        int r = rill_sleep(RILL_US(1 + draw(20)));
+        int r = rill_sleep(RILL_US(1 + seeds_draw(20)));
         if (r < 0)
             return r;
-        rill_task *victim = known[draw(known_most)];
+        rill_task *victim = known[seeds_draw(known_most)];
         if (victim != NULL)
             rill_cancel(victim, "chance");
     }
@@ -317,7 +307,7 @@ static int storm(void *arg)
     after_run(forget_all, NULL);
     rill_loop_set_error_handler(rill_get_running_loop(), swallow_error, NULL);
     OWNED_FUTURE rill_task *killer = rill_create_task(RILL_CORO(cancel_now_and_then, NULL));
-    for (int i = 0; i < tries; i++) {
+    for (int i = 0; i < (int)seeds_load; i++) {
         int r = do_something(depth_most);
         EXPECT(r >= 0 || r == -EIO || r == -ENOTTY || r == -ETIME || r == -ECANCELED);
         EXPECT_IS(rill_cancelling(rill_current_task()), 0);
@@ -330,13 +320,8 @@ static int storm(void *arg)
 static void blocks_nested_at_random_keep_their_promises_under_any_seed(void **unused)
 {
     (void)unused;
-    for (uint64_t seed = 1; seed <= seeds; seed++) {
-        rill_sim_opts sim = { .seed = seed, .shuffle = seed % 2 == 0 };
-        rill_loop_opts opts = { .sim = &sim };
-        state = seed * 0x9e3779b97f4a7c15;
-        if (run_main_with(storm, NULL, &opts) != 0)
-            fail_msg("seed %llu", (unsigned long long)seed);
-    }
+    seeds_try(&(struct seeds_story){
+        .name = "storm", .tell = storm, .seeds = 300, .load = 25, .ordered = true });
 }
 
 static const struct scenario scenarios[] = {
@@ -345,5 +330,5 @@ static const struct scenario scenarios[] = {
 
 int main(void)
 {
-    return RUN_SCENARIOS("sim_blocks", scenarios);
+    return SEEDS_MAIN("sim_blocks", scenarios);
 }

@@ -4,16 +4,13 @@
  * of them. Whatever the network does: what comes back is a beginning of what was sent. Without faults a
  * client that nobody cancelled gets all of it. Nothing leaks, no descriptor is closed for somebody else, and
  * nobody waits for ever. */
-#include "tests/support/expect.h"
-#include "tests/support/shrink.h"
+#include "tests/support/seeds.h"
 
 #include <rill/file.h>
-#include <rill/sim.h>
 #include <rill/stream.h>
 #include <rill/timeout.h>
 
 #include <fcntl.h>
-#include <signal.h>
 
 enum {
     seeds = 300,
@@ -21,7 +18,8 @@ enum {
     size_most = 40 << 10,
     port = 80,
     file_size = 20000,
-    crowd_size = 60
+    crowd_size = 60,
+    buffers = 16
 };
 
 static const rill_time faults_span = RILL_MS(50), patience = RILL_SEC(10);
@@ -34,17 +32,7 @@ struct client {
 };
 
 static struct client known[clients];
-static uint64_t state; /* of the draws */
-static bool faults;
-static unsigned wrong, whole, stale_hits, late_calls;
-
-static uint32_t draw(uint32_t below)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (uint32_t)(state >> 32) % below;
-}
+static unsigned wrong, whole, echoed, stale_hits, late_calls;
 
 static char octet_of(const struct client *client, size_t at)
 {
@@ -59,7 +47,7 @@ static int send_back(rill_stream *stream, void *arg)
     (void)arg;
     int r = 1;
     while (r > 0) {
-        r = rill_stream_read(stream, part, 1 + draw(sizeof part));
+        r = rill_stream_read(stream, part, 1 + seeds_draw(sizeof part));
         if (r > 0)
             r = rill_stream_write(stream, part, (size_t)r, NULL);
     }
@@ -73,7 +61,7 @@ static int send_all(void *arg)
     struct client *client = arg;
     char part[5000];
     for (size_t at = 0; at < client->size;) {
-        size_t size = 1 + draw(sizeof part), left = client->size - at;
+        size_t size = 1 + seeds_draw(sizeof part), left = client->size - at;
         size = size < left ? size : left;
         for (size_t i = 0; i < size; i++)
             part[i] = octet_of(client, at + i);
@@ -90,7 +78,7 @@ static int read_back(struct client *client)
     char in[4000];
     int r = 1;
     while (r > 0) {
-        r = rill_stream_read(client->stream, in, 1 + draw(sizeof in));
+        r = rill_stream_read(client->stream, in, 1 + seeds_draw(sizeof in));
         for (int i = 0; i < r; i++)
             wrong += in[i] != octet_of(client, client->got++);
     }
@@ -113,11 +101,12 @@ static int talk(struct client *client)
     rill_unref(writer);
     client->whole = r == 0 && sent >= 0 && client->got == client->size;
     whole += client->whole;
-    if (r < 0 || draw(2) == 0) /* a close would wait for a peer that waits for us to read */
+    if (r < 0 || seeds_draw(2) == 0) /* a close would wait for a peer that waits for us to read */
         rill_stream_abort(client->stream);
     else
         rill_stream_close(client->stream);
-    int slept = draw(2) == 0 ? rill_sleep(RILL_US(draw(300))) : 0; /* its number goes to another */
+    int slept = seeds_draw(2) == 0 ? rill_sleep(RILL_US(seeds_draw(300)))
+                                   : 0; /* its number goes to another */
     rill_stream_unref(client->stream);
     return rill_first_error(rill_first_error(r, sent), slept);
 }
@@ -178,11 +167,11 @@ static void swallow(rill_loop *loop, const char *message, rill_future *future, v
 static int cancel_some(void)
 {
     for (int i = 0; i < 4; i++) {
-        int r = rill_sleep(RILL_US(draw(2000)));
+        int r = rill_sleep(RILL_US(seeds_draw(2000)));
         if (r < 0)
             return r;
-        struct client *client = &known[draw(clients)];
-        if (draw(3) == 0 && rill_cancel(client->task, NULL))
+        struct client *client = &known[seeds_draw(seeds_load)];
+        if (seeds_draw(3) == 0 && rill_cancel(client->task, NULL))
             client->cancelled = true;
     }
     return 0;
@@ -194,22 +183,23 @@ static int tell_story(void *arg)
     (void)arg;
     memset(known, 0, sizeof known);
     wrong = whole = stale_hits = late_calls = 0;
-    if (faults)
+    if (seeds_faults)
         rill_loop_set_error_handler(rill_get_running_loop(), swallow, NULL);
     EXPECT_IS(start(send_back, NULL, &server), 0);
-    for (int i = 0; i < clients; i++) {
-        known[i].size = draw(size_most);
+    for (int i = 0; i < (int)seeds_load; i++) {
+        known[i].size = seeds_draw(size_most);
         known[i].task = rill_create_task(RILL_CORO(be_client, &known[i]));
     }
     EXPECT_IS(cancel_some(), 0);
     EXPECT_IS(ask_for_calls(), 0);
-    for (int i = 0; i < clients; i++) {
+    for (int i = 0; i < (int)seeds_load; i++) {
         int r = rill_join(known[i].task);
-        EXPECT(faults || known[i].cancelled || (r >= 0 && known[i].whole));
+        EXPECT(seeds_faults || known[i].cancelled || (r >= 0 && known[i].whole));
     }
     rill_server_close(server);
     EXPECT_IS(rill_server_wait_closed(server), 0);
     rill_server_free(server);
+    echoed += whole;
     EXPECT_IS(wrong, 0);
     EXPECT_IS(stale_hits, 0);
     EXPECT_IS(late_calls, 0);
@@ -248,7 +238,7 @@ static int read_in_a_hurry(int fd)
     memset(untouched, 'u', sizeof untouched);
     for (int i = 0; i < 10; i++) {
         rill_scope hurry = { 0 };
-        int r = rill_timeout(&hurry, RILL_US(draw(60)));
+        int r = rill_timeout(&hurry, RILL_US(seeds_draw(60)));
         if (r < 0)
             return r;
         (void)rill_scope_leave(&hurry, rill_file_read(fd, part, sizeof part, 0));
@@ -264,22 +254,23 @@ static int read_in_a_hurry(int fd)
 static int keep_a_file(void *arg)
 {
     static char written[file_size], got[file_size];
+    size_t size = seeds_load;
     (void)arg;
     wrong = 0;
-    for (size_t i = 0; i < file_size; i++)
-        written[i] = (char)draw(256);
+    for (size_t i = 0; i < size; i++)
+        written[i] = (char)seeds_draw(256);
     rill_scope hurry = { 0 };
-    EXPECT_IS(rill_timeout(&hurry, RILL_US(draw(100))), 0);
+    EXPECT_IS(rill_timeout(&hurry, RILL_US(seeds_draw(100))), 0);
     int fd = rill_file_open("/tmp", O_TMPFILE | O_RDWR, 0600);
     (void)rill_scope_leave(&hurry, fd); /* a descriptor that came all the same is ours */
-    EXPECT(faults || fd >= 0 || fd == -ECANCELED);
+    EXPECT(seeds_faults || fd >= 0 || fd == -ECANCELED);
     if (fd < 0)
         return 0;
-    int r = write_whole(fd, written, sizeof written);
+    int r = write_whole(fd, written, size);
     if (r == 0)
-        r = read_whole(fd, got, sizeof got);
-    EXPECT(faults || r == 0);
-    EXPECT(r < 0 || memcmp(written, got, sizeof got) == 0);
+        r = read_whole(fd, got, size);
+    EXPECT(seeds_faults || r == 0);
+    EXPECT(r < 0 || memcmp(written, got, size) == 0);
     EXPECT_IS(read_in_a_hurry(fd), 0);
     EXPECT_IS(wrong, 0);
     EXPECT_IS(rill_file_close(fd), 0);
@@ -319,16 +310,16 @@ static int crowd(void *arg)
     rill_server *server;
     (void)arg;
     greeted = refused = 0;
-    if (faults)
+    if (seeds_faults)
         rill_loop_set_error_handler(rill_get_running_loop(), swallow, NULL);
     EXPECT_IS(start(greet, &narrow, &server), 0);
-    for (int i = 0; i < crowd_size; i++)
+    for (int i = 0; i < (int)seeds_load; i++)
         tasks[i] = rill_create_task(RILL_CORO(be_greeted, NULL));
-    for (int i = 0; i < crowd_size; i++) {
+    for (int i = 0; i < (int)seeds_load; i++) {
         int r = rill_join(tasks[i]);
-        EXPECT(faults || r == 1);
+        EXPECT(seeds_faults || r == 1);
     }
-    EXPECT(faults || (greeted == crowd_size && refused == 0));
+    EXPECT(seeds_faults || (greeted == seeds_load && refused == 0));
     rill_server_close(server);
     EXPECT_IS(rill_server_wait_closed(server), 0);
     rill_server_free(server);
@@ -366,17 +357,17 @@ static int outlive_the_faults(void *arg)
     rill_loop_set_error_handler(rill_get_running_loop(), swallow, NULL);
     rill_time end = rill_now() + faults_span;
     EXPECT_IS(start(send_back, NULL, &server), 0);
-    for (int i = 0; i < clients; i++) {
-        known[i].size = draw(size_most);
+    for (int i = 0; i < (int)seeds_load; i++) {
+        known[i].size = seeds_draw(size_most);
         known[i].task = tasks[i] = kept(rill_create_task(RILL_CORO(persist, &known[i])));
     }
     int turns = 2;
     EXPECT_IS(give_up_turns(&turns), 0); /* who is cancelled before it begins does nothing */
     EXPECT_IS(cancel_some(), 0);
-    int ended = rill_wait(clients, tasks, RILL_ALL_COMPLETED, faults_span + patience, out);
+    int ended = rill_wait(seeds_load, tasks, RILL_ALL_COMPLETED, faults_span + patience, out);
     given_up = true; /* nobody may hold up the loop's end */
-    EXPECT_IS(ended, clients);
-    for (int i = 0; i < clients; i++)
+    EXPECT_IS(ended, seeds_load);
+    for (int i = 0; i < (int)seeds_load; i++)
         EXPECT(known[i].whole);
     rill_server_close(server);
     EXPECT_IS(rill_server_wait_closed(server), 0);
@@ -390,85 +381,51 @@ static int outlive_the_faults(void *arg)
 
 /* --- Many seeds. --- */
 
-static const char *trying; /* the story of the run that goes on; NULL: none */
-static rill_sim_opts world;
-static unsigned echoed;
-
-/* The last word of a story that breaks in the middle. */
-static void tell_failed(void)
-{
-    const char *story = trying;
-    trying = NULL;
-    if (story == NULL)
-        return;
-    print_message("seed %llu; again with STORY=%s STORY_SEED=%llu\n",
-                  (unsigned long long)world.seed, story, (unsigned long long)world.seed);
-    shrink(story, &world);
-}
-
-static void on_abort(int signo)
-{
-    (void)signo;
-    tell_failed();
-}
-
-static void try_seed(const char *name, rill_fn *story, uint64_t seed, rill_time faults_end)
-{
-    bool any = seed % 2 == 0 || faults_end > 0;
-    world = (rill_sim_opts){
-        .seed = seed, .shuffle = true, .faults = any ? RILL_SIM_ALL : 0, .faults_end = faults_end
-    };
-    shrink_world(&world);
-    faults = world.faults != 0;
-    rill_loop_opts opts = { .sim = &world, .recv_buffers = 16 };
-    state = seed * 0x9e3779b97f4a7c15u;
-    trying = name;
-    int r = run_main_with(story, NULL, &opts);
-    if (r < 0)
-        fail_msg("seed %llu: %s", (unsigned long long)seed, rill_errname(r));
-    trying = NULL;
-    echoed += whole;
-}
-
-/* Faults strike in every other seed; those that stop, in each. */
-static void try_seeds(const char *name, rill_fn *story, rill_time faults_end)
-{
-    uint64_t from = 1, to = seeds;
-    tell_failed(); /* a story before this one */
-    enum shrink_wish wish = shrink_wish(name, &from);
-    if (wish == SHRINK_OTHER_STORY)
-        return;
-    if (wish == SHRINK_ONE_SEED)
-        to = from;
-    for (uint64_t seed = from; seed <= to; seed++)
-        try_seed(name, story, seed, faults_end);
-}
-
 static void octets_come_back_as_they_were_sent_under_any_seed(void **unused)
 {
     (void)unused;
     echoed = 0;
-    try_seeds("tell_story", tell_story, 0);
+    seeds_try(&(struct seeds_story){ .name = "tell_story",
+                                     .tell = tell_story,
+                                     .seeds = seeds,
+                                     .load = clients,
+                                     .faults = true,
+                                     .recv_buffers = buffers });
     print_message("%u whole echoes\n", echoed);
 }
 
 static void everybody_in_a_crowd_is_served_under_any_seed(void **unused)
 {
     (void)unused;
-    try_seeds("crowd", crowd, 0);
+    seeds_try(&(struct seeds_story){ .name = "crowd",
+                                     .tell = crowd,
+                                     .seeds = seeds,
+                                     .load = crowd_size,
+                                     .faults = true,
+                                     .recv_buffers = buffers });
 }
 
 static void file_keeps_what_was_written_under_any_seed(void **unused)
 {
     (void)unused;
-    try_seeds("keep_a_file", keep_a_file, 0);
+    seeds_try(&(struct seeds_story){ .name = "keep_a_file",
+                                     .tell = keep_a_file,
+                                     .seeds = seeds,
+                                     .load = file_size,
+                                     .faults = true,
+                                     .recv_buffers = buffers });
 }
 
 static void all_work_ends_soon_after_the_faults_under_any_seed(void **unused)
 {
     (void)unused;
     latest = 0;
-    try_seeds("outlive_the_faults", outlive_the_faults, faults_span);
+    seeds_try(&(struct seeds_story){ .name = "outlive_the_faults",
+                                     .tell = outlive_the_faults,
+                                     .seeds = seeds,
+                                     .load = clients,
+                                     .faults_end = faults_span,
+                                     .recv_buffers = buffers });
     print_message("at most %lld ms after the faults\n", (long long)(latest / RILL_MS(1)));
 }
 
@@ -481,9 +438,5 @@ static const struct scenario scenarios[] = {
 
 int main(void)
 {
-    sigaction(SIGABRT, &(struct sigaction){ .sa_handler = on_abort, .sa_flags = (int)SA_RESETHAND },
-              NULL);
-    int r = RUN_SCENARIOS("sim_streams", scenarios);
-    tell_failed();
-    return r;
+    return SEEDS_MAIN("sim_streams", scenarios);
 }

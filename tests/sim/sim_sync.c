@@ -4,19 +4,11 @@
  * they hand something over, and by main. Each seed has its own order of what is ready, so each gives other
  * races. The law of races says that a permit, an item, a notification goes to exactly one: the workers
  * check that on the way, main at the end, and in between that nobody waits for what is there. */
-#include "tests/support/expect.h"
+#include "tests/support/seeds.h"
 
-#include <rill/sim.h>
 #include <rill/sync.h>
 
-enum {
-    seeds = 100,
-    workers = 8,
-    rounds = 100,
-    permits = 2,
-    parties = 3,
-    items_max = workers * rounds
-};
+enum { workers = 8, rounds = 100, permits = 2, parties = 3, items_max = workers * rounds };
 
 enum item_state { NEW, OFFERED, WITHDRAWN, TAKEN };
 
@@ -33,26 +25,17 @@ static int inside, permits_used, tokens, tokens_made, tokens_taken;
 static int locking, acquiring, putting, getting, hoping,
     meeting; /* tasks that wait, or are about to */
 static unsigned deeds_done;
-static uint64_t state; /* of the draws */
-
-static uint32_t draw(uint32_t below)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (uint32_t)(state >> 32) % below;
-}
 
 /* In the turn of a wake-up, at each position. */
 static void cancel_somebody(void)
 {
-    if (draw(2) == 0)
-        rill_cancel(tasks[draw(workers)], "chance");
+    if (seeds_draw(2) == 0)
+        rill_cancel(tasks[seeds_draw(workers)], "chance");
 }
 
 static int pause_a_while(void)
 {
-    return rill_sleep(draw(3) == 0 ? RILL_US(draw(20)) : 0);
+    return rill_sleep(seeds_draw(3) == 0 ? RILL_US(seeds_draw(20)) : 0);
 }
 
 static int use_lock(void)
@@ -156,7 +139,7 @@ static int meet(void)
     meeting++;
     int r = rill_barrier_wait(&barrier);
     meeting--;
-    if (r == -ECANCELED && draw(2) == 0)
+    if (r == -ECANCELED && seeds_draw(2) == 0)
         (void)rill_barrier_reset(&barrier);
     return r == -ESTALE || r >= 0 ? 0 : r;
 }
@@ -166,10 +149,10 @@ static int do_something(void)
     static int (*const deeds[])(void) = { use_lock,   use_permit, put_item, get_item,
                                           take_token, make_token, meet };
     rill_scope scope = { 0 };
-    int r = rill_timeout(&scope, RILL_US(20 + draw(200)));
+    int r = rill_timeout(&scope, RILL_US(20 + seeds_draw(200)));
     if (r < 0)
         return r;
-    r = rill_scope_leave(&scope, deeds[draw(sizeof deeds / sizeof *deeds)]());
+    r = rill_scope_leave(&scope, deeds[seeds_draw(sizeof deeds / sizeof *deeds)]());
     deeds_done++;
     return r == -ETIME || r == -ECANCELED ? 0 : r;
 }
@@ -178,7 +161,7 @@ static int work(void *arg)
 {
     int r = 0;
     (void)arg;
-    for (int i = 0; i < rounds && r == 0; i++) {
+    for (int i = 0; i < (int)seeds_load && r == 0; i++) {
         r = do_something();
         while (rill_cancelling(rill_current_task()) > 0)
             rill_uncancel(rill_current_task());
@@ -219,7 +202,7 @@ static int nobody_is_stuck(void)
 static int look_after_them(void)
 {
     while (somebody_works()) {
-        int r = rill_sleep(RILL_US(draw(30)));
+        int r = rill_sleep(RILL_US(seeds_draw(30)));
         if (r == 0)
             r = nobody_is_stuck();
         if (r < 0)
@@ -289,13 +272,8 @@ static int storm(void *arg)
 static void nothing_is_lost_or_given_twice_under_any_seed(void **unused)
 {
     (void)unused;
-    for (uint64_t seed = 1; seed <= seeds; seed++) {
-        rill_sim_opts sim = { .seed = seed, .shuffle = true };
-        rill_loop_opts opts = { .sim = &sim };
-        state = seed * 0x9e3779b97f4a7c15;
-        if (run_main_with(storm, NULL, &opts) != 0)
-            fail_msg("seed %llu", (unsigned long long)seed);
-    }
+    seeds_try(
+        &(struct seeds_story){ .name = "storm", .tell = storm, .seeds = 100, .load = rounds });
 }
 
 static const struct scenario scenarios[] = {
@@ -304,5 +282,5 @@ static const struct scenario scenarios[] = {
 
 int main(void)
 {
-    return RUN_SCENARIOS("sim_sync", scenarios);
+    return SEEDS_MAIN("sim_sync", scenarios);
 }
