@@ -130,8 +130,12 @@ static int run_until(rill_loop *loop, rill_future *future)
 
 int rill_run_until_done(rill_loop *loop, rill_future *future)
 {
+    rill_ref(future); /* its owner may drop it while the loop runs */
     int r = run_until(loop, future);
-    return r < 0 ? r : rill_result(future);
+    if (r == 0)
+        r = rill_result(future);
+    rill_unref(future);
+    return r;
 }
 
 int rill_run_coro(rill_loop *loop, rill_coro coro)
@@ -309,7 +313,8 @@ int rill_loop_close(rill_loop *loop)
         return rill__loop_is_inherited(loop) ? -ESRCH : rill__misuse(-EBUSY);
     if (rill__loop_is_foreign(loop))
         return -ESRCH;
-    bool left = !list_is_empty(&loop->tasks) || !list_is_empty(&loop->gens);
+    bool left = !list_is_empty(&loop->tasks) || !list_is_empty(&loop->gens) ||
+                !list_is_empty(&loop->parked);
     if (rill__loop_running != NULL && loop->backend != NULL && left)
         return rill__misuse(-EBUSY); /* they cannot be run to their end now */
     report_leftovers(loop);
@@ -320,8 +325,9 @@ int rill_loop_close(rill_loop *loop)
     if (loop->backend == NULL)
         drop_unstarted(loop);
     rill__loop_end(loop);
-    rill__callbacks_drop(loop);
     (void)rill__gens_close(loop); /* begun by a last callback, or without memory for a task */
+    rill__callbacks_drop(loop);
+    rill__loop_run_entries(loop); /* of gathers and the like, whose futures ended by that */
     rill__loop_free(loop);
     return 0;
 }

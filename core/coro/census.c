@@ -1,4 +1,5 @@
-/* census.c - how deep the stacks of a loop's tasks were used, for each place where tasks are made.
+/* census.c - how deep the stacks of a loop's tasks and generators were used, for each place where such are
+ * made.
  *
  * A sample of the tasks is measured, so that the others pay only for finding their place. Before a
  * sample begins the pages below the deepest one known of its place go back to the kernel: what was

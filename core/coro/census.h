@@ -7,7 +7,7 @@ enum { RILL__CENSUS_PLACES = 256, RILL__CENSUS_SLOTS = 2 * RILL__CENSUS_PLACES }
 
 struct rill__census_place {
     const struct rill_site *site; /* NULL: the slot is empty */
-    uint64_t tasks;               /* that got a stack */
+    uint64_t tasks;               /* and generators that got a stack */
     uint32_t until_sample;        /* so many tasks come before the next one that is measured */
     uint32_t pages;               /* the most that a sample touched; 0: none was taken */
 };

@@ -262,7 +262,8 @@ int rill__loop_run(struct rill_loop *loop)
 
 void rill_loop_stop(rill_loop *loop)
 {
-    loop->stopping = true;
+    if (loop == rill__loop_running || rill__loop_is_live(loop))
+        loop->stopping = true;
 }
 
 bool rill_loop_is_running(const rill_loop *loop)

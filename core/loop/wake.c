@@ -103,6 +103,8 @@ int rill__wake_start(struct rill_loop *loop)
         .done = on_wake,
     };
     take_calls(loop);
+    if (loop->interrupted)
+        rill__wake_signal(loop); /* SIGINT came before there was a descriptor to write to */
     return loop->backend->ops->submit(loop->backend, &loop->wake.op);
 }
 
@@ -110,7 +112,7 @@ void rill__wake_signal(struct rill_loop *loop)
 {
     static const uint64_t one = 1;
     if (loop->wake.fd < 0)
-        return; /* it has never run and looks for itself */
+        return; /* it has never run; rill__wake_start looks for itself */
     ssize_t ignored = write(loop->wake.fd, &one, sizeof one);
     (void)ignored;
 }

@@ -160,14 +160,18 @@ void rill_unref(rill_future *future)
 void rill__future_end(rill_future *future, rill_future_state state, int rc,
                       struct rill__detail *detail)
 {
+    struct rill_loop *loop = future->loop;
     struct list *node;
     CHECK_SLOW(future->state == RILL_PENDING);
     future->state = (uint8_t)state;
     future->rc = rc;
     rill__detail_unref(future->detail);
     future->detail = detail;
+    if (list_is_empty(&future->callbacks) ||
+        (loop != rill__loop_running && !rill__loop_is_live(loop)))
+        return; /* nobody waits, or nobody is there any more to tell them */
     while ((node = list_pop_front(&future->callbacks)) != NULL)
-        rill__loop_ready(future->loop, container_of(node, struct rill__callback, link)->ready);
+        rill__loop_ready(loop, container_of(node, struct rill__callback, link)->ready);
 }
 
 void rill__future_end_as(rill_future *future, rill_future *from)
@@ -269,7 +273,10 @@ static void run_done_callback(struct rill__ready *ready)
 int rill_add_done_callback(rill_future *future, rill_done_fn *fn, void *arg)
 {
     struct rill_loop *loop = future->loop != NULL ? future->loop : rill__loop_running;
-    struct done_callback *done = loop != NULL ? rill_alloc_zero(1, sizeof *done) : NULL;
+    int r = loop != NULL ? rill__loop_check(loop) : -ESRCH;
+    if (r < 0)
+        return r;
+    struct done_callback *done = rill_alloc_zero(1, sizeof *done);
     if (done == NULL)
         return -ENOMEM;
     done->callback.ready = &done->ready;

@@ -103,10 +103,8 @@ static int common_loop(size_t count, rill_future *const futures[], struct rill_l
             return rill__misuse(-EXDEV);
         loop = futures[i]->loop;
     }
-    if (loop == NULL)
-        return -ESRCH;
     *ret_loop = loop;
-    return 0;
+    return loop != NULL ? rill__loop_check(loop) : -ESRCH;
 }
 
 static void watch(struct gather *gather, struct member *member, rill_future *future)

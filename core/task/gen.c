@@ -20,9 +20,10 @@ struct rill_gen {
     struct rill__stack_pool *pool; /* of its stack, from the begin to the end */
     struct list link;              /* in its loop's list, likewise */
     rill_coro body;
-    void *value;    /* passed by the switch under way, in either direction */
-    void *returned; /* what it ends with */
-    int rc;         /* what the pending yield is to return, at last what the body has returned */
+    const struct rill__block *outside; /* of the task, where the body is driven now */
+    void *value;                       /* passed by the switch under way, in either direction */
+    void *returned;                    /* what it ends with */
+    int rc; /* what the pending yield is to return, at last what the body has returned */
 
     enum { NEW, SUSPENDED, RUNNING, ENDED } state;
 
@@ -97,13 +98,17 @@ static int begin(rill_gen *gen)
     if (r < 0)
         return r;
     gen->pool = pool;
-    if (loop != NULL)
-        list_push_back(&loop->gens, &gen->link);
+    if (loop == NULL)
+        return 0;
+    list_push_back(&loop->gens, &gen->link);
+    rill__census_begin(&loop->census, &gen->coro);
     return 0;
 }
 
 static void end(rill_gen *gen)
 {
+    if (gen->coro.stack.sampled)
+        rill__census_end(&container_of(gen->pool, struct rill_loop, stacks)->census, &gen->coro);
     rill__coro_fini(&gen->coro, gen->pool);
     gen->pool = NULL;
     list_remove(&gen->link);
@@ -112,19 +117,29 @@ static void end(rill_gen *gen)
         gen->returned = NULL;
 }
 
+/* Whether the body has left all scopes and groups that it has entered. */
+static bool in_no_block(const rill_gen *gen)
+{
+    const struct rill__task *task = rill__task_running();
+    return task == NULL || task->block == gen->outside;
+}
+
 /* Run the body until it yields or ends; its task waits when it does. */
 static void run_on(rill_gen *gen)
 {
     struct rill__task *task = rill__task_running();
     gen->state = RUNNING;
+    gen->outside = task != NULL ? task->block : NULL;
     for (;;) {
         if (task != NULL)
             task->driving++;
         rill__coro_resume(&gen->coro);
         if (task != NULL)
             task->driving--;
-        if (gen->coro.finished)
+        if (gen->coro.finished) {
+            CHECK(in_no_block(gen)); /* they lay on its stack */
             end(gen);
+        }
         if (gen->state != RUNNING)
             return;
         rill__task_give_way(task);
@@ -289,6 +304,8 @@ int rill_yield(void *value, void **ret_sent)
         return -ESRCH;
     if (gen->final)
         return -ESHUTDOWN;
+    if (!in_no_block(gen))
+        return rill__misuse(-EINVAL);
     gen->value = value;
     gen->state = SUSPENDED;
     rill__coro_suspend();

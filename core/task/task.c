@@ -72,6 +72,7 @@ static void task_main(void *arg)
     rill_fn *fn = task->fn;
     task->defers = NULL;
     task->future.rc = fn(task->arg);
+    CHECK(task->block == NULL); /* it returned out of a scope or group, which lie on this stack */
     if (task->defers != NULL)
         run_defers(task);
 }
@@ -476,7 +477,9 @@ static bool pass_on(struct rill__task *task, rill_future *future)
     struct rill__asker asker = { .as = rill__record_last(task) };
     const struct rill__detail *why = rill__record_why(task);
     const struct rill__asker *before = rill__ask_begin(&asker);
+    task->passing = true; /* if that awaits us, the request must not come back */
     bool taken = rill__cancel(future, why != NULL ? why->err.msg : NULL);
+    task->passing = false;
     rill__ask_end(before);
     return taken;
 }

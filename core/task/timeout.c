@@ -185,11 +185,14 @@ static int cancel_and_wait(rill_future *future)
         return rill__misuse(-EDEADLK);
     if (future->loop != task->future.loop)
         return rill__misuse(-EXDEV);
+    rill_ref(future); /* its owner may drop it while we wait */
     rill_cancel(future, "timeout");
     if (!rill__task_wait_done(task, future) || task->undelivered > 0)
-        return rill__task_deliver(task);
-    r = rill__future_code(future);
-    return r == -ECANCELED ? -ETIME : r;
+        r = rill__task_deliver(task);
+    else if ((r = rill__future_code(future)) == -ECANCELED)
+        r = -ETIME;
+    rill_unref(future);
+    return r;
 }
 
 int rill_wait_for(rill_future *future, rill_time span)

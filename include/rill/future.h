@@ -102,8 +102,9 @@ RILL_API int rill_future_set_error(rill_future *future, int err, const char *for
 RILL_API bool rill_cancel(rill_future *future, const char *msg);
 
 /** Call `fn(future, arg)` in a later turn once `future` is done, also if it is done now.
- *  Returns: 0; -ENOMEM.   Owns: the future is kept alive until the call.
- *  Like: Future.add_done_callback.   Since: 0.1 */
+ *  Returns: 0; -ENOMEM; -ESHUTDOWN (its loop is closed, or about to be); -ESRCH (its loop runs in another
+ *           thread, or it never had one and none runs).   Owns: the future is kept alive until the call,
+ *           or until its loop is closed.   Like: Future.add_done_callback.   Since: 0.1 */
 RILL_API int rill_add_done_callback(rill_future *future, rill_done_fn *fn, void *arg);
 
 /** Remove all callbacks equal to `fn` and `arg` that are not yet scheduled.

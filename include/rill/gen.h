@@ -18,7 +18,8 @@
  *     rill_gen_free(gen);
  *
  * Values are pointers that are passed as they are. A timeout scope or a group that is entered in a
- * generator must be left before the next yield: it belongs to the task that drives it then. */
+ * generator must be left before the next yield, which is refused else, and before the return: it belongs to
+ * the task that drives it then. */
 #pragma once
 
 #include <rill/base.h>
@@ -84,7 +85,8 @@ RILL_API int rill_gen_return(void *value);
  *  caller is the one who runs meanwhile.
  *  Args: `ret_sent` may be NULL.
  *  Returns: 0 and what was sent (NULL by next); the error that was thrown; -ESHUTDOWN (closed: clean up
- *           and return it); -ESRCH (not in a generator).
+ *           and return it); -EINVAL (in a scope or group that the body has entered and not left); -ESRCH (not
+ *           in a generator).
  *  Suspends: the generator, never the task.   Like: yield.   Since: 0.1 */
 RILL_API int rill_yield(void *value, void **ret_sent) RILL_SUSPENDS;
 

@@ -57,10 +57,10 @@ typedef struct rill_stats {
     uint64_t wakes;      /* by other threads and signals */
 } rill_stats;
 
-/* How deep the stacks were used of the tasks that were made at one place. */
+/* How deep the stacks were used of the tasks, or generators, that were made at one place. */
 typedef struct rill_stack_use {
     const rill_site *site; /* NULL: all places after the first 256 */
-    uint64_t tasks;        /* that were made there and have begun */
+    uint64_t tasks;        /* and generators that were made there and have begun */
     size_t most;           /* octets, in whole pages, that one of those looked at has touched */
 } rill_stack_use;
 

@@ -70,6 +70,34 @@ static int cancel_of_a_sleeping_task_is_seen_by_whoever_awaits_it_as_its_result(
     return 0;
 }
 
+static rill_task *asked;
+
+static int await_asked(void *arg)
+{
+    (void)arg;
+    return rill_await(asked);
+}
+
+/* The request is there before the circle closes, and goes on to the other one. */
+static int ask_oneself_and_await(void *arg)
+{
+    (void)arg;
+    OWNED_FUTURE rill_task *other = rill_create_task(RILL_CORO(await_asked, NULL));
+    EXPECT_IS(rill_sleep(0), 0);
+    rill_cancel(rill_current_task(), NULL);
+    int r = rill_await(other);
+    EXPECT_IS(rill_cancelling(rill_current_task()), 1);
+    return r;
+}
+
+static int pending_cancel_that_closes_a_circle_of_awaits_ends_it(void *arg)
+{
+    (void)arg;
+    asked = kept(rill_create_task(RILL_CORO(ask_oneself_and_await, NULL)));
+    EXPECT_IS(rill_wait_for(asked, RILL_SEC(1)), -ECANCELED);
+    return 0;
+}
+
 /* asyncio's test of a message that comes out of a result: none, and a text. */
 static int message_of_a_cancel_is_there_behind_wait(void *arg)
 {
@@ -310,6 +338,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(task_that_cancels_itself_gets_it_from_its_next_await),
     SCENARIO(cancel_of_a_sleeping_task_is_seen_by_whoever_awaits_it_as_its_result),
     SCENARIO(message_of_a_cancel_is_there_behind_wait),
+    SCENARIO(pending_cancel_that_closes_a_circle_of_awaits_ends_it),
     SCENARIO(last_message_of_several_requests_counts),
     SCENARIO_WITH(cancel_of_a_task_that_awaits_a_gather_cancels_the_members, &impatient),
     SCENARIO(cancel_of_a_task_that_awaits_a_shield_leaves_the_inner_one),

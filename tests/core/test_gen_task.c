@@ -1,8 +1,11 @@
 /* test_gen_task.c - generators in tasks: awaiting, as coroutines, and what the end of a loop closes. */
+#include "tests/support/child.h"
 #include "tests/support/generate.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int three = 3;
@@ -440,6 +443,79 @@ static void generator_begun_by_a_callback_is_closed_with_the_loop(void **state)
     rill_gen_free(left);
 }
 
+/* --- Scopes and groups of the body. --- */
+
+static int yield_in_a_scope(void *arg)
+{
+    rill_scope scope = { 0 };
+    (void)arg;
+    EXPECT_IS(rill_timeout(&scope, RILL_SEC(1)), 0);
+    int refused = rill_yield(NULL, NULL);
+    EXPECT_IS(rill_scope_leave(&scope, refused), -EINVAL);
+    return rill_yield(NULL, NULL);
+}
+
+static int yield_in_a_group(void *arg)
+{
+    rill_group group = { 0 };
+    (void)arg;
+    EXPECT_IS(rill_group_enter(&group), 0);
+    int refused = rill_yield(NULL, NULL);
+    EXPECT_IS(rill_group_leave(&group, 0), 0);
+    rill_group_fini(&group);
+    EXPECT_IS(refused, -EINVAL);
+    return rill_yield(NULL, NULL);
+}
+
+static int yield_out_of_a_scope_or_group_is_refused(void *arg)
+{
+    rill_fn *const bodies[] = { yield_in_a_scope, yield_in_a_group };
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        OWNED_GEN rill_gen *gen = NULL;
+        rill_scope around = { 0 };
+        EXPECT_IS(rill_gen_new(bodies[i], NULL, &gen), 0);
+        EXPECT_IS(rill_gen_next(gen, NULL), 1);
+        EXPECT_IS(rill_scope_enter(&around), 0);
+        int r = rill_gen_next(gen, NULL); /* that of the driver is none of its own */
+        EXPECT_IS(rill_scope_leave(&around, r), 0);
+    }
+    return 0;
+}
+
+static int return_out_of_a_scope(void *arg)
+{
+    static rill_scope scope;
+    (void)arg;
+    return rill_scope_enter(&scope);
+}
+
+static int drive_out_of_a_scope(void *arg)
+{
+    rill_gen *gen;
+    EXPECT_IS(rill_gen_new(return_out_of_a_scope, arg, &gen), 0);
+    int r = rill_gen_next(gen, NULL);
+    rill_gen_free(gen);
+    return r;
+}
+
+static int run_child(void *arg)
+{
+    return rill_run(RILL_CORO(*(rill_fn **)arg, NULL));
+}
+
+static void return_out_of_a_scope_ends_the_process(void **state)
+{
+    static struct child child;
+    rill_fn *const bodies[] = { return_out_of_a_scope, drive_out_of_a_scope };
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(child_run(&child, run_child, (void *)&bodies[i]), 0);
+        assert_true(WIFSIGNALED(child.status));
+        assert_int_equal(WTERMSIG(child.status), SIGABRT);
+    }
+}
+
 static const struct scenario scenarios[] = {
     SCENARIO(other_tasks_run_while_a_generator_awaits),
     SCENARIO(await_below_a_delegate_lets_others_run),
@@ -454,6 +530,8 @@ static const struct scenario scenarios[] = {
     SCENARIO(value_that_nobody_takes_is_an_error_at_the_yield),
     SCENARIO(task_of_a_generator_has_its_name_and_its_text),
     SCENARIO(kinds_are_told_apart_by_the_compiler),
+    SCENARIO(yield_out_of_a_scope_or_group_is_refused),
+    OUTSIDE(return_out_of_a_scope_ends_the_process),
     OUTSIDE(run_closes_open_generators_which_may_await),
     OUTSIDE(run_closes_open_generators_after_leftover_tasks_that_failed),
     OUTSIDE(generator_that_ignores_its_close_is_told_and_ended),

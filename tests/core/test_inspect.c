@@ -383,6 +383,16 @@ static int use_stack(void *frames)
 static const rill_site shallow = { "shallow", "here.c", 1 }, deep = { "deep", "here.c", 2 };
 static rill_stack_use shallow_use, deep_use, other_use;
 
+static const rill_site *expected_site;
+static rill_stack_use expected_use;
+
+static void note_expected(const rill_stack_use *use, void *arg)
+{
+    (void)arg;
+    if (use->site == expected_site)
+        expected_use = *use;
+}
+
 static void note_use(const rill_stack_use *use, void *arg)
 {
     (void)arg;
@@ -410,6 +420,29 @@ static int census_tells_the_deepest_use_of_each_place(void *arg)
     EXPECT(deep_use.most >= deep_frames * frame_size && deep_use.most <= 64 << 10);
     EXPECT(shallow_use.most > 0 && shallow_use.most <= deep_use.most / 2);
     EXPECT(strstr(written(rill_dump, &r), " tasks deep() made at here.c:2\n") != NULL);
+    return 0;
+}
+
+static int yield_below(void *arg)
+{
+    int r = use_stack(arg);
+    return rill_first_error(r, rill_yield(NULL, NULL));
+}
+
+static int census_counts_generators(void *arg)
+{
+    static int many = deep_frames;
+    static const rill_site place = { "deep generator", "here.c", 3 };
+    rill_gen *gen;
+    (void)arg;
+    EXPECT_IS(rill_gen_new_of((rill_coro){ yield_below, &many, &place }, &gen), 0);
+    int r = rill_gen_next(gen, NULL);
+    rill_gen_free(gen);
+    EXPECT_IS(r, 1);
+    expected_site = &place;
+    EXPECT(rill_stack_census(rill_get_running_loop(), note_expected, NULL) >= 1);
+    EXPECT_IS(expected_use.tasks, 1);
+    EXPECT(expected_use.most >= deep_frames * frame_size);
     return 0;
 }
 
@@ -442,6 +475,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(stats_count_what_the_loop_does),
     OUTSIDE(stats_of_a_closed_loop_are_eshutdown),
     SCENARIO_ONCE(census_tells_the_deepest_use_of_each_place),
+    SCENARIO_ONCE(census_counts_generators),
     SCENARIO_ONCE(census_counts_places_beyond_the_table_together),
 };
 

@@ -3,6 +3,8 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -202,6 +204,31 @@ static void loop_that_never_ran_is_closed_without_a_ring(void **state)
 
 /* --- SIGINT. --- */
 
+static bool interrupt_early;
+
+/* In the C library's place: the run makes one after it caught SIGINT, and before it could be woken. */
+int eventfd(unsigned count, int flags)
+{
+    if (interrupt_early)
+        raise(SIGINT);
+    interrupt_early = false;
+    return (int)syscall(SYS_eventfd2, count, flags);
+}
+
+static int sleep_a_second(void *arg)
+{
+    (void)arg;
+    return rill_sleep(RILL_SEC(1));
+}
+
+static void sigint_before_the_ring_is_there_cancels_main(void **state)
+{
+    (void)state;
+    interrupt_early = true;
+    assert_int_equal(rill_run(RILL_CORO(sleep_a_second, NULL)), -EINTR);
+    assert_false(interrupt_early);
+}
+
 static int interrupt_oneself(void *arg)
 {
     (void)arg;
@@ -301,6 +328,7 @@ static const struct scenario scenarios[] = {
     OUTSIDE(pending_task_at_close_is_told_with_its_place_and_run_to_its_end),
     OUTSIDE(loop_that_never_ran_is_closed_without_a_ring),
     OUTSIDE(interrupt_cancels_main_and_is_told_only_if_main_ended_by_that),
+    OUTSIDE(sigint_before_the_ring_is_there_cancels_main),
     OUTSIDE(second_interrupt_ends_the_process),
     OUTSIDE(handler_of_the_program_is_left_alone),
 };
