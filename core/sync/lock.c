@@ -26,7 +26,7 @@ void rill__lock_pass_on(struct rill__lock *lock)
         lock->holder = NULL;
 }
 
-static int wait_for_lock(struct rill__lock *lock, struct rill__task *task)
+static __attribute__((noinline)) int wait_for_lock(struct rill__lock *lock, struct rill__task *task)
 {
     struct rill__waiter waiter;
     lock->queue.kind = RILL__WAITQ_LOCK;
@@ -68,7 +68,10 @@ int rill_lock_release(rill_lock *public)
     struct rill__lock *lock = rill__lock_of(public);
     if (!rill__lock_is_held(lock))
         return rill__misuse(-EPERM);
-    rill__lock_pass_on(lock);
+    if (lock->queue.first == NULL)
+        lock->holder = NULL;
+    else
+        rill__lock_pass_on(lock);
     return 0;
 }
 

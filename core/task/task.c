@@ -306,7 +306,7 @@ int rill__await_begin(struct rill__task **ret_task)
         return -ESRCH;
     }
     *ret_task = task;
-    return task->undelivered > 0 || task->hard ? rill__task_deliver(task) : 0;
+    return __builtin_expect(task->undelivered > 0 || task->hard, 0) ? rill__task_deliver(task) : 0;
 }
 
 #ifdef RILL_CHECK_SLOW
@@ -385,13 +385,18 @@ static void tell_turn(const struct rill__wait *wait, struct rill__told *told)
     told->what = "its next turn";
 }
 
-int rill__await_ready(struct rill__task *task, int rc)
+/* A function of its own: what it needs is not to be set up by those who go on. */
+static __attribute__((noinline)) void give_up_turn(struct rill__task *task)
 {
     struct rill__wait wait = { rill__refuse_cancel, tell_turn };
-    if (__builtin_expect(--task->future.loop->budget_left > 0, 1))
-        return rc;
     rill__loop_ready(task->future.loop, &task->ready);
     rill__task_park(task, &wait); /* a request that comes now is delivered by the next await */
+}
+
+int rill__await_ready(struct rill__task *task, int rc)
+{
+    if (__builtin_expect(--task->future.loop->budget_left == 0, 0))
+        give_up_turn(task);
     return rc;
 }
 
