@@ -15,13 +15,15 @@
  *    heap, or to lower levels. A timer moves at most once per level.
  * I3 `link` is the address of the one pointer that points to a timer, in the wheel as on the heap:
  *    taking it off needs no search and no knowledge of where it is.
+ * I4 The bit of a slot in use is set; that of an empty one may still be. Whoever stops a timer leaves
+ *    it, and who looks for the first slot clears what it finds empty.
  *
  * WHY a pairing heap: it needs no memory of its own, and inserting takes constant time. */
 #include "core/loop/timer.h"
 
 #include "core/base/check.h"
 
-enum { tick_bits = 20, digit_bits = 6, digit_mask = RILL__TIMER_SLOTS - 1, on_heap = UINT32_MAX };
+enum { tick_bits = 20, digit_bits = 6, digit_mask = RILL__TIMER_SLOTS - 1 };
 
 static bool before(const struct rill__timer *a, const struct rill__timer *b)
 {
@@ -86,7 +88,7 @@ static void set_root(struct rill__timers *timers, struct rill__timer *root)
 
 static void add_to_heap(struct rill__timers *timers, struct rill__timer *timer)
 {
-    timer->place = on_heap;
+    timer->place = RILL__TIMER_ON_HEAP;
     timer->child = NULL;
     set_root(timers, meld(timers->near, timer));
 }
@@ -108,7 +110,7 @@ static void add_to_slot(struct rill__timers *timers, struct rill__timer *timer, 
 {
     unsigned level = (unsigned)(63 - __builtin_clzll((uint64_t)(tick ^ timers->tick))) / digit_bits;
     unsigned slot = (unsigned)(tick >> (level * digit_bits)) & digit_mask;
-    timer->place = level * RILL__TIMER_SLOTS + slot + 1;
+    timer->place = RILL__TIMER_IN_WHEEL;
     push(&timers->heads[level][slot], timer);
     timers->slots[level] |= 1ULL << slot;
     timers->levels |= 1U << level;
@@ -130,13 +132,20 @@ static void note_empty(struct rill__timers *timers, unsigned level, unsigned slo
         timers->levels &= ~(1U << level);
 }
 
-static void take_off_slot(struct rill__timers *timers, struct rill__timer *timer)
+/* False: the wheel is empty. */
+static bool find_first(struct rill__timers *timers, unsigned *ret_level, unsigned *ret_slot)
 {
-    unsigned level = (timer->place - 1) / RILL__TIMER_SLOTS;
-    unsigned slot = (timer->place - 1) % RILL__TIMER_SLOTS;
-    unlink_from(timer);
-    if (timers->heads[level][slot] == NULL)
+    while (timers->levels != 0) {
+        unsigned level = (unsigned)__builtin_ctz(timers->levels);
+        unsigned slot = (unsigned)__builtin_ctzll(timers->slots[level]);
+        if (timers->heads[level][slot] != NULL) {
+            *ret_level = level;
+            *ret_slot = slot;
+            return true;
+        }
         note_empty(timers, level, slot);
+    }
+    return false;
 }
 
 static void deal_out(struct rill__timers *timers, unsigned level, unsigned slot)
@@ -175,7 +184,7 @@ static void advance(struct rill__timers *timers, int64_t tick)
 
 void rill__timer_arm(struct rill__timers *timers, struct rill__timer *timer, rill_time at)
 {
-    CHECK_SLOW(timer->place == 0);
+    CHECK_SLOW(timer->place == RILL__TIMER_IDLE);
     if (at == RILL_FOREVER)
         return;
     timer->at = at;
@@ -186,13 +195,13 @@ void rill__timer_arm(struct rill__timers *timers, struct rill__timer *timer, ril
 
 void rill__timer_disarm(struct rill__timers *timers, struct rill__timer *timer)
 {
-    if (timer->place == 0)
+    if (timer->place == RILL__TIMER_IDLE)
         return;
-    if (timer->place == on_heap)
+    if (timer->place == RILL__TIMER_ON_HEAP)
         take_off_heap(timers, timer);
     else
-        take_off_slot(timers, timer);
-    timer->place = 0;
+        unlink_from(timer);
+    timer->place = RILL__TIMER_IDLE;
     timers->count--;
 }
 
@@ -208,12 +217,11 @@ struct rill__timer *rill__timer_take_due(struct rill__timers *timers, rill_time 
 
 rill_time rill__timer_next(struct rill__timers *timers)
 {
+    unsigned level, slot;
     if (timers->near != NULL)
         return timers->near->at;
-    if (timers->levels == 0)
+    if (!find_first(timers, &level, &slot))
         return RILL_FOREVER;
-    unsigned level = (unsigned)__builtin_ctz(timers->levels);
-    unsigned slot = (unsigned)__builtin_ctzll(timers->slots[level]);
     unsigned above = (level + 1) * digit_bits;
     int64_t tick = ((timers->tick >> above) << above) + ((int64_t)slot << (level * digit_bits));
     if (level > 0)

@@ -20,7 +20,8 @@ struct rill__timer {
     struct rill__timer *next;  /* in the slot; among the children of one parent on the heap */
     struct rill__timer *child; /* the first one below it on the heap */
     struct rill__timer **link; /* the pointer that points here: a head, a `next` or a `child` */
-    uint32_t place;            /* 0: not armed; else its slot plus 1, or on the heap */
+
+    enum { RILL__TIMER_IDLE, RILL__TIMER_IN_WHEEL, RILL__TIMER_ON_HEAP } place;
 };
 
 enum { RILL__TIMER_LEVELS = 8, RILL__TIMER_SLOTS = 64 };
@@ -31,8 +32,8 @@ struct rill__timers {
     struct rill__timer *near; /* root of the heap */
     uint64_t started;
     size_t count;
-    unsigned levels;                    /* bit per level: something is in it */
-    uint64_t slots[RILL__TIMER_LEVELS]; /* bit per slot: something is in it */
+    unsigned levels;                    /* bit per level: one of its slots has its bit */
+    uint64_t slots[RILL__TIMER_LEVELS]; /* bit per slot: something is in it, or was */
     struct rill__timer *heads[RILL__TIMER_LEVELS][RILL__TIMER_SLOTS];
 };
 
