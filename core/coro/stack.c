@@ -15,14 +15,19 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* kernel 6.13; delete when the C library's headers have it */
+#endif
+#ifndef PIDFD_SELF
+#define PIDFD_SELF (-10000) /* kernel 6.14; delete when the C library's headers have it */
 #endif
 
 enum {
     guard_size = 64 << 10,
     mapped_guards_max = 16000,
+    guards_at_once = 32, /* what is asked for lies on a stack: 512 octets */
     colours = 16,
     colour_step = 128,
     hot_least = 1024, /* stacks that keep their pages */
@@ -65,6 +70,17 @@ static int install_guard(struct rill__stack_pool *pool, char *at)
     return 0;
 }
 
+/* Guards for `guards_at_once` stacks by one call, a third cheaper than one each. False: this kernel,
+ * or what confines us, does not do that, or not wholly; asking for them again does no harm. */
+static bool install_many(char *memory, size_t stride)
+{
+    struct iovec guards[guards_at_once];
+    for (size_t i = 0; i < guards_at_once; i++)
+        guards[i] = (struct iovec){ memory + i * stride, guard_size };
+    return process_madvise(PIDFD_SELF, guards, guards_at_once, MADV_GUARD_INSTALL, 0) ==
+           (ssize_t)guards_at_once * guard_size;
+}
+
 static void probe(struct rill__stack_pool *pool, char *at)
 {
     if (!pool->probed)
@@ -78,7 +94,11 @@ static int install_guards(struct rill__stack_pool *pool, char *memory, size_t st
 {
     probe(pool, memory);
     *ret_canaries = !pool->guard_pages && pool->mapped_guards + slots > mapped_guards_max;
-    for (uint32_t slot = 0; slot < slots; slot++) {
+    uint32_t slot = 0;
+    while (pool->guard_pages && slot + guards_at_once <= slots &&
+           install_many(memory + slot * stride, stride))
+        slot += guards_at_once;
+    for (; slot < slots; slot++) {
         char *at = memory + slot * stride;
         if (*ret_canaries)
             memcpy(at + guard_size, &canary, sizeof canary);
