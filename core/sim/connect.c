@@ -59,12 +59,12 @@ void rill__addr_of_op(const struct rill__op *op, rill_addr *ret_addr)
            op->size < sizeof ret_addr->un ? op->size : sizeof ret_addr->un);
 }
 
-static bool is_taken(struct rill__sim *sim, int type, const rill_addr *addr)
+static bool is_taken(struct rill__sim *sim, const struct rill__socket *by, const rill_addr *addr)
 {
     list_for_each(node, &sim->sockets) {
         struct rill__socket *socket = container_of(node, struct rill__socket, link);
-        bool counts = socket->type == type && !socket->closed &&
-                      (type == SOCK_DGRAM || socket->state == RILL__LISTENING);
+        bool counts = socket != by && socket->type == by->type && !socket->closed &&
+                      (by->type == SOCK_DGRAM || socket->state == RILL__LISTENING);
         if (counts &&
             (rill__socket_fits(&socket->local, addr) || rill__socket_fits(addr, &socket->local)))
             return true;
@@ -72,14 +72,14 @@ static bool is_taken(struct rill__sim *sim, int type, const rill_addr *addr)
     return false;
 }
 
-/* A port that nobody has. */
-static void choose_port(struct rill__sim *sim, int type, rill_addr *addr)
+/* A port that nobody else has. */
+static void choose_port(struct rill__sim *sim, const struct rill__socket *by, rill_addr *addr)
 {
     enum { ports = 20000 };
 
     for (int tries = 0; tries < ports; tries++) {
         set_port(addr, (uint16_t)(RILL__FIRST_PORT + ++sim->next_port % ports));
-        if (!is_taken(sim, type, addr))
+        if (!is_taken(sim, by, addr))
             return;
     }
 }
@@ -110,11 +110,11 @@ int rill__socket_bind_to(struct rill__sim *sim, struct rill__socket *socket,
     if (sim->net.outside)
         return bind_outside(socket, op);
     if (socket->family != AF_UNIX && rill_addr_port(&addr) == 0)
-        choose_port(sim, socket->type, &addr);
+        choose_port(sim, socket, &addr);
     int shared = 0;
     socklen_t size = sizeof shared;
     getsockopt(socket->fd, SOL_SOCKET, SO_REUSEPORT, &shared, &size);
-    if (!shared && is_taken(sim, socket->type, &addr))
+    if (!shared && is_taken(sim, socket, &addr))
         return -EADDRINUSE;
     socket->local = addr;
     return 0;
@@ -158,7 +158,7 @@ void rill__socket_name_client(struct rill__sim *sim, struct rill__socket *socket
         return;
     rill__addr_seen_from(&socket->local, remote);
     if (rill_addr_port(&socket->local) == 0)
-        choose_port(sim, socket->type, &socket->local);
+        choose_port(sim, socket, &socket->local);
 }
 
 static int make_pipe(struct rill__sim *sim, struct rill__pipe *pipe)

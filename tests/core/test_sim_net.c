@@ -210,6 +210,11 @@ static int talk_to_one(void *arg)
     EXPECT_IS(rill_socket_peer(rill_udp_fd(here), &from), 0);
     EXPECT(rill_addr_equal(&from, &there_at));
     rill_udp *stranger;
+    EXPECT_IS(open_to(&there_at, &stranger), 0);
+    int named = rill_socket_name(rill_udp_fd(stranger), &from);
+    rill_udp_close(stranger);
+    EXPECT_IS(named, 0);
+    EXPECT(!rill_addr_equal(&from, &here_at));
     EXPECT_IS(open_at("127.0.0.1:0", &stranger, &from), 0);
     int sent = rill_udp_send(stranger, "s", 1, &here_at);
     int heard = receive_within(here, RILL_SEC(1), &in, 1);

@@ -385,47 +385,47 @@ static void octets_come_back_as_they_were_sent_under_any_seed(void **unused)
 {
     (void)unused;
     echoed = 0;
-    seeds_try(&(struct seeds_story){ .name = "tell_story",
-                                     .tell = tell_story,
-                                     .seeds = seeds,
-                                     .load = clients,
-                                     .faults = true,
-                                     .recv_buffers = buffers });
+    (void)seeds_try(&(struct seeds_story){ .name = "tell_story",
+                                           .tell = tell_story,
+                                           .seeds = seeds,
+                                           .load = clients,
+                                           .faults = true,
+                                           .recv_buffers = buffers });
     print_message("%u whole echoes\n", echoed);
 }
 
 static void everybody_in_a_crowd_is_served_under_any_seed(void **unused)
 {
     (void)unused;
-    seeds_try(&(struct seeds_story){ .name = "crowd",
-                                     .tell = crowd,
-                                     .seeds = seeds,
-                                     .load = crowd_size,
-                                     .faults = true,
-                                     .recv_buffers = buffers });
+    (void)seeds_try(&(struct seeds_story){ .name = "crowd",
+                                           .tell = crowd,
+                                           .seeds = seeds,
+                                           .load = crowd_size,
+                                           .faults = true,
+                                           .recv_buffers = buffers });
 }
 
 static void file_keeps_what_was_written_under_any_seed(void **unused)
 {
     (void)unused;
-    seeds_try(&(struct seeds_story){ .name = "keep_a_file",
-                                     .tell = keep_a_file,
-                                     .seeds = seeds,
-                                     .load = file_size,
-                                     .faults = true,
-                                     .recv_buffers = buffers });
+    (void)seeds_try(&(struct seeds_story){ .name = "keep_a_file",
+                                           .tell = keep_a_file,
+                                           .seeds = seeds,
+                                           .load = file_size,
+                                           .faults = true,
+                                           .recv_buffers = buffers });
 }
 
 static void all_work_ends_soon_after_the_faults_under_any_seed(void **unused)
 {
     (void)unused;
     latest = 0;
-    seeds_try(&(struct seeds_story){ .name = "outlive_the_faults",
-                                     .tell = outlive_the_faults,
-                                     .seeds = seeds,
-                                     .load = clients,
-                                     .faults_end = faults_span,
-                                     .recv_buffers = buffers });
+    (void)seeds_try(&(struct seeds_story){ .name = "outlive_the_faults",
+                                           .tell = outlive_the_faults,
+                                           .seeds = seeds,
+                                           .load = clients,
+                                           .faults_end = faults_span,
+                                           .recv_buffers = buffers });
     print_message("at most %lld ms after the faults\n", (long long)(latest / RILL_MS(1)));
 }
 

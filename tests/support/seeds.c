@@ -185,17 +185,18 @@ static void try_seed(const struct seeds_story *story, uint64_t seed)
     now.story = NULL;
 }
 
-void seeds_try(const struct seeds_story *story)
+bool seeds_try(const struct seeds_story *story)
 {
     const char *wanted = getenv("STORY");
     bool one = getenv("STORY_SEED") != NULL;
     tell_failed(); /* a story before this one */
     if (wanted != NULL && strcmp(wanted, story->name) != 0)
-        return;
+        return false;
     uint64_t first = number_of("STORY_SEED", 1);
     uint64_t count = number_of("STORY_SEEDS", one ? 1 : story->seeds);
     for (uint64_t seed = first; seed < first + count; seed++)
         try_seed(story, seed);
+    return !one && getenv("STORY_WORLD") == NULL && getenv("STORY_LOAD") == NULL;
 }
 
 int seeds_main(const char *group, const struct scenario *scenarios, size_t count)

@@ -32,8 +32,9 @@ extern bool seeds_faults;
 /* From 0 to `below` - 1, as the seed says: what the program does, not what happens to it. */
 uint32_t seeds_draw(uint32_t below);
 
-/* Tell the story under all its seeds; the test fails with the first that does. */
-void seeds_try(const struct seeds_story *story);
+/* Tell the story under all its seeds; the test fails with the first that does.   Returns: false if the
+ * environment wanted something else than all of them as they are. */
+bool seeds_try(const struct seeds_story *story);
 
 /* Run the stories of a program, each of which is a test that calls seeds_try.   Returns: its exit status. */
 int seeds_main(const char *group, const struct scenario *scenarios, size_t count);
