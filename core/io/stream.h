@@ -91,8 +91,10 @@ bool rill__stream_must_send(const rill_stream *stream);
 bool rill__stream_is_sending(const rill_stream *stream);
 /* Nobody is about to write: give back what only writing needs, unless something is unsent. */
 void rill__stream_rest(rill_stream *stream);
+/* Receiving failed: what is unsent is lost, and who writes or drains is told. */
+void rill__stream_break_write(rill_stream *stream, int error);
 /* The stream is being closed: nobody waits any longer than the kernel needs. What is buffered is sent
- * unless `aborted`. */
+ * unless `aborted` or broken. */
 void rill__stream_end_writers(rill_stream *stream);
 void rill__stream_fini_write(rill_stream *stream);
 

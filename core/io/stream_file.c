@@ -9,6 +9,9 @@ enum { file_slice = 2 << 20, file_turn = 8 << 20 };
 /* What the block holds goes ahead of a file at once, and tells the kernel that more follows. */
 static int send_head(rill_stream *stream, struct rill__task *task)
 {
+    int r = rill__stream_may_write(stream);
+    if (r < 0)
+        return r;
     struct rill__stream_out *out = rill__out_open(stream);
     if (out == NULL)
         return -ENOMEM;
@@ -22,7 +25,7 @@ static int send_head(rill_stream *stream, struct rill__task *task)
         if (sent > 0)
             rill__out_advance(out, (size_t)sent);
     }
-    int r = rill__stream_wait_turn(stream, task, 0);
+    r = rill__stream_wait_turn(stream, task, 0);
     if (r < 0)
         return r;
     r = rill__stream_may_write(stream);
@@ -66,10 +69,10 @@ static int send_slices(rill_stream *stream, int fd, uint64_t offset, uint64_t si
             r = rill_sleep(0); /* others want to be served too */
             in_turn = 0;
         }
-        if (stream->closing)
+        if (stream->closing || stream->send_error != 0)
             break;
     }
-    return r < 0 ? r : 0;
+    return r < 0 ? r : *sent < size ? stream->send_error : 0;
 }
 
 int rill_stream_sendfile(rill_stream *stream, int fd, uint64_t offset, uint64_t size,

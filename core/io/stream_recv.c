@@ -130,9 +130,28 @@ static void go_on_below_limit(rill_stream *stream)
     rill__loop_prepare(stream->loop, &stream->prepare);
 }
 
+static void peer_ended(rill_stream *stream)
+{
+    if (!stream->parked && stream->peer_end.fn != NULL)
+        rill__loop_ready(stream->loop, &stream->ready);
+}
+
+/* Receiving has failed: nothing comes any more, and nothing goes. What came before stays to be looked at. */
+static void break_stream(rill_stream *stream, int error)
+{
+    stream->recv_error = error;
+    ops_of(stream)->cancel(stream->loop->backend, &stream->recv);
+    rill__stream_break_write(stream, error);
+    peer_ended(stream);
+    rill__stream_wake_closers(stream);
+    wake_reader(stream);
+}
+
 static void take_octets(rill_stream *stream, const struct rill__op *op, size_t size)
 {
-    if (stream->size == 0 && stream->memory == NULL && !stream->closing) {
+    int r = 0;
+    bool wanted = !stream->closing && stream->recv_error == 0;
+    if (wanted && stream->size == 0 && stream->memory == NULL) {
         stream->at = op->addr;
         stream->size = size;
         stream->buffer = op->buffer;
@@ -140,28 +159,26 @@ static void take_octets(rill_stream *stream, const struct rill__op *op, size_t s
         rill__loop_prepare(stream->loop, &stream->prepare);
         return;
     }
-    if (!stream->closing && stream->recv_error == 0)
-        stream->recv_error = append(stream, op->addr, size);
+    if (wanted)
+        r = append(stream, op->addr, size);
     give_buffer_back(stream, op->buffer);
-}
-
-static void peer_ended(rill_stream *stream)
-{
-    if (!stream->parked && stream->peer_end.fn != NULL)
-        rill__loop_ready(stream->loop, &stream->ready);
+    if (r < 0)
+        break_stream(stream, r);
 }
 
 /* What the last completion of a receive says about the connection. */
 static void note_end(rill_stream *stream, int result)
 {
+    if (stream->recv_error != 0)
+        return;
     if (result == 0)
         stream->ended = true;
     else if (result < 0 && result != -ECANCELED)
-        stream->recv_error = result;
+        break_stream(stream, result);
     else if (result == -ECANCELED && !stream->recv.stopping)
-        stream->recv_error = -EIO;
+        break_stream(stream, -EIO);
     else if (result == -ECANCELED && !stream->paused)
-        stream->recv_error = -ESHUTDOWN; /* the loop ends: nobody may begin anew */
+        break_stream(stream, -ESHUTDOWN); /* the loop ends: nobody may begin anew */
 }
 
 static void recv_ended(rill_stream *stream)
@@ -172,10 +189,8 @@ static void recv_ended(rill_stream *stream)
     if (stream->rearm)
         rill__loop_prepare(stream->loop, &stream->prepare);
     go_on_below_limit(stream);
-    if (rill_stream_peer_ended(stream))
+    if (stream->ended)
         peer_ended(stream);
-    if (stream->recv_error != 0)
-        rill__stream_wake_closers(stream);
 }
 
 static void on_recv(struct rill__op *op, int result, unsigned flags)
@@ -202,11 +217,8 @@ static void on_recv(struct rill__op *op, int result, unsigned flags)
 
 void rill__stream_break_read(rill_stream *stream, int error)
 {
-    if (rill_stream_peer_ended(stream))
-        return;
-    stream->recv_error = error;
-    peer_ended(stream);
-    wake_reader(stream);
+    if (!rill_stream_peer_ended(stream))
+        break_stream(stream, error);
 }
 
 int rill__stream_arm(rill_stream *stream)
@@ -226,10 +238,8 @@ void rill__stream_prepare_read(rill_stream *stream)
         return;
     stream->rearm = false;
     int r = rill__stream_arm(stream);
-    if (r < 0) {
-        stream->recv_error = r;
-        wake_reader(stream);
-    }
+    if (r < 0)
+        break_stream(stream, r);
 }
 
 void rill__stream_fini_read(rill_stream *stream)

@@ -122,6 +122,12 @@ void rill__out_stop_direct(struct rill__stream_out *out)
         end_direct(out);
 }
 
+/* Whether what is unsent will not be sent. */
+static bool is_lost(const rill_stream *stream)
+{
+    return stream->aborted || stream->send_error != 0;
+}
+
 void rill__stream_end_writers(rill_stream *stream)
 {
     struct rill__stream_out *out = stream->out;
@@ -131,10 +137,19 @@ void rill__stream_end_writers(rill_stream *stream)
     if (out->direct != NULL)
         rill__out_stop_direct(out);
     wake_all_writers(out);
-    if (stream->aborted)
+    if (is_lost(stream))
         stream->loop->backend->ops->cancel(stream->loop->backend, &out->send);
     if (stream->filing) /* then nothing is buffered */
         (void)stream->loop->backend->ops->call(stream->loop->backend, &wake_poll);
+}
+
+void rill__stream_break_write(rill_stream *stream, int error)
+{
+    if (stream->send_error == 0)
+        stream->send_error = error;
+    rill__stream_end_writers(stream);
+    if (stream->out != NULL && !stream->out->send.in_flight)
+        drop_buffer(stream->out);
 }
 
 /* --- Sending. --- */
@@ -232,7 +247,7 @@ bool rill__stream_is_sending(const rill_stream *stream)
 bool rill__stream_must_send(const rill_stream *stream)
 {
     const struct rill__stream_out *out = stream->out;
-    if (out == NULL || stream->aborted)
+    if (out == NULL || is_lost(stream))
         return false;
     bool silent = out->send.in_flight && (out->send.flags & RILL__OP_SILENT);
     return out->direct != NULL || rill__out_buffered(out) > (silent ? out->send.size : 0);
@@ -262,7 +277,9 @@ static void on_sent(struct rill__op *op, int result, unsigned flags)
     (void)flags;
     if (result == -EAGAIN || result == -EINTR || (result == -ECANCELED && op->stopping))
         result = 0; /* full, or stopped by us or a signal: nothing is lost */
-    if (stream->aborted || stream->loop->closing) {
+    if (is_lost(stream) || stream->loop->closing) {
+        if (result > 0)
+            rill__out_advance(out, (size_t)result);
         drop_buffer(out);
         end_direct(out);
     } else if (result < 0) {
@@ -278,9 +295,11 @@ static void on_sent(struct rill__op *op, int result, unsigned flags)
 void rill__stream_prepare_write(rill_stream *stream)
 {
     struct rill__stream_out *out = stream->out;
-    bool may_send = out != NULL && !stream->aborted && stream->send_error == 0;
-    if (may_send && rill__out_has_unsent(out) && !out->send.in_flight)
-        send_now(out);
+    if (out == NULL || is_lost(stream) || !rill__out_has_unsent(out) || out->send.in_flight)
+        return;
+    send_now(out);
+    if (is_lost(stream)) /* there was no memory for the send: a close waits for it no more */
+        rill__stream_settle(stream);
 }
 
 void rill__stream_fini_write(rill_stream *stream)

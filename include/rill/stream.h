@@ -7,6 +7,9 @@
  * from the caller's memory without a copy; a write waits while there is no room, so memory is bounded.
  * Closing says that no more is written; the stream goes when what was written is out, and its memory with the
  * last reference. A stream is closed before its loop is: one that is left then keeps its descriptor for good.
+ * A connection that breaks, in a receive or a send, is broken for both: what is unsent is lost, every further
+ * call has the error, and closing waits for nothing. Only after -EPIPE or -ECONNRESET from a send does reading
+ * go on, to the octets that the other side sent before it went.
  *
  *     rill_span text;
  *     int rc;
@@ -234,7 +237,7 @@ RILL_API int rill_stream_write_eof(rill_stream *stream) RILL_SUSPENDS;
  *  A wish of rill_stream_on_peer_end is gone.   Since: 0.1 */
 RILL_API int rill_stream_park(rill_stream *stream, rill_time idle, rill_coro coro);
 
-/** Close: what was written still goes out, then the connection ends. Whoever waits in a read or write of
+/** Close: what was written still goes out, unless the connection is broken, then it ends. Whoever waits in a read or write of
  *  this stream gets -EBADF; reading goes on with what was there, and then finds the end. A second close does
  *  nothing.   Returns: nothing; NULL is fine.
  *  Limits: a peer that does not read holds the rest up for as long as it likes, see rill_stream_abort.

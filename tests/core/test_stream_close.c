@@ -1,6 +1,11 @@
 /* test_stream_close.c - closing streams: what was written goes out, who waits is told, who aborts does not wait. */
+#include "core/base/mem.h"
 #include "tests/support/pair.h"
 
+#include <rill/net.h>
+
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -188,6 +193,145 @@ static int last_reference_closes_in_order(void *arg)
     return 0;
 }
 
+static int spare_fd = -1;
+
+static void drop_spare(void *arg)
+{
+    (void)arg;
+    close(spare_fd);
+}
+
+static int wait_for_spare(void *arg)
+{
+    (void)arg;
+    return rill_poll(spare_fd, POLLIN);
+}
+
+/* The table of operations grows with one of these sends, for which there is no memory: the octets are lost,
+ * and the close ends all the same. */
+static int close_ends_though_there_is_no_memory_for_its_send(void *arg)
+{
+    int failed = 0;
+    (void)arg;
+    OWNED_PAIR;
+    spare_fd = eventfd(0, EFD_CLOEXEC);
+    after_run(drop_spare, NULL);
+    for (int i = 0; i < 70 && failed == 0; i++) {
+        rill_unref(rill_create_task(RILL_CORO(wait_for_spare, NULL)));
+        EXPECT_IS(rill_sleep(0), 0);
+        EXPECT_IS(make_far(), 0);
+        EXPECT_IS(rill_stream_write(left, pattern, 10, NULL), 10);
+        rill_stream_close(left);
+        rill__mem_fail_nth(1, true);
+        EXPECT_IS(rill_sleep(0), 0);
+        rill__mem_fail_nth(0, false);
+        int r = rill_stream_wait_closed(left);
+        EXPECT(r == 0 || r == -ENOMEM);
+        failed += r < 0;
+        drop_pair(NULL);
+    }
+    EXPECT_IS(failed, 1);
+    return 0;
+}
+
+/* --- A receive that fails while the other side is there and does not read. --- */
+
+/* There is no memory for what comes: receiving ends with -ENOMEM. */
+static int break_left(void)
+{
+    if (send(far, "first", 5, MSG_NOSIGNAL) != 5)
+        return -errno;
+    while (rill_stream_buffered(left) == 0)
+        EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_sleep(0), 0); /* it lies in memory of the stream's own now, and that is small */
+    EXPECT_IS(send(far, pattern, 2048, MSG_NOSIGNAL), 2048);
+    rill__mem_fail_nth(1, true);
+    for (int i = 0; i < 100 && !rill_stream_peer_ended(left); i++)
+        EXPECT_IS(rill_sleep(0), 0);
+    rill__mem_fail_nth(0, false);
+    EXPECT(rill_stream_peer_ended(left));
+    return 0;
+}
+
+/* As asyncio's transport after a fatal read error: closed by force, its buffer dropped. */
+static int failed_receive_drops_what_is_unsent_and_the_close_does_not_wait(void *arg)
+{
+    size_t size;
+    rill_span seen;
+    (void)arg;
+    OWNED_PAIR;
+    EXPECT_IS(make_far(), 0);
+    EXPECT_IS(overfill(&size), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_stream_write(left, pattern, 10, NULL), 10);
+    EXPECT_IS(break_left(), 0);
+    EXPECT_IS(rill_stream_peek(left, 1, &seen), 1); /* it still shows what came before */
+    EXPECT(rill_span_equal(seen, RILL_SPAN("first")));
+    EXPECT_IS(rill_stream_write(left, "x", 1, NULL), -ENOMEM);
+    EXPECT_IS(rill_stream_try_write(left, "x", 1), -ENOMEM);
+    EXPECT_IS(rill_stream_sendfile(left, -1, 0, 1, NULL), -ENOMEM);
+    EXPECT_IS(rill_stream_drain(left), -ENOMEM);
+    EXPECT_IS(rill_stream_write_eof(left), -ENOMEM);
+    rill_stream_close(left);
+    rill_task *closer = kept(rill_create_task(RILL_CORO(wait_for_close, NULL)));
+    static int turns = 10;
+    EXPECT_IS(give_up_turns(&turns), 0);
+    EXPECT(rill_done(closer)); /* nobody reads at the far end */
+    EXPECT_IS(rill_await(closer), -ENOMEM);
+    EXPECT_IS(far_ends(), 0);
+    EXPECT(arrived_size < size && arrived_in_order());
+    return 0;
+}
+
+static int send_a_file(void *arg)
+{
+    (void)arg;
+    return rill_stream_sendfile(left, file_fd, 0, mib, NULL);
+}
+
+/* A large write that the kernel has in part, one that queues behind it, a drain, and who waits for the end. */
+static int failed_receive_wakes_all_who_write_or_wait(void *arg)
+{
+    static size_t small = 100;
+    (void)arg;
+    OWNED_PAIR;
+    EXPECT_IS(make_far(), 0);
+    rill_task *waiters[] = { kept(rill_create_task(RILL_CORO(write_one_mib, NULL))),
+                             kept(rill_create_task(RILL_CORO(write_left, &small))),
+                             kept(rill_create_task(RILL_CORO(drain_left, NULL))),
+                             kept(rill_create_task(RILL_CORO(wait_for_close, NULL))) };
+    static int turns = 10;
+    EXPECT_IS(give_up_turns(&turns), 0);
+    EXPECT_TRACE("");
+    EXPECT_IS(break_left(), 0);
+    EXPECT_IS(give_up_turns(&turns), 0);
+    for (int i = 0; i < 4; i++)
+        EXPECT(rill_done(waiters[i]));
+    for (int i = 0; i < 4; i++)
+        EXPECT_IS(rill_await(waiters[i]), -ENOMEM);
+    take_far();
+    EXPECT_IS(arrived_size, taken_by_writer);
+    EXPECT(arrived_size < mib && arrived_in_order());
+    return 0;
+}
+
+static int failed_receive_ends_a_file_that_waits_for_room(void *arg)
+{
+    (void)arg;
+    OWNED_PAIR;
+    OWNED_FILE;
+    EXPECT_IS(make_far(), 0);
+    EXPECT_IS(make_file(mib), 0);
+    rill_task *sender = kept(rill_create_task(RILL_CORO(send_a_file, NULL)));
+    static int turns = 10;
+    EXPECT_IS(give_up_turns(&turns), 0);
+    EXPECT_IS(break_left(), 0);
+    EXPECT_IS(give_up_turns(&turns), 0);
+    EXPECT(rill_done(sender));
+    EXPECT_IS(rill_await(sender), -ENOMEM);
+    return 0;
+}
+
 static const struct scenario scenarios[] = {
     SCENARIO(closed_stream_reads_what_was_there_and_takes_no_more),
     SCENARIO(last_reference_closes_in_order),
@@ -196,6 +340,10 @@ static const struct scenario scenarios[] = {
     SCENARIO(cancelled_wait_for_the_close_leaves_it_going_on),
     SCENARIO(abort_after_close_drops_what_is_left),
     SCENARIO(waiters_of_a_stream_that_is_closed_learn_so),
+    SCENARIO_ONCE(close_ends_though_there_is_no_memory_for_its_send),
+    SCENARIO_ONCE(failed_receive_drops_what_is_unsent_and_the_close_does_not_wait),
+    SCENARIO_ONCE(failed_receive_wakes_all_who_write_or_wait),
+    SCENARIO_ONCE(failed_receive_ends_a_file_that_waits_for_room),
 };
 
 int main(void)

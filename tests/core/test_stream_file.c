@@ -1,39 +1,6 @@
 /* test_stream_file.c - files sent over streams: behind what was written, and told how far it came. */
 #include "tests/support/pair.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
-/* --- Files. --- */
-
-static int file_fd = -1;
-
-static int make_file(size_t size)
-{
-    file_fd = memfd_create("file", MFD_CLOEXEC);
-    if (file_fd < 0)
-        return -errno;
-    for (size_t at = 0; at < size;) {
-        ssize_t wrote = write(file_fd, pattern + at, size - at);
-        if (wrote < 0)
-            return -errno;
-        at += (size_t)wrote;
-    }
-    return 0;
-}
-
-#define OWNED_FILE                                          \
-    __attribute__((cleanup(drop_file))) int file_mark_ = 0; \
-    (void)file_mark_
-
-static void drop_file(int *unused)
-{
-    (void)unused;
-    if (file_fd >= 0)
-        close(file_fd);
-    file_fd = -1;
-}
-
 static uint64_t file_sent;
 
 static int send_head_and_file(void *arg)
@@ -122,11 +89,26 @@ static int sendfile_of_a_bad_descriptor_is_its_error(void *arg)
     return 0;
 }
 
+/* What was being sent when it was aborted is still the kernel's: nobody waits for that to be over. */
+static int sendfile_over_an_aborted_stream_is_refused_at_once(void *arg)
+{
+    size_t size;
+    (void)arg;
+    OWNED_PAIR;
+    EXPECT_IS(make_far(), 0);
+    EXPECT_IS(overfill(&size), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    rill_stream_abort(left);
+    EXPECT_IS(rill_stream_sendfile(left, -1, 0, 10, NULL), -EPIPE);
+    return 0;
+}
+
 static const struct scenario scenarios[] = {
     SCENARIO(file_follows_its_head_and_writes_follow_the_file),
     SCENARIO(file_that_ends_before_is_told_with_what_was_sent),
     SCENARIO(cancelled_sendfile_says_how_much_is_sent_and_leaves_the_stream_usable),
     SCENARIO(sendfile_of_a_bad_descriptor_is_its_error),
+    SCENARIO(sendfile_over_an_aborted_stream_is_refused_at_once),
 };
 
 int main(void)

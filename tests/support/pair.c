@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -172,6 +173,30 @@ int far_ends(void)
             return r;
     }
     return -ETIME;
+}
+
+int file_fd = -1;
+
+int make_file(size_t size)
+{
+    file_fd = memfd_create("file", MFD_CLOEXEC);
+    if (file_fd < 0)
+        return -errno;
+    for (size_t at = 0; at < size;) {
+        ssize_t wrote = write(file_fd, pattern + at, size - at);
+        if (wrote < 0)
+            return -errno;
+        at += (size_t)wrote;
+    }
+    return 0;
+}
+
+void drop_file(int *mark)
+{
+    (void)mark;
+    if (file_fd >= 0)
+        close(file_fd);
+    file_fd = -1;
 }
 
 size_t taken_by_writer;

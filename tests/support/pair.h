@@ -40,6 +40,15 @@ int take_far_until(size_t size);
 bool arrived_in_order(void);
 /* 0 once the other side sees the end of the connection; what comes before is taken. */
 int far_ends(void);
+/* A file of `size` octets of the pattern in `file_fd`, given back when the scenario is left. */
+extern int file_fd;
+
+#define OWNED_FILE                                          \
+    __attribute__((cleanup(drop_file))) int file_mark_ = 0; \
+    (void)file_mark_
+
+void drop_file(int *mark);
+int make_file(size_t size);
 /* Put more of the pattern than the socket takes into the buffer of `left`. */
 int overfill(size_t *ret_size);
 /* Run `body` in a group and leave it: 0 or the first error. */
