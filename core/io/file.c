@@ -133,8 +133,9 @@ static uint64_t advanced(uint64_t offset, size_t done)
 int rill_file_read_exactly(int fd, void *buf, size_t size, uint64_t offset, size_t *got)
 {
     size_t done = 0;
-    int r = 0;
-    while (done < size) {
+    struct rill__task *task;
+    int r = rill__await_begin(&task);
+    while (r >= 0 && done < size) {
         r = rill_file_read(fd, (char *)buf + done, size - done, advanced(offset, done));
         if (r <= 0)
             break;
@@ -142,13 +143,16 @@ int rill_file_read_exactly(int fd, void *buf, size_t size, uint64_t offset, size
     }
     if (got != NULL)
         *got = done;
-    return r < 0 ? r : done < size ? -ENODATA : 0;
+    if (r < 0)
+        return r;
+    return size == 0 ? rill__await_ready(task, 0) : done < size ? -ENODATA : 0;
 }
 
 int rill_file_write_all(int fd, const void *buf, size_t size, uint64_t offset, size_t *taken)
 {
     size_t done = 0;
-    int r = 0;
+    struct rill__task *task;
+    int r = rill__await_begin(&task);
     while (done < size && r >= 0) {
         r = rill_file_write(fd, (const char *)buf + done, size - done, advanced(offset, done));
         if (r == 0)
@@ -158,7 +162,9 @@ int rill_file_write_all(int fd, const void *buf, size_t size, uint64_t offset, s
     }
     if (taken != NULL)
         *taken = done;
-    return r < 0 ? r : 0;
+    if (r < 0)
+        return r;
+    return size == 0 ? rill__await_ready(task, 0) : 0;
 }
 
 int rill_file_sync(int fd, bool metadata)

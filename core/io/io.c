@@ -80,6 +80,30 @@ static void tell_op(const struct rill__wait *record, struct rill__told *told)
     told->fd = wait->op.fd;
 }
 
+/* A signal may end an operation early; as with any system call in Python it is begun anew. */
+static bool is_interrupted(const struct op_wait *wait)
+{
+    return wait->result == -EINTR && !wait->asked && !wait->closed;
+}
+
+static int carry_out(struct op_wait *wait, const struct rill__op *op)
+{
+    struct rill_loop *loop = wait->task->future.loop;
+    do {
+        wait->op = *op;
+        wait->op.done = on_done;
+        int r = loop->backend->ops->submit(loop->backend, &wait->op);
+        if (r < 0)
+            return r;
+        list_push_back(bucket_of(loop, op->fd), &wait->link);
+        do
+            rill__task_park(wait->task, &wait->wait);
+        while (wait->op.in_flight && !(PLANTED(2) && wait->asked));
+        list_remove(&wait->link);
+    } while (is_interrupted(wait));
+    return 0;
+}
+
 int rill__io(const struct rill__op *op)
 {
     struct rill__task *task;
@@ -87,16 +111,10 @@ int rill__io(const struct rill__op *op)
     if (r < 0)
         return r;
     struct rill_loop *loop = task->future.loop;
-    struct op_wait wait = { .wait = { ask_to_stop, tell_op }, .op = *op, .task = task };
-    wait.op.done = on_done;
-    r = loop->backend->ops->submit(loop->backend, &wait.op);
+    struct op_wait wait = { .wait = { ask_to_stop, tell_op }, .task = task };
+    r = carry_out(&wait, op);
     if (r < 0)
         return r;
-    list_push_back(bucket_of(loop, op->fd), &wait.link);
-    do
-        rill__task_park(task, &wait.wait);
-    while (wait.op.in_flight && !(PLANTED(2) && wait.asked));
-    list_remove(&wait.link);
     if (wait.closed)
         close_if_last(loop, op->fd);
     return settle(&wait);

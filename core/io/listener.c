@@ -17,7 +17,8 @@ struct rill_listener {
     struct rill_loop *loop;
     int fd;
     bool stopped, closing;
-    int error; /* to be told once */
+    bool passed; /* accepting ended with a connection that had gone, and none came since */
+    int error;   /* to be told once */
     int *fds;
     size_t count, at, room;
     struct rill__op accept;
@@ -76,6 +77,15 @@ static void pause_accepting(rill_listener *listener, int error)
     rill__timer_start(listener->loop, &listener->pause, at);
 }
 
+/* Nothing is wrong: a signal came, or a connection went before it was taken. As asyncio has it, nobody is
+ * told, and accepting goes on at once; but not again and again. */
+static bool passes(rill_listener *listener, int error)
+{
+    bool again = listener->passed;
+    listener->passed = error == -ECONNABORTED;
+    return error == -EINTR || (error == -ECONNABORTED && !again);
+}
+
 static void on_accept(struct rill__op *op, int result, unsigned flags)
 {
     rill_listener *listener = container_of(op, rill_listener, accept);
@@ -86,6 +96,7 @@ static void on_accept(struct rill__op *op, int result, unsigned flags)
             drop(listener, result);
         else
             listener->fds[listener->count++] = result;
+        listener->passed = false;
     }
     if (!(flags & RILL__OP_MORE)) {
         if (listener->closing && listener->waiter == NULL) {
@@ -94,7 +105,7 @@ static void on_accept(struct rill__op *op, int result, unsigned flags)
         }
         if (result == -ECANCELED && op->stopping)
             listener->stopped = true; /* by us, or since the loop ends */
-        else if (result < 0 && !listener->stopped)
+        else if (result < 0 && !listener->stopped && !passes(listener, result))
             pause_accepting(listener, result == -ECANCELED ? -EIO : result);
         else if (!listener->stopped)
             rill__loop_ready(listener->loop, &listener->resume); /* it ended by itself */

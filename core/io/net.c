@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <string.h>
+#include <sys/stat.h>
 
 void rill__socket_drop(int fd)
 {
@@ -35,6 +37,34 @@ int rill__socket_bind(int fd, const rill_addr *addr)
         .kind = RILL__OP_BIND, .fd = fd, .addr = (void *)(uintptr_t)&addr->any, .size = addr->length
     };
     return rill__io_now(&op);
+}
+
+int rill__path_stat(const char *path, struct stat *ret_status)
+{
+    struct rill__op op = { .kind = RILL__OP_STAT_NOW,
+                           .addr = (void *)(uintptr_t)path,
+                           .offset = (uint64_t)(uintptr_t)ret_status };
+    return rill__io_now(&op);
+}
+
+int rill__path_remove(const char *path)
+{
+    struct rill__op op = { .kind = RILL__OP_UNLINK_NOW, .addr = (void *)(uintptr_t)path };
+    return rill__io_now(&op);
+}
+
+void rill__path_sweep(const rill_addr *addr)
+{
+    char path[sizeof addr->un.sun_path + 1] =
+        ""; /* the kernel wants no zero octet behind a path, we do */
+    struct stat status;
+    size_t at = offsetof(struct sockaddr_un, sun_path);
+    if (addr->any.sa_family != AF_UNIX || addr->length <= at || addr->length > sizeof addr->un)
+        return;
+    memcpy(path, addr->un.sun_path,
+           addr->length - at); /* an abstract name begins with a zero octet */
+    if (path[0] != 0 && rill__path_stat(path, &status) == 0 && S_ISSOCK(status.st_mode))
+        (void)rill__path_remove(path); /* if it cannot be, bind says why */
 }
 
 static int set_listen_flags(int fd, const rill_addr *addr, const rill_listen_opts *opts)

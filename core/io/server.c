@@ -170,7 +170,7 @@ static void run_door(struct rill__ready *ready)
         int fd = rill__listener_next(door->listener);
         if (fd == -EAGAIN || fd == -ESHUTDOWN)
             return;
-        if (fd < 0 && fd != -ECONNABORTED)
+        if (fd < 0)
             report(server, "a server cannot accept, it tries again soon", fd);
         int r = fd < 0 ? 0 : admit(server, fd);
         if (r < 0)
@@ -272,20 +272,6 @@ int rill_start_server(const char *host, unsigned port, rill_connection_fn *handl
     return rill__await_ready(task, r);
 }
 
-static int look_at(const char *path, struct stat *ret_status)
-{
-    struct rill__op op = { .kind = RILL__OP_STAT_NOW,
-                           .addr = (void *)(uintptr_t)path,
-                           .offset = (uint64_t)(uintptr_t)ret_status };
-    return rill__io_now(&op);
-}
-
-static int remove_path(const char *path)
-{
-    struct rill__op op = { .kind = RILL__OP_UNLINK_NOW, .addr = (void *)(uintptr_t)path };
-    return rill__io_now(&op);
-}
-
 static int open_unix_door(rill_server *server, const char *path, const rill_server_opts *opts)
 {
     struct stat status;
@@ -293,17 +279,16 @@ static int open_unix_door(rill_server *server, const char *path, const rill_serv
     int r = rill__addr_of_path(path, &addr);
     if (r < 0)
         return r;
-    if (look_at(path, &status) == 0 && S_ISSOCK(status.st_mode))
-        (void)remove_path(path); /* left behind by somebody; if not, bind says why */
+    rill__path_sweep(&addr);
     r = open_door(server, &addr, &(rill_listen_opts){ .backlog = opts->backlog });
-    if (r < 0 || opts->keep_path || look_at(path, &status) < 0)
+    if (r < 0 || opts->keep_path || rill__path_stat(path, &status) < 0)
         return r;
     server->path = rill_copy(path, strlen(path));
     server->device = status.st_dev;
     server->inode = status.st_ino;
     if (server->path != NULL)
         return 0;
-    (void)remove_path(path);
+    (void)rill__path_remove(path);
     return -ENOMEM;
 }
 
@@ -334,9 +319,9 @@ int rill_start_unix_server(const char *path, rill_connection_fn *handler, void *
 static void remove_own_path(const rill_server *server)
 {
     struct stat status;
-    if (server->path != NULL && look_at(server->path, &status) == 0 &&
+    if (server->path != NULL && rill__path_stat(server->path, &status) == 0 &&
         status.st_dev == server->device && status.st_ino == server->inode)
-        (void)remove_path(server->path);
+        (void)rill__path_remove(server->path);
 }
 
 void rill_server_close(rill_server *server)

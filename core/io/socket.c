@@ -62,14 +62,17 @@ int rill_send(int fd, const void *buf, size_t size, int flags)
 int rill_send_all(int fd, const void *buf, size_t size, size_t *ret_sent)
 {
     size_t sent = 0;
-    int r = 0;
+    struct rill__task *task;
+    int r = rill__await_begin(&task);
     while (sent < size && r >= 0) {
         r = rill_send(fd, (const char *)buf + sent, size - sent, 0);
         sent += r > 0 ? (size_t)r : 0;
     }
     if (ret_sent != NULL)
         *ret_sent = sent;
-    return r < 0 ? r : 0;
+    if (r < 0)
+        return r;
+    return size == 0 ? rill__await_ready(task, 0) : 0;
 }
 
 int rill_poll(int fd, unsigned events)

@@ -5,11 +5,18 @@
 
 #include <rill/net.h>
 
+struct stat;
+
 /* A non-blocking socket of the family of `addr`: the descriptor or -errno. */
 int rill__socket_for(const rill_addr *addr, int type);
 int rill__socket_set(int fd, int level, int name, int value);
 int rill__socket_bind(int fd, const rill_addr *addr);
 void rill__socket_drop(int fd);
+
+int rill__path_stat(const char *path, struct stat *ret_status);
+int rill__path_remove(const char *path);
+/* Remove the socket that somebody left behind at the path of a Unix address, so that it can be bound. */
+void rill__path_sweep(const rill_addr *addr);
 
 static inline bool rill__addr_is_inet(const rill_addr *addr)
 {

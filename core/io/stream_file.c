@@ -52,7 +52,9 @@ static int send_slices(rill_stream *stream, int fd, uint64_t offset, uint64_t si
                                .flags = (uint32_t)fd,
                                .offset = offset + *sent,
                                .size = (uint32_t)(left < file_slice ? left : file_slice) };
-        r = rill__io_now(&op);
+        do
+            r = rill__io_now(&op);
+        while (r == -EINTR);
         if (r == 0)
             return -ENODATA;
         if (r > 0) {

@@ -169,7 +169,7 @@ static void take_octets(rill_stream *stream, const struct rill__op *op, size_t s
 /* What the last completion of a receive says about the connection. */
 static void note_end(rill_stream *stream, int result)
 {
-    if (stream->recv_error != 0)
+    if (stream->recv_error != 0 || result == -EINTR) /* by a signal: it is armed anew */
         return;
     if (result == 0)
         stream->ended = true;

@@ -16,6 +16,8 @@ static int open_socket(const rill_addr *local, const rill_addr *remote)
     if (fd < 0)
         return fd;
     struct rill__op connect_op = { .kind = RILL__OP_CONNECT_NOW, .fd = fd };
+    if (local != NULL)
+        rill__path_sweep(local);
     int r = local != NULL ? rill__socket_bind(fd, local) : 0;
     if (r == 0 && remote != NULL) {
         connect_op.addr = (void *)(uintptr_t)&remote->any;

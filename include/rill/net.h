@@ -157,7 +157,8 @@ RILL_API int rill_listener_take(rill_listener *listener, int *ret_fd);
 RILL_API void rill_listener_close(rill_listener *listener);
 
 /** A datagram socket at `local`, or one that talks to `remote` only.
- *  Args: either may be NULL, not both; Unix addresses will do, too.
+ *  Args: either may be NULL, not both; Unix addresses will do, too: a socket that was left behind at the path
+ *  of `local` is replaced, and its name stays when this one is closed.
  *  Returns: 0 and the socket; -EINVAL (no address, or two of different families); -ENOMEM; as socket(2),
  *           bind(2) and connect(2); -ESRCH (no loop runs).
  *  Owns: gives the socket.   Suspends: no.   Like: loop.create_datagram_endpoint.   Since: 0.1 */

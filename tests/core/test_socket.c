@@ -344,6 +344,50 @@ static int stream_that_ends_unasked_is_an_io_error(void *arg)
     return 0;
 }
 
+/* Rule 4.2: also an await that has nothing to do delivers a request, and then does not tell that it is done. */
+static int call_of_no_octets_delivers_a_cancel(void *arg)
+{
+    size_t done = 7;
+    (void)arg;
+    OWNED_SOCKETS;
+    EXPECT_IS(make_ends(), 0);
+    for (int i = 0; i < 4; i++) {
+        rill_cancel(rill_current_task(), NULL);
+        int r = i == 0   ? rill_send_all(ends[0], out, 0, &done)
+                : i == 1 ? rill_file_read_exactly(ends[0], in, 0, 0, &done)
+                : i == 2 ? rill_file_write_all(ends[0], out, 0, 0, &done)
+                         : rill_recv(ends[0], in, 0, 0);
+        EXPECT_IS(r, -ECANCELED);
+        EXPECT_IS(done, 0);
+        EXPECT_IS(rill_uncancel(rill_current_task()), 0);
+    }
+    EXPECT_IS(rill_send_all(ends[0], out, 0, &done), 0);
+    EXPECT_IS(rill_file_read_exactly(ends[0], in, 0, 0, &done), 0);
+    EXPECT_IS(rill_file_write_all(ends[0], out, 0, 0, &done), 0);
+    return 0;
+}
+
+static int hold_the_address(void *arg)
+{
+    (void)arg;
+    int fd = rill_accept(door, NULL);
+    return fd;
+}
+
+/* What waited is cancelled, and the address is free for somebody else. */
+static int accept_that_timed_out_leaves_nothing_behind(void *arg)
+{
+    (void)arg;
+    OWNED_SOCKETS;
+    EXPECT_IS(make_door(1), 0);
+    EXPECT_IS(rill_wait_for_call(RILL_CORO(hold_the_address, NULL), RILL_MS(10)), -ETIME);
+    EXPECT_IS(rill_file_close(door), 0);
+    door = -1;
+    OWNED_FD int client = plain_client();
+    EXPECT_IS(rill_connect(client, &door_at), -ECONNREFUSED);
+    return 0;
+}
+
 #define RING_ONLY "it reaches round the waist, into the ring"
 
 static const struct scenario scenarios[] = {
@@ -357,6 +401,9 @@ static const struct scenario scenarios[] = {
     SCENARIO_REAL(connect_may_be_tried_again_after_a_cancel, "what is left over is the kernel's"),
     SCENARIO(cancelled_accept_loses_no_connection),
     SCENARIO(close_tells_who_waits),
+    SCENARIO_ONCE(call_of_no_octets_delivers_a_cancel),
+    SCENARIO_REAL(accept_that_timed_out_leaves_nothing_behind,
+                  "its client connects to a real door"),
     SCENARIO_REAL(operation_that_ends_unasked_is_an_io_error, RING_ONLY),
     SCENARIO_REAL(accept_that_ends_unasked_is_an_io_error_and_goes_on, RING_ONLY),
     SCENARIO_REAL(stream_that_ends_unasked_is_an_io_error, RING_ONLY),

@@ -1,6 +1,8 @@
 /* test_stream_file.c - files sent over streams: behind what was written, and told how far it came. */
 #include "tests/support/pair.h"
 
+#include <unistd.h>
+
 static uint64_t file_sent;
 
 static int send_head_and_file(void *arg)
@@ -89,6 +91,37 @@ static int sendfile_of_a_bad_descriptor_is_its_error(void *arg)
     return 0;
 }
 
+/* The far end takes a little of it and goes. */
+static int peer_that_goes_in_the_middle_of_a_file_is_an_error(void *arg)
+{
+    static uint64_t size = mib - 500;
+    (void)arg;
+    OWNED_PAIR;
+    OWNED_FILE;
+    EXPECT_IS(make_far(), 0);
+    EXPECT_IS(make_file(mib), 0);
+    rill_task *sender = kept(rill_create_task(RILL_CORO(send_head_and_file, &size)));
+    EXPECT_IS(take_far_until(1000), 0);
+    close(far);
+    far = -1;
+    int r = rill_await(sender);
+    EXPECT(r == -EPIPE || r == -ECONNRESET);
+    EXPECT(file_sent > 0 && file_sent < size);
+    return 0;
+}
+
+static int sendfile_over_a_closing_stream_is_refused(void *arg)
+{
+    (void)arg;
+    OWNED_PAIR;
+    OWNED_FILE;
+    EXPECT_IS(make_far(), 0);
+    EXPECT_IS(make_file(1000), 0);
+    rill_stream_close(left);
+    EXPECT_IS(rill_stream_sendfile(left, file_fd, 0, 1000, NULL), -EPIPE);
+    return 0;
+}
+
 /* What was being sent when it was aborted is still the kernel's: nobody waits for that to be over. */
 static int sendfile_over_an_aborted_stream_is_refused_at_once(void *arg)
 {
@@ -108,6 +141,8 @@ static const struct scenario scenarios[] = {
     SCENARIO(file_that_ends_before_is_told_with_what_was_sent),
     SCENARIO(cancelled_sendfile_says_how_much_is_sent_and_leaves_the_stream_usable),
     SCENARIO(sendfile_of_a_bad_descriptor_is_its_error),
+    SCENARIO(peer_that_goes_in_the_middle_of_a_file_is_an_error),
+    SCENARIO(sendfile_over_a_closing_stream_is_refused),
     SCENARIO(sendfile_over_an_aborted_stream_is_refused_at_once),
 };
 

@@ -371,6 +371,32 @@ static int separator_beyond_the_limit_leaves_everything(void *arg)
     return expect_left("some dataA");
 }
 
+static int read_until_either(void *arg)
+{
+    static const rill_span either[] = { RILL_SPAN("A"), RILL_SPAN("long separator") };
+    rill_span slice;
+    (void)arg;
+    return rill_stream_read_until(left, either, 2, &slice);
+}
+
+/* What is there is long enough for the one separator and not for the other. */
+static int short_separator_is_found_while_a_long_one_could_still_begin(void *arg)
+{
+    (void)arg;
+    OWNED_PAIR;
+    EXPECT_IS(make_limited(100), 0);
+    EXPECT_IS(feed("data"), 0);
+    OWNED_FUTURE rill_task *reader = rill_create_task(RILL_CORO(read_until_either, NULL));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(send(far, "Z", 1, MSG_NOSIGNAL), 1);
+    for (int i = 0; i < 3; i++)
+        EXPECT_IS(rill_sleep(0), 0);
+    EXPECT(!rill_done(reader));
+    EXPECT_IS(send(far, "Aaaaa", 5, MSG_NOSIGNAL), 5);
+    EXPECT_IS(rill_await(reader), 6);
+    return expect_left("aaaa");
+}
+
 static int read_until_aaa(void *arg)
 {
     rill_span slice;
@@ -537,6 +563,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(line_above_the_limit_is_thrown_away_and_exactly_the_limit_passes),
     SCENARIO(line_that_grows_above_the_limit_while_waited_for_is_thrown_away),
     SCENARIO(separator_beyond_the_limit_leaves_everything),
+    SCENARIO(short_separator_is_found_while_a_long_one_could_still_begin),
     SCENARIO(separator_split_over_chunks_is_found),
     SCENARIO(of_several_separators_the_one_that_ends_first_wins),
     SCENARIO(end_before_the_separator_gives_what_was_left),

@@ -3,6 +3,7 @@
 
 #include <rill/net.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -213,7 +214,30 @@ static int unix_datagrams_are_carried_too(void *arg)
     return 0;
 }
 
+/* As asyncio's endpoint at a path: what is no socket is left alone. */
+static int socket_left_behind_at_the_path_is_replaced_and_a_file_is_not(void *arg)
+{
+    rill_addr at;
+    char text[64];
+    (void)arg;
+    OWNED_SOCKETS;
+    here = there = NULL;
+    snprintf(text, sizeof text, "unix:/tmp/rill-udp-left-%d", (int)getpid());
+    for (int i = 0; i < 2; i++) {
+        EXPECT_IS(open_at(text, &here, &at), 0);
+        rill_udp_close(here);
+        here = NULL;
+    }
+    unlink(text + 5);
+    close(open(text + 5, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    int r = open_at(text, &here, &at);
+    unlink(text + 5);
+    EXPECT_IS(r, -EADDRINUSE);
+    return 0;
+}
+
 static const struct scenario scenarios[] = {
+    SCENARIO(socket_left_behind_at_the_path_is_replaced_and_a_file_is_not),
     SCENARIO(datagrams_come_whole_and_with_their_sender),
     SCENARIO(empty_datagram_is_one_and_a_long_one_is_cut),
     SCENARIO(socket_with_a_remote_address_talks_to_it_only),
