@@ -121,7 +121,7 @@ static void watch(struct gather *gather, struct member *member, rill_future *fut
 
 rill_future *rill_gather(size_t count, rill_future *const futures[], unsigned flags)
 {
-    struct rill_loop *loop;
+    struct rill_loop *loop = NULL;
     size_t size;
     int r = common_loop(count, futures, &loop);
     if (r < 0)
