@@ -464,6 +464,7 @@
  *   inspect.h  what tasks do and wait for; dumps       sim.h      the simulator
  *   net.h      addresses, sockets, datagrams           file.h, dir.h  files and directories
  *   http.h     HTTP/1.1 engine without I/O             client.h   HTTP client on it
+ *   table.h    what a reader in another process finds where
  */
 #pragma once
 
@@ -483,6 +484,7 @@
 #include <rill/sim.h>
 #include <rill/stream.h>
 #include <rill/sync.h>
+#include <rill/table.h>
 #include <rill/task.h>
 #include <rill/text.h>
 #include <rill/time.h>

@@ -66,6 +66,19 @@ void rill_free(void *memory)
     raw_free(memory);
 }
 
+bool rill__mem_take(void)
+{
+    if (must_fail())
+        return false;
+    live++;
+    return true;
+}
+
+void rill__mem_give(void)
+{
+    live--;
+}
+
 void *rill_copy(const void *from, size_t size)
 {
     if (size == SIZE_MAX)

@@ -1,6 +1,7 @@
 /* mem.h - what tests and the end-of-run checks know of the allocator beyond <rill/mem.h>. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <rill/mem.h>
@@ -8,6 +9,11 @@
 /* Make the `nth` allocation of this thread from now fail (1 is the next), and with `forever` all
  * after it too. 0 turns it off. For tests only. */
 void rill__mem_fail_nth(uint64_t nth, bool forever);
+
+/* Count a record that somebody takes from memory of their own as an allocation. False: it is to fail. */
+bool rill__mem_take(void);
+/* Such a record was given back. */
+void rill__mem_give(void);
 
 /* Allocations that this thread made since its last rill__mem_fail_nth. */
 uint64_t rill__mem_count(void);

@@ -73,12 +73,14 @@ static int settle(struct op_wait *wait)
     return wait->result == -ECANCELED ? -EIO : wait->result; /* nobody of us asked for it */
 }
 
-static void tell_op(const struct rill__wait *record, struct rill__told *told)
-{
-    const struct op_wait *wait = container_of(record, struct op_wait, wait);
-    told->what = rill__op_word((enum rill__op_kind)wait->op.kind);
-    told->fd = wait->op.fd;
-}
+static const rill_table_wait tells_op = { .what = "an operation",
+                                          .words = rill__op_words,
+                                          .words_count = RILL__OP_WORDS,
+                                          .which = RILL__AT(struct op_wait, op.kind),
+                                          .fd = RILL__AT(struct op_wait, op.fd) };
+static const rill_table_wait tells_connect = { .what = "connect",
+                                               .fd = RILL__AT(struct op_wait, op.fd),
+                                               .address = RILL__AT(struct op_wait, op.addr) };
 
 /* A signal may end an operation early; as with any system call in Python it is begun anew. */
 static bool is_interrupted(const struct op_wait *wait)
@@ -110,13 +112,13 @@ int rill__io(const struct rill__op *op)
     int r = rill__await_begin(&task);
     if (r < 0)
         return r;
-    struct rill_loop *loop = task->future.loop;
-    struct op_wait wait = { .wait = { ask_to_stop, tell_op }, .task = task };
+    const rill_table_wait *tells = op->kind == RILL__OP_CONNECT ? &tells_connect : &tells_op;
+    struct op_wait wait = { .wait = { ask_to_stop, tells }, .task = task };
     r = carry_out(&wait, op);
     if (r < 0)
         return r;
     if (wait.closed)
-        close_if_last(loop, op->fd);
+        close_if_last(task->future.loop, op->fd);
     return settle(&wait);
 }
 

@@ -1,7 +1,7 @@
 /* io.h - submit, suspend, return the result: the one place where a task sleeps on an op. */
 #pragma once
 
-#include "core/task/task.h"
+#include "core/task/told.h"
 
 /* Carry out the asynchronous `op` for the running task and return its result; kind and arguments
  * are set. A request to cancel asks the kernel to stop the op; a result that wins is returned and

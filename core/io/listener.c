@@ -160,11 +160,8 @@ struct accept_wait {
     int fd;
 };
 
-static void tell_accept(const struct rill__wait *record, struct rill__told *told)
-{
-    told->what = "accept";
-    told->fd = container_of(record, struct accept_wait, plain.wait)->fd;
-}
+static const rill_table_wait tells_accept = { .what = "accept",
+                                              .fd = RILL__AT(struct accept_wait, fd) };
 
 /* The next connection, or the error to be told; -EAGAIN: there is neither yet. */
 int rill__listener_next(rill_listener *listener)
@@ -193,7 +190,7 @@ int rill_listener_accept(rill_listener *listener, int *ret_fd)
     while ((r = rill__listener_next(listener)) == -EAGAIN) {
         if (listener->waiter != NULL)
             return -EBUSY;
-        struct accept_wait wait = { rill__plain_wait(task, tell_accept), listener->fd };
+        struct accept_wait wait = { rill__plain_wait(task, &tells_accept), listener->fd };
         listener->waiter = &task->ready;
         r = rill__plain_park(&wait.plain);
         listener->waiter = NULL;

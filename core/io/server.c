@@ -397,11 +397,7 @@ rill_addr rill_server_address(const rill_server *server)
 
 /* --- Waiting. --- */
 
-static void tell_wait(const struct rill__wait *record, struct rill__told *told)
-{
-    (void)record;
-    told->what = "the end of a server";
-}
+static const rill_table_wait tells_wait = { .what = "the end of a server" };
 
 int rill_server_wait_closed(rill_server *server)
 {
@@ -411,7 +407,7 @@ int rill_server_wait_closed(rill_server *server)
         return r;
     if (is_over(server))
         return rill__await_ready(task, 0);
-    struct rill__plain_wait wait = rill__plain_wait(task, tell_wait);
+    struct rill__plain_wait wait = rill__plain_wait(task, &tells_wait);
     struct rill__callback callback = { .ready = &task->ready };
     list_push_back(&server->waiters, &callback.link);
     server->refs++;
@@ -431,7 +427,7 @@ int rill_serve_forever(rill_server *server)
         return -ESHUTDOWN;
     if (server->for_ever != NULL)
         return -EBUSY;
-    struct rill__plain_wait wait = rill__plain_wait(task, tell_wait);
+    struct rill__plain_wait wait = rill__plain_wait(task, &tells_wait);
     server->for_ever = task;
     server->refs++;
     r = rill__plain_park(&wait);

@@ -192,11 +192,7 @@ static bool is_over(const rill_stream *stream)
     return stream->closed || (!stream->closing && lost_by(stream) < 0);
 }
 
-static void tell_close(const struct rill__wait *wait, struct rill__told *told)
-{
-    (void)wait;
-    told->what = "the end of a stream";
-}
+static const rill_table_wait tells_close = { .what = "the end of a stream" };
 
 int rill_stream_wait_closed(rill_stream *stream)
 {
@@ -206,7 +202,7 @@ int rill_stream_wait_closed(rill_stream *stream)
         return r;
     if (is_over(stream))
         return rill__await_ready(task, lost_by(stream));
-    struct rill__plain_wait wait = rill__plain_wait(task, tell_close);
+    struct rill__plain_wait wait = rill__plain_wait(task, &tells_close);
     struct rill__stream_closer closer = { .ready = &task->ready };
     stream->refs++;
     while (r == 0 && !is_over(stream)) {

@@ -252,15 +252,12 @@ void rill__stream_fini_read(rill_stream *stream)
 
 /* --- Reading. --- */
 
-static void tell_read(const struct rill__wait *wait, struct rill__told *told)
-{
-    told->what = "stream read";
-    told->fd = container_of(wait, struct rill__stream_reader, plain.wait)->fd;
-}
+static const rill_table_wait tells_read = { .what = "stream read",
+                                            .fd = RILL__AT(struct rill__stream_reader, fd) };
 
 static int wait_for_octets(rill_stream *stream, struct rill__task *task, size_t least)
 {
-    struct rill__stream_reader reader = { rill__plain_wait(task, tell_read), least, stream->fd };
+    struct rill__stream_reader reader = { rill__plain_wait(task, &tells_read), least, stream->fd };
     if (stream->reader != NULL || stream->parked)
         return -EBUSY;
     stream->reader = &reader;

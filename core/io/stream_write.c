@@ -150,11 +150,8 @@ struct writer {
     int fd;
 };
 
-static void tell_write(const struct rill__wait *wait, struct rill__told *told)
-{
-    told->what = "stream write";
-    told->fd = container_of(wait, struct writer, plain.wait)->fd;
-}
+static const rill_table_wait tells_write = { .what = "stream write",
+                                             .fd = RILL__AT(struct writer, fd) };
 
 /* Whether what comes next has to wait for what is before it. */
 static bool is_busy(const struct rill__stream_out *out, size_t most)
@@ -170,7 +167,7 @@ void rill__stream_pass_on(rill_stream *stream)
 
 static int queue_up(struct rill__stream_out *out, struct rill__task *task, size_t most)
 {
-    struct writer writer = { .plain = rill__plain_wait(task, tell_write),
+    struct writer writer = { .plain = rill__plain_wait(task, &tells_write),
                              .turn = { .ready = &task->ready },
                              .fd = out->stream->fd };
     int r;
@@ -240,6 +237,7 @@ struct direct_wait {
     struct rill__wait wait;
     struct rill__stream_out *out;
     struct rill__stream_direct *direct;
+    int fd;
     bool cancelled;
 };
 
@@ -254,16 +252,15 @@ static bool cancel_direct(struct rill__wait *record, const char *msg)
     return false; /* whether this is the delivery, what was sent decides */
 }
 
-static void tell_direct(const struct rill__wait *record, struct rill__told *told)
-{
-    told->what = "stream write";
-    told->fd = container_of(record, struct direct_wait, wait)->out->stream->fd;
-}
+static const rill_table_wait tells_direct = { .what = "stream write",
+                                              .fd = RILL__AT(struct direct_wait, fd) };
 
 static int write_direct(rill_stream *stream, struct rill__task *task,
                         struct rill__stream_direct *direct)
 {
-    struct direct_wait wait = { { cancel_direct, tell_direct }, stream->out, direct, false };
+    struct direct_wait wait = {
+        { cancel_direct, &tells_direct }, stream->out, direct, stream->fd, false
+    };
     direct->task = task;
     stream->out->direct = direct;
     rill__loop_prepare(stream->loop, &stream->prepare);

@@ -3,6 +3,7 @@
  * Futures may outlive their loop, and other threads may know one that has been closed meanwhile. So
  * whoever is not sure asks here first, and may hold the loops while it uses one. */
 #include "core/loop/loop.h"
+#include "core/loop/table.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@ static void after_fork_in_child(void)
     forks++;
     rill__loop_running = NULL;
     own = NULL;
+    rill__table_forget();
     pthread_mutex_unlock(&live_mutex); /* as the thread that forked had it */
 }
 
@@ -46,6 +48,7 @@ void rill__loop_add_live(struct rill_loop *loop)
     pthread_once(&once, watch_forks);
     pthread_mutex_lock(&live_mutex);
     list_push_back(&live, &loop->live);
+    rill__table_add(loop);
     pthread_mutex_unlock(&live_mutex);
 }
 
@@ -54,6 +57,7 @@ void rill__loop_remove_live(struct rill_loop *loop)
     if (own == loop)
         own = NULL;
     pthread_mutex_lock(&live_mutex);
+    rill__table_remove(loop);
     list_remove(&loop->live);
     pthread_mutex_unlock(&live_mutex);
 }

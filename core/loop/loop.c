@@ -326,6 +326,7 @@ void rill__loop_free(struct rill_loop *loop)
     rill__chunks_fini(loop);
     rill__timers_fini(&loop->timers);
     rill__stack_pool_fini(&loop->stacks);
+    rill__slabs_fini(&loop->records);
     if (loop->watched)
         rill__coro_unwatch_overflow();
     rill_free(loop);

@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "core/base/list.h"
+#include "core/base/slab.h"
 #include "core/coro/census.h"
 #include "core/coro/coro.h"
 #include "core/loop/timer.h"
@@ -72,6 +73,8 @@ struct rill_loop {
     struct list parked;   /* streams that wait without a task; written by park.c */
     struct list awaiting; /* done callbacks of pending futures; written by future.c */
     uint64_t tasks_made;
+    struct rill__slabs
+        records; /* of the tasks, also of those that have ended and are referred to */
     struct rill__census census;
     uint64_t steps; /* entries run; read by the watchdog */
     bool timed;     /* each step is timed: the option `slow` was set */

@@ -77,26 +77,27 @@ void rill__op_table_fini(struct rill__op_table *table)
     *table = (struct rill__op_table){ 0 };
 }
 
+const char *const rill__op_words[RILL__OP_WORDS] = {
+    [RILL__OP_ACCEPT] = "accept",     [RILL__OP_CONNECT] = "connect",
+    [RILL__OP_RECV] = "recv",         [RILL__OP_RECV_MANY] = "recv",
+    [RILL__OP_SEND] = "send",         [RILL__OP_SEND_NOW] = "send",
+    [RILL__OP_SENDMSG_NOW] = "send",  [RILL__OP_POLL] = "poll",
+    [RILL__OP_READ] = "read",         [RILL__OP_WRITE] = "write",
+    [RILL__OP_READV] = "read",        [RILL__OP_WRITEV] = "write",
+    [RILL__OP_STATX] = "stat",        [RILL__OP_RENAME] = "rename",
+    [RILL__OP_UNLINK] = "unlink",     [RILL__OP_MKDIR] = "mkdir",
+    [RILL__OP_TRUNCATE] = "truncate", [RILL__OP_FSYNC] = "fsync",
+    [RILL__OP_OPENAT2] = "open",      [RILL__OP_ACCEPT_ONE] = "accept",
+    [RILL__OP_RECVMSG] = "recv",      [RILL__OP_SENDMSG] = "send",
+    [RILL__OP_SEND_MORE] = "send",    [RILL__OP_SENDFILE] = "sendfile",
+    [RILL__OP_SHUTDOWN] = "shutdown", [RILL__OP_CLOSE] = "close",
+    [RILL__OP_SOCKET] = "socket",     [RILL__OP_SOCKETPAIR] = "socketpair",
+    [RILL__OP_BIND] = "bind",         [RILL__OP_LISTEN] = "listen",
+    [RILL__OP_ACCEPT_NOW] = "accept", [RILL__OP_CONNECT_NOW] = "connect",
+};
+
 const char *rill__op_word(enum rill__op_kind kind)
 {
-    static const char *const words[] = {
-        [RILL__OP_ACCEPT] = "accept",     [RILL__OP_CONNECT] = "connect",
-        [RILL__OP_RECV] = "recv",         [RILL__OP_RECV_MANY] = "recv",
-        [RILL__OP_SEND] = "send",         [RILL__OP_SEND_NOW] = "send",
-        [RILL__OP_SENDMSG_NOW] = "send",  [RILL__OP_POLL] = "poll",
-        [RILL__OP_READ] = "read",         [RILL__OP_WRITE] = "write",
-        [RILL__OP_READV] = "read",        [RILL__OP_WRITEV] = "write",
-        [RILL__OP_STATX] = "stat",        [RILL__OP_RENAME] = "rename",
-        [RILL__OP_UNLINK] = "unlink",     [RILL__OP_MKDIR] = "mkdir",
-        [RILL__OP_TRUNCATE] = "truncate", [RILL__OP_FSYNC] = "fsync",
-        [RILL__OP_OPENAT2] = "open",      [RILL__OP_ACCEPT_ONE] = "accept",
-        [RILL__OP_RECVMSG] = "recv",      [RILL__OP_SENDMSG] = "send",
-        [RILL__OP_SEND_MORE] = "send",    [RILL__OP_SENDFILE] = "sendfile",
-        [RILL__OP_SHUTDOWN] = "shutdown", [RILL__OP_CLOSE] = "close",
-        [RILL__OP_SOCKET] = "socket",     [RILL__OP_SOCKETPAIR] = "socketpair",
-        [RILL__OP_BIND] = "bind",         [RILL__OP_LISTEN] = "listen",
-        [RILL__OP_ACCEPT_NOW] = "accept", [RILL__OP_CONNECT_NOW] = "connect",
-    };
-    const char *word = kind < sizeof words / sizeof *words ? words[kind] : NULL;
+    const char *word = kind <= RILL__OP_GETDENTS ? rill__op_words[kind] : NULL;
     return word != NULL ? word : "an operation";
 }

@@ -111,7 +111,11 @@ struct rill__op_slot {
     uint32_t next; /* free list: slot plus 1 */
 };
 
-/* What an op does, in one word. */
+/* What an op does, in one word, by its kind; NULL: there is none. */
+enum { RILL__OP_WORDS = RILL__OP_GETDENTS + 1 };
+
+extern const char *const rill__op_words[RILL__OP_WORDS];
+/* The same, or "an operation". */
 const char *rill__op_word(enum rill__op_kind kind);
 
 /* Names `op`. 0 or -ENOMEM. */

@@ -2,8 +2,7 @@
 #include "core/sync/waitq.h"
 
 #include "core/base/plant.h"
-
-#include <rill/inspect.h>
+#include "core/sync/lock.h"
 
 #include <errno.h>
 
@@ -37,22 +36,28 @@ int rill__waitq_bind(struct rill__waitq *queue, struct rill_loop *loop)
     return 0;
 }
 
-static void tell_waiter(const struct rill__wait *wait, struct rill__told *told)
-{
-    static const char *const words[] = {
-        [RILL__WAITQ_LOCK] = "lock",           [RILL__WAITQ_EVENT] = "event",
-        [RILL__WAITQ_CONDITION] = "condition", [RILL__WAITQ_SEMAPHORE] = "semaphore",
-        [RILL__WAITQ_BARRIER] = "barrier",     [RILL__WAITQ_GET] = "an item of queue",
-        [RILL__WAITQ_PUT] = "room in queue",   [RILL__WAITQ_JOIN] = "the end of queue",
-    };
-    const struct rill__waitq *queue = container_of(wait, struct rill__waiter, wait)->queue;
-    if (queue == NULL || words[queue->kind] == NULL)
-        return;
-    told->what = words[queue->kind];
-    told->object = queue;
-    if (queue->kind == RILL__WAITQ_LOCK)
-        told->holder = rill_lock_holder((const rill_lock *)queue);
-}
+/* Queues whose waiters tell no more than what they wait for and where it is. */
+#define TELLS(text)                                                    \
+    {                                                                  \
+        .what = (text), .object = RILL__AT(struct rill__waiter, queue) \
+    }
+
+static const rill_table_wait tells[] = {
+    [RILL__WAITQ_OTHER] = { .what = "something" },
+    [RILL__WAITQ_LOCK] = { .what = "lock",
+                           .object = RILL__AT(struct rill__waiter, queue),
+                           .holder =
+                               RILL__AT_VIA(struct rill__waiter, queue, struct rill__lock, holder),
+                           .number = RILL__AT_VIA(struct rill__waiter, queue, struct rill__lock,
+                                                  number) },
+    [RILL__WAITQ_EVENT] = TELLS("event"),
+    [RILL__WAITQ_CONDITION] = TELLS("condition"),
+    [RILL__WAITQ_SEMAPHORE] = TELLS("semaphore"),
+    [RILL__WAITQ_BARRIER] = TELLS("barrier"),
+    [RILL__WAITQ_GET] = TELLS("an item of queue"),
+    [RILL__WAITQ_PUT] = TELLS("room in queue"),
+    [RILL__WAITQ_JOIN] = TELLS("the end of queue"),
+};
 
 static bool cancel_waiter(struct rill__wait *wait, const char *msg)
 {
@@ -68,7 +73,7 @@ static bool cancel_waiter(struct rill__wait *wait, const char *msg)
 int rill__waitq_wait(struct rill__waitq *queue, struct rill__waiter *waiter,
                      struct rill__task *task, bool first)
 {
-    *waiter = (struct rill__waiter){ .wait = { cancel_waiter, tell_waiter }, .task = task };
+    *waiter = (struct rill__waiter){ .wait = { cancel_waiter, &tells[queue->kind] }, .task = task };
     int r = rill__waitq_bind(queue, task->future.loop);
     if (r < 0)
         return r;
@@ -81,7 +86,8 @@ int rill__waitq_wait(struct rill__waitq *queue, struct rill__waiter *waiter,
 
 int rill__waitq_wait_stubbornly(struct rill__waitq *queue, struct rill__task *task)
 {
-    struct rill__waiter waiter = { .wait = { rill__refuse_cancel, tell_waiter }, .task = task };
+    struct rill__waiter waiter = { .wait = { rill__refuse_cancel, &tells[queue->kind] },
+                                   .task = task };
     rill__waitq_add(queue, &waiter);
     rill__task_park(task, &waiter.wait);
     CHECK_SLOW(waiter.woken);

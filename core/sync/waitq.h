@@ -9,7 +9,7 @@
  * A queue is valid when zeroed. Once woken, a waiter does not touch the queue again. */
 #pragma once
 
-#include "core/task/task.h"
+#include "core/task/told.h"
 
 struct rill__waiter;
 

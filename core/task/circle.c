@@ -1,7 +1,7 @@
 /* circle.c - circles of tasks that wait for each other: awaits, members of gathers, holders of locks.
  *
- * A task has an edge to what it awaits and to the task that holds what it waits for; a gather or
- * shield has edges to its members. A depth-first walk visits each of them once (`marked`, which is
+ * A task has an edge to what it awaits, or to all that it waits for, and to the task that holds what it
+ * waits for; a gather or shield has edges to its members. A depth-first walk visits each of them once (`marked`, which is
  * clear outside of such walks) and keeps the way that it came; an edge back onto that way is a circle.
  * Ways of more than path_most steps are cut off there. */
 #include "core/task/inspect.h"
@@ -26,16 +26,16 @@ struct walk {
 /* The edge at `index`, or NULL behind the last one. */
 static rill_future *edge(const rill_future *future, size_t index)
 {
-    const struct rill__future_ops *ops = rill__future_ops(future);
     struct rill__told told;
     if (future->kind != RILL__TASK)
-        return ops->member != NULL ? ops->member(future, index) : NULL;
+        return rill__told_member(future, &rill__future_ops(future)->members, index);
     if (!rill__task_tell(container_of(future, struct rill__task, future), &told))
         return NULL;
-    rill_future *edges[] = { told.future, told.holder, NULL, NULL };
-    if (edges[0] == NULL)
-        return index == 0 ? edges[1] : NULL;
-    return index < 2 ? edges[index] : NULL;
+    if (told.future != NULL && index-- == 0)
+        return told.future;
+    if (told.holder != NULL && index-- == 0)
+        return told.holder;
+    return told.members != NULL ? rill__told_member(told.record, told.members, index) : NULL;
 }
 
 static const char *name_at(const struct walk *walk, size_t i, char numbered[RILL__NUMBERED])

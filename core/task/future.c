@@ -3,8 +3,8 @@
  * PENDING leads to FINISHED or CANCELLED, once, and never back. See future.h for the wait protocol. */
 #include "core/task/future.h"
 
-#include "core/task/inspect.h"
 #include "core/task/task.h"
+#include "core/task/told.h"
 
 #include <rill/mem.h>
 #include <rill/task.h>

@@ -13,6 +13,7 @@
 #include "core/loop/loop.h"
 
 #include <rill/future.h>
+#include <rill/table.h>
 
 enum rill__future_kind {
     RILL__PLAIN,
@@ -20,6 +21,7 @@ enum rill__future_kind {
     RILL__GATHER,
     RILL__SHIELD,
     RILL__SLEEP,
+    RILL__FUTURE_KINDS,
 };
 
 /* Makes `ready` run when the future has ended. */
@@ -39,10 +41,10 @@ struct rill__detail {
 struct rill__future_ops {
     /* Forward a cancel: true if the request was taken, the end comes later. NULL: ends at once. */
     bool (*cancel)(rill_future *future, const char *msg);
-    /* The one at `index` among those that it waits for, or NULL. NULL: it waits for none. */
-    rill_future *(*member)(const rill_future *future, size_t index);
     /* Release what the kind holds and free the memory; the last reference has gone. */
     void (*free)(rill_future *future);
+    /* Those that it waits for; `first.size` is 0: none. */
+    rill_table_members members;
 };
 
 struct rill_future {
@@ -51,11 +53,17 @@ struct rill_future {
     uint8_t state; /* rill_future_state */
     bool taken;    /* somebody looked at the error */
     bool owns_value;
-    bool marked; /* scratch of wait.c, clear between its calls */
-    int rc;
     void *value;
     struct rill__detail *detail; /* of its error; of a pending task: of the last it gave or got */
     struct list callbacks;
+    bool marked;    /* scratch of wait.c, clear between its calls */
+    uint16_t place; /* of a task: in its slab */
+
+    union {
+        int rc;
+        uint32_t steps; /* of a pending task: how often it went on */
+    };
+
     struct rill_loop *loop; /* NULL: never had one, the future was born done */
 };
 

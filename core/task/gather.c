@@ -4,7 +4,7 @@
  * It ends at the first failure (the other members run on, their errors count as taken), or when all
  * have ended; members that are done before it begins count at once. Cancelling it cancels the members; it then ends when they do. As in asyncio a gather is
  * never cancelled itself: it then finishes with -ECANCELED, as with any other error of a member. */
-#include "core/task/task.h"
+#include "core/task/told.h"
 
 #include <rill/mem.h>
 #include <rill/wait.h>
@@ -82,15 +82,16 @@ static void gather_free(rill_future *future)
     rill_free(gather);
 }
 
-static rill_future *gather_member(const rill_future *future, size_t index)
-{
-    const struct gather *gather = container_of(future, struct gather, future);
-    return index < gather->count ? gather->members[index].future : NULL;
-}
-
-const struct rill__future_ops rill__gather_ops = { .cancel = gather_cancel,
-                                                   .member = gather_member,
-                                                   .free = gather_free };
+const struct rill__future_ops rill__gather_ops = {
+    .cancel = gather_cancel,
+    .free = gather_free,
+    .members = {
+        .first = RILL__HERE(struct gather, members),
+        .count = RILL__AT(struct gather, count),
+        .element = sizeof(struct member),
+        .pointer = offsetof(struct member, future),
+    },
+};
 
 /* The loop of all members, or of the caller if there are none. */
 static int common_loop(size_t count, rill_future *const futures[], struct rill_loop **ret_loop)
@@ -144,7 +145,9 @@ rill_future *rill_gather(size_t count, rill_future *const futures[], unsigned fl
 
 static rill_future *member_at(const rill_future *future, size_t index)
 {
-    return future->kind == RILL__GATHER ? gather_member(future, index) : NULL;
+    const struct gather *gather = container_of(future, struct gather, future);
+    bool there = future->kind == RILL__GATHER && index < gather->count;
+    return there ? gather->members[index].future : NULL;
 }
 
 int rill_gather_result(rill_future *future, size_t index)

@@ -30,6 +30,9 @@ struct rill_gen {
     bool final; /* whoever yields now is told at once that it is closed */
 };
 
+const rill_table_gen rill__gen_layout = { offsetof(rill_gen, coro), offsetof(rill_gen, link),
+                                          offsetof(rill_gen, state), RUNNING };
+
 /* --- Stacks where no loop runs. --- */
 
 static _Thread_local struct rill__stack_pool thread_stacks;

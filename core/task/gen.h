@@ -12,3 +12,5 @@ int rill__gens_close(void *arg);
 /* The coroutine of the generator that `task` is in, driven by others or by the task itself; the task's
  * own if it is in none. */
 const struct rill__coro *rill__gen_inmost(const struct rill__task *task);
+/* The same for readers in other processes. */
+extern const rill_table_gen rill__gen_layout;

@@ -3,7 +3,7 @@
  * Abort cancels every child first and only then waits. The group asks its own task to cancel like
  * anybody else and takes exactly that request back when it is left, so a cancel from outside is
  * never lost and never invented. */
-#include "core/task/task.h"
+#include "core/task/told.h"
 
 #include "core/base/plant.h"
 
@@ -151,6 +151,13 @@ static void on_child(struct rill__ready *ready)
         rill__loop_ready(group->block.task->future.loop, &group->block.task->ready);
 }
 
+const rill_table_child rill__group_child = {
+    .run = on_child,
+    .ready_run = offsetof(struct child, ready.run) - offsetof(struct child, callback),
+    .group = offsetof(struct child, group) - offsetof(struct child, callback),
+    .group_task = offsetof(struct group, block.task),
+};
+
 /* A child on the group's list: 0 or why there is none. It holds one reference of its task. */
 static int add_child(struct group *group, rill_coro coro, struct child **ret_child)
 {
@@ -250,12 +257,9 @@ static bool cancel_start(struct rill__wait *wait, const char *msg)
     return taken || start->task->hard;
 }
 
-static void tell_start(const struct rill__wait *wait, struct rill__told *told)
-{
-    const struct start_wait *start = container_of(wait, struct start_wait, wait);
-    told->what = "the start of a child";
-    told->future = start->child != NULL ? start->child->task : NULL;
-}
+static const rill_table_wait tells_start = { .what = "the start of a child",
+                                             .future = RILL__AT_VIA(struct start_wait, child,
+                                                                    struct child, task) };
 
 static int started(struct start_wait *start, rill_task *child)
 {
@@ -271,7 +275,7 @@ static int started(struct start_wait *start, rill_task *child)
 
 int rill_group_start(rill_group *public, rill_coro coro, void **ret_value)
 {
-    struct start_wait start = { .wait = { cancel_start, tell_start } };
+    struct start_wait start = { .wait = { cancel_start, &tells_start } };
     int r = rill__await_begin(&start.task);
     if (r == 0)
         r = add_child(group_of(public), coro, &start.child);
@@ -313,17 +317,14 @@ struct leave_wait {
     struct group *group;
 };
 
-static void tell_leave(const struct rill__wait *wait, struct rill__told *told)
-{
-    told->what = "the children of group";
-    told->object = container_of(wait, struct leave_wait, plain.wait)->group;
-}
+static const rill_table_wait tells_leave = { .what = "the children of group",
+                                             .object = RILL__AT(struct leave_wait, group) };
 
 /* One wait for the children; true if a request to cancel came instead. */
 static bool wait_children(struct group *group)
 {
     struct rill__task *task = group->block.task;
-    struct leave_wait leave = { rill__plain_wait(task, tell_leave), group };
+    struct leave_wait leave = { rill__plain_wait(task, &tells_leave), group };
     int r = task->undelivered > 0 ? rill__task_deliver(task) : 0;
     if (r == 0) {
         group->waiting = true;

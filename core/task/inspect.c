@@ -1,7 +1,7 @@
 /* inspect.c - tasks told to people: all of them, what each waits for, where it is parked.
  *
  * Nothing here changes a task or allocates for it, so it can be asked at any time, also right before
- * an abort. What a wait knows of itself it tells as data (rill__told in task.h); the words are here. */
+ * an abort. What a wait knows of itself told.c reads; the words are here. */
 #include "core/task/inspect.h"
 
 #include "core/task/gen.h"
@@ -13,20 +13,11 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { frames_most = 64, names_most = 4, text_size = 768 };
 
 /* --- What is waited for. --- */
-
-bool rill__task_tell(const struct rill__task *task, struct rill__told *ret_told)
-{
-    *ret_told = (struct rill__told){ .what = "something", .deadline = RILL_FOREVER, .fd = -1 };
-    if (task->wait == NULL || list_is_linked(&task->ready.link))
-        return false;
-    if (task->wait->tell != NULL)
-        task->wait->tell(task->wait, ret_told);
-    return true;
-}
 
 static void add_name(rill_text *text, const rill_future *future)
 {
@@ -38,16 +29,20 @@ static void add_name(rill_text *text, const rill_future *future)
         rill_text_fmt(text, "future %p", (const void *)future);
 }
 
+static const rill_future *member_at(const rill_future *future, size_t index)
+{
+    return rill__told_member(future, &rill__future_ops(future)->members, index);
+}
+
 static void add_members(rill_text *text, const rill_future *future)
 {
     size_t count = 0, pending = 0;
     const rill_future *member;
-    const struct rill__future_ops *ops = rill__future_ops(future);
-    for (; (member = ops->member(future, count)) != NULL; count++)
+    for (; (member = member_at(future, count)) != NULL; count++)
         pending += member->state == RILL_PENDING;
     rill_text_fmt(text, ", %zu of %zu to come:", pending, count);
     for (size_t i = 0, named = 0; i < count && named < names_most; i++) {
-        member = ops->member(future, i);
+        member = member_at(future, i);
         if (member->state != RILL_PENDING)
             continue;
         rill_text_char(text, ' ');
@@ -72,15 +67,28 @@ static void add_future(rill_text *text, const rill_future *future)
 {
     rill_text_fmt(text, "%s", kind_word(future));
     add_name(text, future);
-    if (rill__future_ops(future)->member != NULL)
+    if (rill__future_ops(future)->members.first.size > 0)
         add_members(text, future);
 }
 
-static void add_peer(rill_text *text, const struct rill_loop *loop, int fd)
+/* Where a connect goes to. False: to nothing that has a number. */
+static bool take_address(const struct sockaddr *from, rill_addr *ret_address)
+{
+    *ret_address = (rill_addr){ 0 };
+    if (from->sa_family == AF_INET)
+        ret_address->length = sizeof ret_address->in4;
+    else if (from->sa_family == AF_INET6)
+        ret_address->length = sizeof ret_address->in6;
+    memcpy(&ret_address->any, from, ret_address->length);
+    return ret_address->length > 0;
+}
+
+static void add_peer(rill_text *text, const struct rill_loop *loop, const struct rill__told *told)
 {
     rill_addr peer;
-    struct rill__op op = { .kind = RILL__OP_GETPEERNAME, .fd = fd, .addr = &peer };
-    if (loop->backend->ops->call(loop->backend, &op) < 0)
+    struct rill__op op = { .kind = RILL__OP_GETPEERNAME, .fd = told->fd, .addr = &peer };
+    if (told->address != NULL ? !take_address(told->address, &peer)
+                              : loop->backend->ops->call(loop->backend, &op) < 0)
         return;
     rill_text_fmt(text, " with ");
     rill_addr_format(&peer, text);
@@ -104,7 +112,7 @@ static void add_told(rill_text *text, const struct rill_loop *loop, const struct
         rill_text_fmt(text, " %p", told->object);
     if (told->fd >= 0) {
         rill_text_fmt(text, " on fd %d", told->fd);
-        add_peer(text, loop, told->fd);
+        add_peer(text, loop, told);
     }
     if (told->of > 0)
         rill_text_fmt(text, ", %u of %u to come", told->left, told->of);

@@ -1,5 +1,5 @@
 /* shield.c - a future that ends as another does, but does not pass a cancel on to it. */
-#include "core/task/task.h"
+#include "core/task/told.h"
 
 #include <rill/mem.h>
 #include <rill/wait.h>
@@ -31,11 +31,6 @@ static bool shield_cancel(rill_future *future, const char *msg)
     return true;
 }
 
-static rill_future *shield_member(const rill_future *future, size_t index)
-{
-    return index == 0 ? container_of(future, struct shield, future)->inner : NULL;
-}
-
 static void shield_free(rill_future *future)
 {
     struct shield *shield = container_of(future, struct shield, future);
@@ -46,9 +41,11 @@ static void shield_free(rill_future *future)
     rill_free(shield);
 }
 
-const struct rill__future_ops rill__shield_ops = { .cancel = shield_cancel,
-                                                   .member = shield_member,
-                                                   .free = shield_free };
+const struct rill__future_ops rill__shield_ops = {
+    .cancel = shield_cancel,
+    .free = shield_free,
+    .members = { .first = RILL__HERE(struct shield, inner) }, /* an array of one */
+};
 
 rill_future *rill_shield(rill_future *inner)
 {

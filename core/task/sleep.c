@@ -1,7 +1,7 @@
 /* sleep.c - letting time, or a turn, pass: in a task, and as a future.
  *
  * A sleeping task's timer lies on its stack, like every wait record. A span that is over already is a turn given up: the task goes behind what is ready. */
-#include "core/task/task.h"
+#include "core/task/told.h"
 
 #include "core/base/plant.h"
 
@@ -15,22 +15,14 @@ struct sleep_wait {
     struct rill__timer timer;
 };
 
-static void tell_sleep(const struct rill__wait *wait, struct rill__told *told)
-{
-    const struct sleep_wait *sleep = container_of(wait, struct sleep_wait, plain.wait);
-    told->what = "sleep";
-    told->deadline = rill__timer_at(&sleep->timer);
-}
+static const rill_table_wait tells_sleep = { .what = "sleep",
+                                             .deadline = RILL__AT(struct sleep_wait, timer.at) };
 
-static void tell_yield(const struct rill__wait *wait, struct rill__told *told)
-{
-    (void)wait;
-    told->what = "its next turn";
-}
+static const rill_table_wait tells_yield = { .what = "its next turn" };
 
 static int give_up_turn(struct rill__task *task)
 {
-    struct rill__plain_wait yield = rill__plain_wait(task, tell_yield);
+    struct rill__plain_wait yield = rill__plain_wait(task, &tells_yield);
     rill__loop_ready(task->future.loop, &task->ready);
     return rill__plain_park(&yield);
 }
@@ -44,7 +36,7 @@ int rill_sleep(rill_time span)
     if (span <= 0)
         return give_up_turn(task);
     struct rill_loop *loop = task->future.loop;
-    struct sleep_wait sleep = { .plain = rill__plain_wait(task, tell_sleep),
+    struct sleep_wait sleep = { .plain = rill__plain_wait(task, &tells_sleep),
                                 .timer = { .ready = &task->ready, .at = RILL_FOREVER } };
     if (span != RILL_FOREVER)
         rill__timer_start(loop, &sleep.timer, rill_time_add(rill__loop_now(loop), span));

@@ -7,7 +7,7 @@
  * THE END. The function's return decides (see cancel.c); deferred calls run before, on the task's
  * stack, last in first out. Then the future ends, which makes its waiters ready, the stack goes back
  * to the pool, and the loop's reference goes. */
-#include "core/task/task.h"
+#include "core/task/told.h"
 
 #include <rill/mem.h>
 
@@ -44,7 +44,7 @@ static void task_free(rill_future *future)
     rill_free((char *)task->coro.title);
     if (task->owns_arg)
         rill_free(task->arg);
-    rill_free(task);
+    rill__slabs_give(task, sizeof *task, future->place);
 }
 
 const struct rill__future_ops rill__task_ops = { .cancel = task_cancel, .free = task_free };
@@ -105,6 +105,7 @@ static void enter_step(struct rill__task *task)
     struct rill_loop *loop = task->future.loop;
     loop->current = &task->future;
     loop->budget_left = loop->opts.budget;
+    task->future.steps++;
 }
 
 /* One step of a task, and of those that it passed control to when it parked: the loop has it back
@@ -194,11 +195,13 @@ int rill__task_new(struct rill_loop *loop, rill_coro coro, const rill_task_opts 
         return r;
     if (loop->hard)
         return -ESHUTDOWN;
-    struct rill__task *task = rill_alloc(sizeof *task);
+    uint16_t place;
+    struct rill__task *task = rill__slabs_take(&loop->records, sizeof *task, &place);
     if (task == NULL)
         return -ENOMEM;
     memset(task, 0, sizeof *task);
     rill__future_init(&task->future, RILL__TASK, loop);
+    task->future.place = place;
     task->ready.run = start_task;
     task->fn = coro.fn;
     task->coro.site = coro.site;
@@ -379,16 +382,12 @@ int rill__plain_park(struct rill__plain_wait *plain)
     return plain->cancelled || task->undelivered > 0 ? rill__task_deliver(task) : 0;
 }
 
-static void tell_turn(const struct rill__wait *wait, struct rill__told *told)
-{
-    (void)wait;
-    told->what = "its next turn";
-}
+static const rill_table_wait tells_turn = { .what = "its next turn" };
 
 /* A function of its own: what it needs is not to be set up by those who go on. */
 static __attribute__((noinline)) void give_up_turn(struct rill__task *task)
 {
-    struct rill__wait wait = { rill__refuse_cancel, tell_turn };
+    struct rill__wait wait = { rill__refuse_cancel, &tells_turn };
     rill__loop_ready(task->future.loop, &task->ready);
     rill__task_park(task, &wait); /* a request that comes now is delivered by the next await */
 }
@@ -438,18 +437,15 @@ static bool keep_waiting(struct rill__wait *record, const char *msg)
     return wait->task->hard && abandon(wait);
 }
 
-static void tell_future(const struct rill__wait *wait, struct rill__told *told)
-{
-    told->what = "future";
-    told->future = container_of(wait, struct future_wait, wait)->future;
-}
+static const rill_table_wait tells_future = { .what = "future",
+                                              .future = RILL__AT(struct future_wait, future) };
 
 /* Park until `future` is done; false: the wait was abandoned. Holds a reference: what it waits for
  * must outlive the wake-up. */
 static bool park_on(struct rill__task *task, rill_future *future,
                     bool (*cancel)(struct rill__wait *wait, const char *msg))
 {
-    struct future_wait wait = { .wait = { cancel, tell_future },
+    struct future_wait wait = { .wait = { cancel, &tells_future },
                                 .callback = { .ready = &task->ready },
                                 .task = task,
                                 .future = rill_ref(future) };

@@ -4,17 +4,22 @@
 #include "core/task/cancel.h"
 #include "core/task/future.h"
 
+#include <rill/table.h>
 #include <rill/task.h>
 
-/* What a task waits for, told as data: for people, and for whoever shows it elsewhere. */
+/* What a task waits for, told as data: for people. Another process reads the same from the wait's record, as
+ * its rill_table_wait describes it. */
 struct rill__told {
     const char *what;    /* a static text: "sleep", "recv", "lock" */
     const void *object;  /* what has no better name than its address, or NULL */
     rill_future *future; /* what is awaited, or NULL */
     rill_future *holder; /* the task that has what is waited for, or NULL */
-    rill_time deadline;  /* of the wait itself; RILL_FOREVER: none */
+    rill_time deadline;  /* of the wait, or of a scope around it; RILL_FOREVER: none */
     int fd;              /* -1: none */
+    const void *address; /* a struct sockaddr: where it is to be connected to; or NULL */
     uint32_t left, of;   /* so many of so many are still to come; 0 of 0: not counted */
+    const void *record;  /* the wait, and how it tells its members; NULL: it has none */
+    const rill_table_members *members;
 };
 
 /* What a parked task waits for; lies on the waiting task's stack. */
@@ -23,8 +28,8 @@ struct rill__wait {
      * result that won; false: nothing to forward to, the request stays pending. Called again when
      * the hard phase begins (`hard` of the task is set then). */
     bool (*cancel)(struct rill__wait *wait, const char *msg);
-    /* Say what is waited for: fills in what differs from "something". NULL: nothing is known. */
-    void (*tell)(const struct rill__wait *wait, struct rill__told *told);
+    /* What is waited for, and where that lies in the record. NULL: nothing is known. */
+    const rill_table_wait *tells;
 };
 
 /* A wait that the first request to cancel ends: nothing is asked to stop, and what was waited for stays
@@ -112,10 +117,9 @@ bool rill__refuse_cancel(struct rill__wait *wait, const char *msg);
 
 /* The plain wait of `task`, for rill__plain_park. */
 static inline struct rill__plain_wait rill__plain_wait(struct rill__task *task,
-                                                       void (*tell)(const struct rill__wait *wait,
-                                                                    struct rill__told *told))
+                                                       const rill_table_wait *tells)
 {
-    return (struct rill__plain_wait){ .wait = { rill__plain_cancel, tell }, .task = task };
+    return (struct rill__plain_wait){ .wait = { rill__plain_cancel, tells }, .task = task };
 }
 
 /* Suspend the task until it is made ready. 0, or -ECANCELED: a request came, also behind what made it

@@ -4,7 +4,7 @@
  * takes that one request back and, if no other is left, turns the cancel into the scope's own code.
  * A deadline that has come is put on the ready queue like any entry, so it takes effect behind the
  * completions of its turn. Shield and grace are those of its block, see cancel.c. */
-#include "core/task/task.h"
+#include "core/task/told.h"
 
 #include <rill/timeout.h>
 #include <rill/wait.h>
@@ -24,6 +24,8 @@ struct scope {
 };
 
 _Static_assert(sizeof(struct scope) <= sizeof(rill_scope), "rill_scope has room for a scope");
+
+const rill_table_path rill__scope_when = RILL__AT(struct scope, when);
 
 static struct scope *scope_of(rill_scope *scope)
 {

@@ -2,7 +2,7 @@
  *
  * Both watch each distinct member with a callback of their own and cancel nobody. The members'
  * callbacks run in the order of completion, which is the order of the results. */
-#include "core/task/task.h"
+#include "core/task/told.h"
 
 #include <rill/mem.h>
 #include <rill/wait.h>
@@ -66,17 +66,25 @@ struct waiting {
     struct rill__plain_wait plain;
     struct rill__timer timer;
     rill_wait_when when;
-    size_t left, ended;
+    size_t left, ended, distinct;
+    struct watched *watched;
     rill_future **out;
 };
 
-static void tell_wait(const struct rill__wait *wait, struct rill__told *told)
-{
-    const struct waiting *waiting = container_of(wait, struct waiting, plain.wait);
-    told->what = waiting->when == RILL_ALL_COMPLETED ? "all futures" : "any future";
-    told->left = (uint32_t)waiting->left;
-    told->of = (uint32_t)(waiting->left + waiting->ended);
-}
+#define TELLS_WAIT(text)                                        \
+    {                                                           \
+        .what = (text), .left = RILL__AT(struct waiting, left), \
+        .ended = RILL__AT(struct waiting, ended),               \
+        .members = {                                            \
+            .first = RILL__THERE(struct waiting, watched, 0),   \
+            .count = RILL__AT(struct waiting, distinct),        \
+            .element = sizeof(struct watched),                  \
+            .pointer = offsetof(struct watched, future),        \
+        },                                                      \
+    }
+
+static const rill_table_wait tells_any = TELLS_WAIT("any future"),
+                             tells_all = TELLS_WAIT("all futures");
 
 static bool failed(const rill_future *future)
 {
@@ -141,7 +149,8 @@ static int wait_parked(struct waiting *waiting, size_t count, rill_future *const
         return -ENOMEM;
     rill__timer_start(loop, &waiting->timer, rill_time_add(rill__loop_now(loop), timeout));
     size_t distinct = watch_all(watched, count, futures, on_wait_member, waiting);
-    waiting->left = distinct;
+    waiting->watched = watched;
+    waiting->left = waiting->distinct = distinct;
     for (size_t i = 0; i < distinct; i++)
         watch_start(loop, &watched[i]);
     int r = rill__plain_park(&waiting->plain);
@@ -168,7 +177,8 @@ int rill_wait(size_t count, rill_future *const futures[], rill_wait_when when, r
         return r;
     if (timeout <= 0 || holds_already(count, futures, when))
         return rill__await_ready(task, sort_out(count, futures, 0, out));
-    struct waiting waiting = { .plain = rill__plain_wait(task, tell_wait),
+    struct waiting waiting = { .plain = rill__plain_wait(
+                                   task, when == RILL_ALL_COMPLETED ? &tells_all : &tells_any),
                                .timer = { .ready = &task->ready },
                                .when = when,
                                .out = out };
@@ -191,6 +201,7 @@ struct iteration {
 struct next_wait {
     struct rill__plain_wait plain;
     struct list link;
+    struct iteration *it;
 };
 
 _Static_assert(sizeof(struct iteration *) <= sizeof(rill_as_completed), "room for a pointer");
@@ -262,11 +273,15 @@ int rill_as_completed_init(rill_as_completed *public, size_t count, rill_future 
     return 0;
 }
 
-static void tell_next(const struct rill__wait *wait, struct rill__told *told)
-{
-    (void)wait;
-    told->what = "the next of several futures";
-}
+static const rill_table_wait tells_next = {
+    .what = "the next of several futures",
+    .members = {
+        .first = RILL__THERE(struct next_wait, it, offsetof(struct iteration, watched)),
+        .count = RILL__AT_VIA(struct next_wait, it, struct iteration, distinct),
+        .element = sizeof(struct watched),
+        .pointer = offsetof(struct watched, future),
+    },
+};
 
 static int take_next(struct iteration *it, rill_future **ret_future)
 {
@@ -289,7 +304,7 @@ int rill_as_completed_next(rill_as_completed *public, rill_future **ret_future)
         return r;
     if (list_is_empty(&it->waiters) && settled(it))
         return rill__await_ready(task, take_next(it, ret_future));
-    struct next_wait next = { .plain = rill__plain_wait(task, tell_next) };
+    struct next_wait next = { .plain = rill__plain_wait(task, &tells_next), .it = it };
     list_push_back(&it->waiters, &next.link);
     do
         r = rill__plain_park(&next.plain);
