@@ -201,9 +201,17 @@ static struct outcome run_tried(bool deaf, const rill_loop_opts *opts)
     return outcome;
 }
 
+/* Valgrind has no openat2, which the simulator calls itself. */
+static bool can_be_called(const rill_loop_opts *opts)
+{
+    return tried->kind != RILL__OP_OPENAT2 || opts == NULL || !under_valgrind();
+}
+
 static void check_deaf(const rill_loop_opts *opts)
 {
     for (tried = awaits; tried < awaits + count; tried++) {
+        if (!can_be_called(opts))
+            continue;
         struct outcome outcome = run_tried(true, opts);
         if (!ended_well(outcome.first) || outcome.second != -ECANCELED)
             fail_msg("%s: %d, then %d", tried->name, outcome.first, outcome.second);
@@ -213,6 +221,8 @@ static void check_deaf(const rill_loop_opts *opts)
 static void check_hearing(const rill_loop_opts *opts)
 {
     for (tried = awaits; tried < awaits + count; tried++) {
+        if (!can_be_called(opts))
+            continue;
         struct outcome outcome = run_tried(false, opts);
         bool won = ended_well(outcome.first) && outcome.second == -ECANCELED;
         bool lost = outcome.first == -ECANCELED && outcome.second == 0;

@@ -123,13 +123,15 @@ static int run_compute(void *span_ms)
 
 static int long_ms = 300, short_ms = 30, middle_ms = 150;
 
+/* Others may be told as well: on a machine that has stopped for a while whoever ran then was slow. */
+static const char culprit_is_told[] = "task 'culprit', fn() made at ";
+
 /* B3. The sleep ends when it would have ended without anybody looking. */
 static void task_that_sleeps_in_a_system_call_is_told_once_with_name_and_place(void **state)
 {
     (void)state;
     check_child(run_sleep, &long_ms);
-    assert_int_equal(count(child.text, "blocks its loop"), 1);
-    assert_non_null(strstr(child.text, "rill: task 'culprit', fn() made at "));
+    assert_int_equal(count(child.text, culprit_is_told), 1);
     assert_non_null(strstr(child.text, "test_watchdog.c:"));
     if (!shows(child.text, block_in_sleep))
         fail_msg("%p: %s", (void *)(uintptr_t)block_in_sleep, child.text);
@@ -139,8 +141,7 @@ static void task_that_computes_is_told_once_with_name_and_place(void **state)
 {
     (void)state;
     check_child(run_compute, &long_ms);
-    assert_int_equal(count(child.text, "blocks its loop"), 1);
-    assert_non_null(strstr(child.text, "'culprit'"));
+    assert_int_equal(count(child.text, culprit_is_told), 1);
     assert_true(shows(child.text, block_by_computing));
 }
 
@@ -148,7 +149,7 @@ static void task_that_blocks_for_a_short_time_is_not_told(void **state)
 {
     (void)state;
     check_child(run_sleep, &short_ms);
-    assert_string_equal(child.text, "");
+    assert_int_equal(count(child.text, culprit_is_told), 0);
 }
 
 static int block_twice(void *span_ms)
@@ -166,7 +167,7 @@ static void each_step_that_blocks_is_told(void **state)
 {
     (void)state;
     check_child(run_block_twice, &long_ms);
-    assert_int_equal(count(child.text, "blocks its loop"), 2);
+    assert_int_equal(count(child.text, culprit_is_told), 2);
 }
 
 static void block_in_a_call(void *span_ms)
@@ -220,8 +221,7 @@ static void task_that_blocks_for_ever_is_told_while_it_does(void **state)
 {
     (void)state;
     check_child(run_stuck, NULL);
-    assert_int_equal(count(child.text, "blocks its loop"), 1);
-    assert_non_null(strstr(child.text, "be_stuck() made at "));
+    assert_int_equal(count(child.text, "be_stuck() made at "), 1);
     assert_true(shows(child.text, be_stuck));
 }
 
@@ -241,35 +241,47 @@ static void child_has_a_watchdog_of_its_own(void **state)
 {
     (void)state;
     check_child(run_in_a_child_of_ours, &long_ms);
-    assert_int_equal(count(child.text, "'culprit'"), 1);
+    assert_int_equal(count(child.text, culprit_is_told), 1);
 }
 
 /* --- The option. --- */
 
-static char heard[256];
-static rill_time heard_times;
+/* "a step took 1.234 s", or 0 if that is not what the message says. */
+static rill_time told_span(const char *message)
+{
+    static const char begin[] = "a step took ";
+    const char *point = strchr(message, '.');
+    if (strncmp(message, begin, strlen(begin)) != 0 || point == NULL ||
+        strcmp(point + 4, " s") != 0)
+        return 0;
+    return RILL_SEC(number_at(message + strlen(begin))) + RILL_MS(number_at(point + 1));
+}
 
+static unsigned heard_tasks, heard_calls, heard_any;
+
+/* On a busy machine steps of others may be slow, too, but hardly as slow as the culprit. */
 static void hear(rill_loop *loop, const char *message, rill_future *future, void *arg)
 {
     (void)loop;
     (void)arg;
-    heard_times++;
-    snprintf(heard, sizeof heard, "%s, %s", message,
-             future != NULL ? rill_task_name(future) : "no task");
+    heard_any++;
+    if (told_span(message) < RILL_MS(middle_ms))
+        return;
+    if (future == NULL)
+        heard_calls++;
+    else if (strcmp(rill_task_name(future), "culprit") == 0)
+        heard_tasks++;
 }
 
 static int block_and_hear(void *span_ms)
 {
-    heard_times = 0;
     rill_loop_set_error_handler(rill_get_running_loop(), hear, NULL);
     int r = run_named(block_in_sleep, span_ms);
-    EXPECT_IS(heard_times, 1);
-    EXPECT(strncmp(heard, "a step took 0.", 14) == 0);
-    EXPECT(strstr(heard, " s, culprit") != NULL);
+    EXPECT_IS(heard_tasks, 1);
     EXPECT(rill_call_soon(rill_get_running_loop(), block_in_a_call, span_ms).entry != NULL);
     EXPECT_IS(rill_sleep(RILL_MS(1)), 0);
-    EXPECT_IS(heard_times, 2);
-    EXPECT(strstr(heard, " s, no task") != NULL);
+    EXPECT_IS(heard_tasks, 1);
+    EXPECT_IS(heard_calls, 1);
     return r;
 }
 
@@ -284,23 +296,26 @@ static void step_longer_than_the_option_says_is_told_with_name_and_duration(void
 {
     (void)state;
     check_child(run_with_slow, &middle_ms);
-    assert_int_equal(count(child.text, "blocks its loop"), 2); /* the watchdog saw it, too */
+    assert_int_equal(count(child.text, culprit_is_told), 1); /* the watchdog saw it, too */
+    assert_true(count(child.text, "a call blocks its loop") >= 1);
 }
 
 static int take_turns_and_hear(void *arg)
 {
     (void)arg;
-    heard_times = 0;
+    heard_any = 0;
     rill_loop_set_error_handler(rill_get_running_loop(), hear, NULL);
     OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(give_up_turns, &long_ms));
     EXPECT_IS(give_up_turns(&long_ms), 0);
     EXPECT_IS(rill_await(task), 0);
     EXPECT_IS(rill_sleep(RILL_MS(40)), 0); /* to sleep in the kernel is no step */
-    EXPECT_IS(heard_times, 0);
+    EXPECT_IS(heard_any, 0);
     return 0;
 }
 
-static const rill_loop_opts slow_30 = { .slow = RILL_SEC(30) };
+/* In the simulator, where only sleeps take time: a machine that stops for a while makes any step slow. */
+static const rill_sim_opts world = { .seed = 1 };
+static const rill_loop_opts slow_30 = { .slow = RILL_MS(30), .sim = &world };
 
 static int run_without_watch(void *span_ms)
 {
@@ -397,25 +412,45 @@ static void watchdog_of_a_busy_loop_looks_25_times_a_second(void **state)
     assert_int_equal(rill_run(RILL_CORO(measure_busy, &span_ms)), 0);
 }
 
-/* How often it wakes up in the last part of an idle time. */
-static void *count_switches(void *ret_switches)
+struct doze {
+    rill_loop *loop;
+    rill_future *seen; /* 1: it dozes; 0: it does not */
+    int dozes;
+};
+
+static void tell_doze(void *arg)
 {
-    const struct timespec first = { .tv_sec = 1 }, then = { .tv_nsec = 300 * 1000000L };
-    nanosleep(&first, NULL);
-    uint64_t before = watchdog_switches();
-    nanosleep(&then, NULL);
-    *(uint64_t *)ret_switches = watchdog_switches() - before;
+    struct doze *doze = arg;
+    (void)rill_future_set_result(doze->seen, doze->dozes, NULL);
+}
+
+/* Wait until the watchdog has not woken up for a while; it gets 30 s, as nobody knows how busy the
+ * machine is. */
+static void *see_it_doze(void *arg)
+{
+    const struct timespec span = { .tv_nsec = 300 * 1000000L };
+    struct doze *doze = arg;
+    uint64_t before, now = watchdog_switches();
+    int times = 0;
+    do {
+        before = now;
+        nanosleep(&span, NULL);
+        now = watchdog_switches();
+    } while (now != before && ++times < 100);
+    doze->dozes = now == before;
+    (void)rill_call_soon_threadsafe(doze->loop, tell_doze, doze);
     return NULL;
 }
 
 static int idle_and_block(void *span_ms)
 {
     pthread_t thread;
-    uint64_t switches = 99;
-    EXPECT_IS(pthread_create(&thread, NULL, count_switches, &switches), 0);
-    EXPECT_IS(rill_sleep(RILL_MS(1500)), 0);
+    OWNED_FUTURE rill_future *seen = rill_future_new();
+    struct doze doze = { rill_get_running_loop(), seen, 0 };
+    EXPECT(seen != NULL);
+    EXPECT_IS(pthread_create(&thread, NULL, see_it_doze, &doze), 0);
+    EXPECT_IS(rill_await(seen), 1);
     EXPECT_IS(pthread_join(thread, NULL), 0);
-    EXPECT_IS(switches, 0);
     return run_named(block_in_sleep, span_ms);
 }
 
@@ -429,7 +464,7 @@ static void watchdog_of_an_idle_loop_dozes_and_still_finds_what_blocks_later(voi
 {
     (void)state;
     check_child(run_idle_and_block, &long_ms);
-    assert_int_equal(count(child.text, "'culprit'"), 1);
+    assert_int_equal(count(child.text, culprit_is_told), 1);
 }
 
 static int look_for_a_watchdog(void *arg)
@@ -483,8 +518,21 @@ static const struct scenario with_option[] = {
     OUTSIDE(negative_span_is_einval),
 };
 
+/* Valgrind runs one thread at a time, so the watchdog sees the culprit late, and in valgrind's code. */
+static const struct scenario on_one_thread[] = {
+    OUTSIDE(simulated_loop_has_no_watchdog),
+    OUTSIDE(child_has_a_watchdog_of_its_own),
+    OUTSIDE(task_that_blocks_for_a_short_time_is_not_told),
+    SCENARIO_WITH(take_turns_and_hear, &slow_30),
+    OUTSIDE(nobody_is_told_if_the_option_says_never),
+    OUTSIDE(negative_span_is_einval),
+};
+
 int main(void)
 {
-    return under_tsan() ? RUN_SCENARIOS("watchdog", with_option)
-                        : RUN_SCENARIOS("watchdog", scenarios);
+    if (under_tsan())
+        return RUN_SCENARIOS("watchdog", with_option);
+    if (under_valgrind())
+        return RUN_SCENARIOS("watchdog", on_one_thread);
+    return RUN_SCENARIOS("watchdog", scenarios);
 }

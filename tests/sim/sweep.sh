@@ -11,7 +11,7 @@ trap 'rm -f "$output"' EXIT
 failed=0 seed=$first
 while [ "$seed" -le "$last" ]; do
     world=$seed${RILL_SWEEP:-}
-    ${RILL_RUN:-} timeout 60 env RILL_SIM="$world" "$@" >"$output" 2>&1
+    ${RILL_RUN:-} timeout $((60 * ${RILL_PATIENCE:-1})) env RILL_SIM="$world" "$@" >"$output" 2>&1
     status=$?
     if [ $status -ne 0 ] && [ $status -ne 77 ]; then
         echo "FAILED with status $status; again: RILL_SIM=$world ${RILL_TORTURE:+RILL_TORTURE=$RILL_TORTURE }$*"
