@@ -4,6 +4,7 @@
  * parked streams are started, so that they can clean up; leftover tasks are cancelled together and
  * awaited, and so is what they start meanwhile; open generators are closed; the loop's operations
  * are cancelled and their last completions taken; memory goes last. */
+#include "core/io/executor.h"
 #include "core/io/park.h"
 #include "core/op/fault.h"
 #include "core/ring/call.h"
@@ -278,6 +279,19 @@ static void run_leftovers(struct rill_loop *loop, rill_time grace)
     loop->ending = loop->hard = false;
 }
 
+/* Its own executor is shut down by a task, so that its jobs have the loop until then. */
+static void end_executor(struct rill_loop *loop)
+{
+    rill_time span = end_grace(loop);
+    if (loop->executor == NULL)
+        return;
+    rill_task *task = rill_loop_create_task(loop, RILL_CORO(rill__executor_end, &span), NULL);
+    (void)run_until(loop, task);
+    rill__executor_close(loop->executor, rill_result(task) < 0 ? span : 0);
+    loop->executor = NULL;
+    rill_unref(task);
+}
+
 /* A loop that never got its ring: no task of it has run, so each ends before its first step. */
 static void drop_unstarted(struct rill_loop *loop)
 {
@@ -321,6 +335,8 @@ int rill_loop_close(rill_loop *loop)
     if (loop->backend != NULL)
         run_leftovers(loop, 0);
     close_generators(loop);
+    rill_executor_free(loop->executor);
+    loop->executor = NULL;
     loop->closing = true;
     if (loop->backend == NULL)
         drop_unstarted(loop);
@@ -393,6 +409,12 @@ int rill_runner_run(rill_runner *public, rill_coro coro)
     return r < 0 ? r : run_main(runner->loop, coro, runner->context);
 }
 
+static void end_all(struct rill_loop *loop)
+{
+    run_leftovers(loop, end_grace(loop));
+    end_executor(loop);
+}
+
 int rill_runner_close(rill_runner *public)
 {
     struct runner *runner = runner_of(public);
@@ -402,7 +424,7 @@ int rill_runner_close(rill_runner *public)
     if (loop != NULL && rill__loop_running != NULL)
         return rill__misuse(-EBUSY); /* its tasks cannot be run to their end now */
     if (loop != NULL && loop->backend != NULL)
-        run_leftovers(loop, end_grace(loop));
+        end_all(loop);
     else if (loop != NULL)
         drop_unstarted(loop); /* there was no ring, as the run has told: nothing more to report */
     rill_context_unref(runner->context);

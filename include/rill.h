@@ -471,6 +471,7 @@
 #include <rill/base.h>
 #include <rill/client.h>
 #include <rill/dir.h>
+#include <rill/executor.h>
 #include <rill/file.h>
 #include <rill/future.h>
 #include <rill/gen.h>

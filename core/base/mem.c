@@ -23,6 +23,7 @@
 
 static _Thread_local uint64_t count;
 static _Thread_local int64_t live;
+static int64_t live_of_ended; /* atomic: what threads that have ended left to others */
 static _Thread_local uint64_t fail_at; /* value of `count` that fails; 0: none */
 static _Thread_local bool fail_forever;
 
@@ -106,5 +107,11 @@ uint64_t rill__mem_count(void)
 
 int64_t rill__mem_live(void)
 {
-    return live;
+    return live + __atomic_load_n(&live_of_ended, __ATOMIC_ACQUIRE);
+}
+
+void rill__mem_end_thread(void)
+{
+    __atomic_add_fetch(&live_of_ended, live, __ATOMIC_RELEASE);
+    live = 0;
 }

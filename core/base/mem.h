@@ -18,5 +18,7 @@ void rill__mem_give(void);
 /* Allocations that this thread made since its last rill__mem_fail_nth. */
 uint64_t rill__mem_count(void);
 
-/* Blocks that this thread allocated less those it freed. */
+/* Blocks that this thread and those that have ended allocated, less those they freed. */
 int64_t rill__mem_live(void);
+/* This thread ends, and may leave blocks to others. */
+void rill__mem_end_thread(void);

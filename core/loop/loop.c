@@ -224,6 +224,7 @@ static int first_run(struct rill_loop *loop)
     r = rill__backend_new(&loop->opts, &loop->backend);
     if (r < 0)
         return r;
+    loop->backend->outside = loop->outside;
     loop->forks = rill__loop_forks();
     loop->thread = gettid();
     r = rill__wake_start(loop);

@@ -76,8 +76,10 @@ struct rill_loop {
     struct rill__slabs
         records; /* of the tasks, also of those that have ended and are referred to */
     struct rill__census census;
-    uint64_t steps; /* entries run; read by the watchdog */
-    bool timed;     /* each step is timed: the option `slow` was set */
+    struct rill_executor *executor; /* its own; NULL: not asked for yet; written by executor.c */
+    unsigned outside;               /* jobs that other threads or processes do for it */
+    uint64_t steps;                 /* entries run; read by the watchdog */
+    bool timed;                     /* each step is timed: the option `slow` was set */
     struct rill__watched dog;
 
     struct rill__call_entry *calls_free,
@@ -198,10 +200,21 @@ static inline void rill__timer_stop(struct rill_loop *loop, struct rill__timer *
     rill__timer_disarm(&loop->timers, timer);
 }
 
+/* So many more jobs are done for the loop by others, or less: a virtual clock waits for them. */
+static inline void rill__loop_outside(struct rill_loop *loop, int more)
+{
+    loop->outside += (unsigned)more;
+    if (loop->backend != NULL)
+        loop->backend->outside = loop->outside;
+}
+
 /* Now, not as of the turn's begin: a timer armed late in a long step must not fire early. */
 rill_time rill__loop_now(const struct rill_loop *loop);
 
 void rill__wake_init(struct rill_loop *loop);
+/* Put `ready`, which is on no queue, on the loop's from any thread, and wake the loop. The loop may be
+ * gone. False: it is, or it is closing, and `ready` stays where it is. */
+bool rill__wake_post(struct rill_loop *loop, struct rill__ready *ready);
 /* Wake the loop from a signal handler. */
 void rill__wake_signal(struct rill_loop *loop);
 /* Begin to listen for other threads; the loop has its backend. 0, -ENOMEM, or no descriptor is left. */

@@ -117,14 +117,15 @@ void rill__wake_signal(struct rill_loop *loop)
     (void)ignored;
 }
 
-/* The loop is held, and let go. False: it is closing. */
-static bool give_call(struct rill_loop *loop, struct call *call)
+bool rill__wake_post(struct rill_loop *loop, struct rill__ready *ready)
 {
+    if (!rill__loop_hold(loop))
+        return false;
     pthread_mutex_lock(&loop->wake.mutex);
     rill__loop_let_go(); /* who frees the loop waits for this mutex, too */
     bool closed = loop->wake.closed, first = list_is_empty(&loop->wake.calls);
     if (!closed)
-        list_push_back(&loop->wake.calls, &call->ready.link);
+        list_push_back(&loop->wake.calls, &ready->link);
     if (!closed && first)
         rill__wake_signal(loop);
     pthread_mutex_unlock(&loop->wake.mutex);
@@ -141,7 +142,7 @@ int rill_call_soon_threadsafe(rill_loop *loop, rill_call_fn *fn, void *arg)
     call->vars = rill__vars_keep();
     call->fn = fn;
     call->arg = arg;
-    if (rill__loop_hold(loop) && give_call(loop, call))
+    if (rill__wake_post(loop, &call->ready))
         return 0;
     rill__vars_drop(call->vars);
     rill_free(call);

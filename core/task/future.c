@@ -60,7 +60,7 @@ static const struct rill__future_ops plain_ops = { .free = plain_free };
 static const struct rill__future_ops *const ops_of[] = {
     [RILL__PLAIN] = &plain_ops,         [RILL__TASK] = &rill__task_ops,
     [RILL__GATHER] = &rill__gather_ops, [RILL__SHIELD] = &rill__shield_ops,
-    [RILL__SLEEP] = &rill__sleep_ops,
+    [RILL__SLEEP] = &rill__sleep_ops,   [RILL__WRAPPED] = &rill__wrapped_ops,
 };
 
 const struct rill__future_ops *rill__future_ops(const rill_future *future)

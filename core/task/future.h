@@ -21,6 +21,7 @@ enum rill__future_kind {
     RILL__GATHER,
     RILL__SHIELD,
     RILL__SLEEP,
+    RILL__WRAPPED, /* stands for a job */
     RILL__FUTURE_KINDS,
 };
 
@@ -68,7 +69,7 @@ struct rill_future {
 };
 
 extern const struct rill__future_ops rill__task_ops, rill__gather_ops, rill__shield_ops,
-    rill__sleep_ops;
+    rill__sleep_ops, rill__wrapped_ops;
 /* What `future` does as one of its kind. */
 const struct rill__future_ops *rill__future_ops(const rill_future *future);
 
