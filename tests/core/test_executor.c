@@ -419,6 +419,8 @@ static int say_hello(void *arg)
     return r < 0 ? r : rill_return_fmt("hello %s", (const char *)arg);
 }
 
+static char you[] = "you";
+
 static void *ask_for_hello(void *arg)
 {
     rill_job *job = rill_run_coroutine_threadsafe(served, RILL_CORO(say_hello, arg));
@@ -438,7 +440,7 @@ static int coroutine_of_another_thread_runs_here(void *arg)
     (void)arg;
     reset();
     served = rill_get_running_loop();
-    EXPECT_IS(pthread_create(&thread, NULL, ask_for_hello, (char[]){ "you" }), 0);
+    EXPECT_IS(pthread_create(&thread, NULL, ask_for_hello, you), 0);
     int r = await_entered(NULL);
     pthread_join(thread, NULL);
     EXPECT_IS(r, 0);
