@@ -11,7 +11,7 @@
 #include "core/base/machine.h"
 #include "core/base/mem.h"
 #include "core/task/job.h"
-#include "core/task/task.h"
+#include "core/task/told.h"
 
 #include <rill/mem.h>
 #include <rill/text.h>
@@ -286,15 +286,12 @@ static bool ask_to_stop(struct rill__wait *record, const char *msg)
     return false; /* whether this is the delivery, the result decides */
 }
 
-static void tell_thread(const struct rill__wait *record, struct rill__told *told)
-{
-    told->what = "a thread, for job";
-    told->object = container_of(record, struct thread_wait, wait)->job;
-}
+static const rill_table_wait tells_thread = { .what = "a thread, for job",
+                                              .object = RILL__AT(struct thread_wait, job) };
 
 static int wait_for_job(struct rill__task *task, struct rill_job *job)
 {
-    struct thread_wait wait = { .wait = { ask_to_stop, tell_thread },
+    struct thread_wait wait = { .wait = { ask_to_stop, &tells_thread },
                                 .observer.ended = on_job_end,
                                 .settle.run = on_settled,
                                 .task = task,
