@@ -19,7 +19,7 @@
 #include <string.h>
 
 #ifdef RILL_LONE_RECORDS
-enum { room = 0 };
+enum { room = 1 }; /* none is that small */
 #else
 enum { room = (64 << 10) - 64 /* the header */ };
 #endif
