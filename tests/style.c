@@ -92,9 +92,9 @@ static const struct library {
     { "jansson", { "server/handler/gather", "server/control.c", "server/ctl/" } },
     { "seccomp", { "server/sandbox.c" } },
     { "nghttp2/", { "server/conn/h2.c" } },
-    { "zlib", { "server/http/encode.c" } },
-    { "brotli/", { "server/http/encode.c" } },
-    { "zstd", { "server/http/encode.c" } },
+    { "zlib", { "server/http/encode.c", "core/client/decode.c", "tests/" } },
+    { "brotli/", { "server/http/encode.c", "core/client/decode.c", "tests/" } },
+    { "zstd", { "server/http/encode.c", "core/client/decode.c", "tests/" } },
     { "cmocka", { "tests/" } },
 };
 

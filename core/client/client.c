@@ -1,153 +1,83 @@
-/* client.c - one exchange: write a request, read a response head, then its body as it is asked for.
+/* client.c - a request from its call to the head of its last response.
  *
- * The response is one block: state and room for its field lines. The octets of its head are copied
- * out of the stream when the head is complete; those of the body pass from the stream's buffer to the
- * caller's. Nothing is read ahead of the caller but what the stream receives up to its own limit.
- *
- * The end tells the server what became of it: a connection whose response was read to its end is
- * kept or closed in order, any other is reset, since a mere end of our sending may be taken for a
- * client that waits on. */
-#include "core/client/pool.h"
+ * All of it happens in one scope, whose deadline moves from phase to phase: so that one timer is enough, and
+ * a session that is closed can end it wherever it waits. Each try is: a connection, the head, the body, the
+ * response's head. One more try is made if a kept connection turned out dead, and one for each redirect. */
+#include "core/client/auth.h"
+#include "core/client/decode.h"
+#include "core/client/session.h"
 
-#include <rill/client.h>
-#include <rill/http.h>
 #include <rill/mem.h>
+#include <rill/task.h>
 
 #include <errno.h>
 
-enum {
-    fields_max = 200,
-    interim_max = 16,      /* rule 63 */
-    lines_size = 64,       /* of a request: everything but what the caller gives */
-    content_size = 4 << 10 /* first room of read_all */
-};
+/* --- Bounds of time. --- */
 
-static const rill_http_limits limits = { .line = 8192, .head = 32 << 10, .fields = fields_max };
-
-struct rill_http_response {
-    struct rill__connection *connection;
-    rill_stream *stream; /* the connection's */
-    char *octets;        /* of the head */
-    rill_http_body body;
-    int error;     /* of the body: what each further read returns */
-    char *content; /* of read_all: NULL, or what it has so far */
-    size_t content_used, content_room;
-    rill_http_message head;
-    rill_http_field fields[fields_max]; /* not cleared */
-};
-
-/* --- The request. --- */
-
-/* Fields that tell where the message ends, or whose, are made here alone. */
-static bool is_ours(rill_span name)
+void rill__phase_set(struct rill__request *request, rill_time at, const char *name)
 {
-    switch (rill_http_field_of(name)) {
-    case RILL_HTTP_FIELD_HOST:
-    case RILL_HTTP_FIELD_CONNECTION:
-    case RILL_HTTP_FIELD_CONTENT_LENGTH:
-    case RILL_HTTP_FIELD_TRANSFER_ENCODING: return true;
-    default: return false;
-    }
+    request->phase = at < request->total_at ? name : "total";
+    if (at > request->total_at)
+        at = request->total_at;
+    if (at != rill_scope_when(&request->scope))
+        (void)rill_scope_reschedule(&request->scope,
+                                    at); /* it fails if it has fired: then it is over */
 }
 
-static int write_lines(const rill_http_exchange_opts *opts, rill_text *text)
+static rill_time span_or(rill_time span, rill_time otherwise)
 {
-    int r = 0;
-    for (size_t i = 0; i < opts->line_count && r == 0; i++)
-        r = is_ours(opts->lines[i].name)
-                ? -EINVAL
-                : rill_http_write_field(text, opts->lines[i].name, opts->lines[i].value);
-    if (opts->pool == NULL)
-        rill_text_add(text, RILL_SPAN("Connection: close\r\n"));
-    rill_http_write_end(text);
-    return r;
+    return span == 0 ? otherwise : span;
 }
 
-static rill_span method_of(const rill_http_exchange_opts *opts)
+static void take_timeouts(struct rill__request *request)
 {
-    return opts->method.size > 0 ? opts->method : RILL_SPAN("GET");
+    const rill_http_timeouts *own = &request->opts->timeouts;
+    const rill_http_timeouts *all = &request->session->opts.timeouts;
+    request->timeouts = (rill_http_timeouts){
+        .total = span_or(own->total, all->total),
+        .connect = span_or(own->connect, all->connect),
+        .sock_connect = span_or(own->sock_connect, all->sock_connect),
+        .sock_read = span_or(own->sock_read, all->sock_read),
+    };
+    request->total_at = rill_time_add(rill_now(), request->timeouts.total);
+    request->response->total_at = request->total_at;
+    request->response->read_for = request->timeouts.sock_read;
 }
 
-/* The request as one text.   Owns: gives it. */
-static int make_request(const rill_http_exchange_opts *opts, rill_text *ret_text)
+/* --- One try. --- */
+
+/* Send head and body. A server may answer and close before it has read all of it: then its answer counts,
+ * not our failure to write. */
+static int send_request(struct rill__request *request) RILL_SUSPENDS;
+
+static int send_request(struct rill__request *request)
 {
-    size_t size = lines_size + method_of(opts).size + opts->target.size + opts->host.size;
-    for (size_t i = 0; i < opts->line_count; i++)
-        size += opts->lines[i].name.size + opts->lines[i].value.size + 4; /* ": " and CRLF */
-    rill_text text = { rill_alloc(size), size, 0, false };
-    if (text.at == NULL)
-        return -ENOMEM;
-    int r = rill_http_write_request(&text, method_of(opts), opts->target, opts->host);
+    rill_stream *stream = request->response->connection->stream;
+    bool whole = true;
+    rill__phase_set(request, RILL_FOREVER, "total");
+    int r = rill_stream_write(stream, request->text.at, request->text.size, NULL);
+    if (r >= 0)
+        r = rill__upload_send(&request->upload, stream, &whole);
+    request->response->unsent = r < 0 || !whole;
+    return r == -EPIPE || r == -ECONNRESET || r > 0 ? 0 : r;
+}
+
+static int try_once(struct rill__request *request, bool fresh) RILL_SUSPENDS;
+
+static int try_once(struct rill__request *request, bool fresh)
+{
+    int r = rill__request_connect(request, fresh);
     if (r == 0)
-        r = write_lines(opts, &text);
-    CHECK(r < 0 || !text.full);
-    if (r < 0)
-        rill_free(text.at);
-    else
-        *ret_text = text;
-    return r;
+        r = send_request(request);
+    return r < 0 ? r : rill__response_begin(request);
 }
 
-/* A server may answer and close before it has read all of the request: then its answer counts, not
- * our failure to write. */
-static int write_request(rill_stream *stream, const rill_text *text)
+/* Whether it may be sent again, and so on a connection that may be dead (RFC 9110, 9.2.2). */
+static bool may_repeat(const struct rill__request *request)
 {
-    int r = rill_stream_write(stream, text->at, text->used, NULL);
-    return r == -ECANCELED || r == -ENOMEM ? r : 0;
-}
-
-/* --- The head. --- */
-
-/* Take a complete head of `size` octets out of the stream. */
-static int keep_head(rill_http_response *response, rill_span octets, int size)
-{
-    response->octets = rill_copy(octets.at, (size_t)size);
-    if (response->octets == NULL)
-        return -ENOMEM;
-    response->head.at = response->octets;
-    rill_stream_consume(response->stream, (size_t)size);
-    return rill_http_body_init(&response->body, &response->head, UINT64_MAX);
-}
-
-/* One head, interim or not, as far as *ret_octets; it stays in the stream. Its size or -errno. */
-static int parse_head(rill_http_response *response, rill_http_method method, rill_span *ret_octets)
-{
-    rill_http_head_init(&response->head, response->fields, fields_max);
-    for (size_t least = 1;; least = ret_octets->size + 1) {
-        int r = rill_stream_peek(response->stream, least, ret_octets);
-        if (r == 0)
-            return ret_octets->size == 0 ? -ECONNRESET : -EPROTO;
-        if (r < 0)
-            return r;
-        r = rill_http_response_parse(&response->head, method, ret_octets->at, ret_octets->size,
-                                     &limits);
-        if (r != 0)
-            return r < 0 ? -EPROTO : r;
-    }
-}
-
-static int read_head(rill_http_response *response, rill_http_method method)
-{
-    rill_span octets;
-    for (int interim = 0; interim <= interim_max; interim++) {
-        int r = parse_head(response, method, &octets);
-        if (r < 0)
-            return interim > 0 && r == -ECONNRESET ? -EPROTO : r;
-        if (response->head.status >= 200)
-            return keep_head(response, octets, r);
-        if (response->head.status == 101) /* nobody asked for it */
-            return -EPROTO;
-        rill_stream_consume(response->stream, (size_t)r);
-    }
-    return -EPROTO;
-}
-
-/* --- An exchange. --- */
-
-/* Whether a request may be sent again, and so on a connection that may be dead (RFC 9110, 9.2.2). */
-static bool is_idempotent(rill_http_method method)
-{
-    switch (method) {
+    if (request->session->opts.retry < 0 || request->upload.begun)
+        return false;
+    switch (request->method_id) {
     case RILL_HTTP_GET:
     case RILL_HTTP_HEAD:
     case RILL_HTTP_OPTIONS:
@@ -157,155 +87,223 @@ static bool is_idempotent(rill_http_method method)
     }
 }
 
-/* One try: on a connection of the pool, if there is one and `fresh` is not set. */
-static int try_exchange(const rill_http_exchange_opts *opts, const rill_text *text, bool fresh,
-                        rill_http_response *response) RILL_SUSPENDS;
+/* Acceptance case 133: once, only on a reused connection that died, only for idempotent methods. */
+static int try_request(struct rill__request *request) RILL_SUSPENDS;
 
-static int try_exchange(const rill_http_exchange_opts *opts, const rill_text *text, bool fresh,
-                        rill_http_response *response)
+static int try_request(struct rill__request *request)
 {
-    int r = rill__connection_get(opts->pool, opts->address, fresh, &response->connection);
+    rill_http_response *response = request->response;
+    request->proxy = request->address != NULL
+                         ? NULL
+                         : rill__proxies_find(&request->session->proxies, &response->url);
+    int r = rill__head_write(request);
     if (r < 0)
         return r;
-    response->stream = response->connection->stream;
-    r = write_request(response->stream, text);
-    return r < 0 ? r : read_head(response, rill_http_method_of(method_of(opts)));
-}
-
-static int run_exchange(const rill_http_exchange_opts *opts, rill_http_response *response)
-    RILL_SUSPENDS;
-
-static int run_exchange(const rill_http_exchange_opts *opts, rill_http_response *response)
-{
-    bool idempotent = is_idempotent(rill_http_method_of(method_of(opts)));
-    rill_text text;
-    int r = make_request(opts, &text);
-    if (r < 0)
-        return r;
-    r = try_exchange(opts, &text, !idempotent, response);
-    if (r == -ECONNRESET && response->connection != NULL && response->connection->reused) {
+    r = try_once(request, false);
+    if (r == -ECONNRESET && response->connection != NULL && response->connection->reused &&
+        may_repeat(request)) {
         rill__connection_drop(response->connection);
         response->connection = NULL;
-        r = try_exchange(opts, &text, true, response);
+        r = try_once(request, true);
     }
-    rill_free(text.at);
     return r;
 }
 
-int rill_http_exchange(const rill_http_exchange_opts *opts, rill_http_response **ret_response)
+/* --- All of them. --- */
+
+/* Make the response fit for the next one to come. */
+static void forget_response(rill_http_response *response)
+{
+    rill__response_release(response);
+    rill__decoder_free(response->decoder);
+    response->decoder = NULL;
+    response->more = false;
+}
+
+static int try_all(struct rill__request *request) RILL_SUSPENDS;
+
+static int try_all(struct rill__request *request)
+{
+    int r = rill__upload_init(&request->upload, request->opts, &request->response->arena);
+    if (r < 0)
+        return r;
+    do {
+        r = try_request(request);
+        if (r == 0)
+            r = rill__redirect_follow(request);
+        if (r > 0)
+            forget_response(request->response);
+    } while (r > 0);
+    return r;
+}
+
+static int take_authorization(struct rill__request *request)
+{
+    const struct rill__url *url = &request->response->url;
+    const rill_http_auth *auth = &request->opts->auth;
+    rill_arena *arena = &request->response->arena;
+    if (auth->user != NULL && url->user.at != NULL)
+        return rill_fail(-EINVAL, "both the URL and `auth` say who asks");
+    if (url->user.at != NULL)
+        return rill__auth_basic(arena, url->user, url->password, &request->authorization);
+    if (auth->user != NULL)
+        return rill__auth_basic(arena, rill_span_of(auth->user), rill_span_of(auth->password),
+                                &request->authorization);
+    request->authorization = request->session->authorization;
+    return 0;
+}
+
+/* Find out what is asked of whom. */
+static int prepare(struct rill__request *request, const char *url)
+{
+    rill_http_session *session = request->session;
+    const struct rill__url *base = session->base.text.at != NULL ? &session->base : NULL;
+    if (request->method.size == 0 || rill_span_equal(request->method, RILL_SPAN("CONNECT")))
+        return rill_fail(-EINVAL, "no method for a request");
+    int r = rill__url_parse(&request->response->arena, rill_span_of(url), base,
+                            &request->response->url);
+    if (r < 0)
+        return r;
+    request->method_id = rill_http_method_of(request->method);
+    request->address =
+        request->opts->address != NULL ? request->opts->address : session->opts.address;
+    request->redirects_max =
+        request->opts->redirects != 0 ? request->opts->redirects : session->opts.redirects;
+    take_timeouts(request);
+    return take_authorization(request);
+}
+
+/* Run the request in its scope. */
+static int run(struct rill__request *request) RILL_SUSPENDS;
+
+static int run(struct rill__request *request)
+{
+    rill_http_session *session = request->session;
+    int r = rill_timeout_at(&request->scope, request->total_at);
+    if (r < 0)
+        return r;
+    request->phase = "total";
+    list_push_back(&session->requests, &request->link);
+    r = rill_scope_leave(&request->scope, try_all(request));
+    rill__session_leave(request);
+    if (session->closed && r != -ECANCELED)
+        return rill_fail(-ESHUTDOWN, "the session was closed");
+    return r;
+}
+
+/* Give an error its text: what was asked, and what came of it. */
+static int explain(const struct rill__request *request, int r, const char *url,
+                   const rill_err *before)
+{
+    const rill_err *last = rill_last_error();
+    const char *why = last != NULL && last != before && last->code == r ? last->msg : NULL;
+    if (request->response->url.text.at != NULL)
+        url = request->response->url.text.at; /* without a password */
+    else if (strchr(url, '@') != NULL)
+        url = "a URL";
+    if (r == -ETIME && rill_scope_expired(&request->scope))
+        return rill_fail(r, "%.*s %.160s: no answer in time (%s)", (int)request->method.size,
+                         request->method.at, url, request->phase);
+    return rill_fail(r, "%.*s %.160s: %s", (int)request->method.size, request->method.at, url,
+                     why != NULL ? why : rill_strerror(r));
+}
+
+/* The session's loop is that of its first request. */
+static int bind_loop(rill_http_session *session)
+{
+    struct rill_loop *loop = rill__loop_running;
+    if (loop == NULL)
+        return -ESRCH;
+    if (session->loop == NULL)
+        session->loop = loop;
+    return session->loop == loop ? 0 : rill__misuse(-EXDEV);
+}
+
+static int make_response(rill_http_session *session, rill_http_response **ret_response)
 {
     rill_http_response *response = rill_alloc(sizeof *response);
     if (response == NULL)
         return -ENOMEM;
     memset(response, 0, offsetof(rill_http_response, fields));
-    int r = run_exchange(opts, response);
-    if (r < 0)
-        rill_http_close(response);
-    else
-        *ret_response = response;
-    return r;
-}
-
-void rill_http_close(rill_http_response *response)
-{
-    if (response == NULL)
-        return;
-    if (!response->body.done || response->error != 0)
-        rill__connection_drop(response->connection);
-    else
-        rill__connection_end(response->connection, response->head.keep_alive);
-    rill_free(response->octets);
-    rill_free(response->content);
-    rill_free(response);
-}
-
-int rill_http_status(const rill_http_response *response)
-{
-    return response->head.status;
-}
-
-rill_span rill_http_header(const rill_http_response *response, rill_span name)
-{
-    const rill_http_message *head = &response->head;
-    int i = rill_http_head_find(head, name, 0);
-    return i < 0 ? (rill_span){ NULL, 0 } : rill_http_span(head, head->fields[i].value);
-}
-
-const rill_http_message *rill_http_response_head(const rill_http_response *response)
-{
-    return &response->head;
-}
-
-/* --- The body. --- */
-
-/* The next octets of the body, moved to `buf`. 0: only framing was there, or the body is complete. */
-static int take_octets(rill_http_response *response, rill_span octets, void *buf, size_t size)
-{
-    rill_http_piece piece;
-    size_t most = octets.size < size ? octets.size : size; /* so that the data fit */
-    int64_t used = rill_http_body_take(&response->body, octets.at, most, &piece);
-    if (used < 0)
-        return -EPROTO;
-    int got = piece.kind == RILL_HTTP_PIECE_DATA ? (int)piece.octets.size : 0;
-    if (got > 0)
-        memcpy(buf, piece.octets.at, (size_t)got);
-    rill_stream_consume(response->stream, (size_t)used);
-    return got;
-}
-
-int rill_http_read(rill_http_response *response, void *buf, size_t size)
-{
-    int r = response->error;
-    while (r == 0 && size > 0 && !response->body.done) {
-        rill_span octets;
-        r = rill_stream_peek(response->stream, 1, &octets);
-        if (r > 0)
-            r = take_octets(response, octets, buf, size);
-        else if (r == 0)
-            r = rill_http_body_end(&response->body) < 0 ? -EPROTO : 0;
-    }
-    if (r < 0 && r != -ECANCELED)
-        response->error = r;
-    return r;
-}
-
-/* Room for more octets and the zero octet behind them, as far as `max` allows. */
-static int grow_content(rill_http_response *response, size_t max)
-{
-    if (response->content_used + 1 < response->content_room)
-        return 0;
-    size_t room = response->content_room > 0 ? response->content_room * 2 : content_size;
-    const rill_http_message *head = &response->head;
-    if (response->content == NULL && head->framing == RILL_HTTP_BODY_LENGTH)
-        room = head->length < max ? (size_t)head->length + 2 : max + 2;
-    if (room > max + 2)
-        room = max + 2;
-    char *content = rill_resize(response->content, room);
-    if (content == NULL)
-        return -ENOMEM;
-    response->content = content;
-    response->content_room = room;
+    response->session = rill__session_ref(session);
+    *ret_response = response;
     return 0;
 }
 
-int rill_http_read_all(rill_http_response *response, size_t max, rill_span *ret_body)
+int rill_http_request(rill_http_session *session, const char *method, const char *url,
+                      const rill_http_request_opts *opts, rill_http_response **ret_response)
 {
-    int r;
-    if (max > SIZE_MAX / 4)
-        max = SIZE_MAX / 4;
-    do {
-        r = grow_content(response, max);
-        if (r < 0)
-            return r;
-        size_t room = response->content_room - response->content_used - 1;
-        r = rill_http_read(response, response->content + response->content_used, room);
-        response->content_used += r > 0 ? (size_t)r : 0;
-        if (response->content_used > max)
-            return -EMSGSIZE;
-    } while (r > 0);
+    static const rill_http_request_opts none;
+    const rill_err *before = rill_last_error();
+    struct rill__request request = { .session = session, .method = rill_span_of(method) };
+    int r = bind_loop(session);
+    if (r == 0)
+        r = make_response(session, &request.response);
     if (r < 0)
         return r;
-    response->content[response->content_used] = 0;
-    *ret_body = (rill_span){ response->content, response->content_used };
+    request.opts = opts != NULL ? opts : &none;
+    r = prepare(&request, url != NULL ? url : "");
+    if (r == 0)
+        r = run(&request);
+    rill_http_response *response = request.response;
+    if (r < 0) {
+        response->error = r;
+        if (r != -ECANCELED)
+            r = explain(&request, r, url != NULL ? url : "", before);
+        rill_http_close(response);
+        return r;
+    }
+    if (response->body.done)
+        rill__response_release(response);
+    else
+        list_push_back(&session->responses, &response->link);
+    *ret_response = response;
     return 0;
+}
+
+int rill_http_get(rill_http_session *session, const char *url, const rill_http_request_opts *opts,
+                  rill_http_response **ret_response)
+{
+    return rill_http_request(session, "GET", url, opts, ret_response);
+}
+
+int rill_http_post(rill_http_session *session, const char *url, const rill_http_request_opts *opts,
+                   rill_http_response **ret_response)
+{
+    return rill_http_request(session, "POST", url, opts, ret_response);
+}
+
+int rill_http_put(rill_http_session *session, const char *url, const rill_http_request_opts *opts,
+                  rill_http_response **ret_response)
+{
+    return rill_http_request(session, "PUT", url, opts, ret_response);
+}
+
+int rill_http_patch(rill_http_session *session, const char *url, const rill_http_request_opts *opts,
+                    rill_http_response **ret_response)
+{
+    return rill_http_request(session, "PATCH", url, opts, ret_response);
+}
+
+int rill_http_delete(rill_http_session *session, const char *url,
+                     const rill_http_request_opts *opts, rill_http_response **ret_response)
+{
+    return rill_http_request(session, "DELETE", url, opts, ret_response);
+}
+
+int rill_http_head(rill_http_session *session, const char *url, const rill_http_request_opts *opts,
+                   rill_http_response **ret_response)
+{
+    rill_http_request_opts own = { .redirects = -1 };
+    if (opts != NULL) {
+        own = *opts;
+        own.redirects = opts->redirects == 0 ? -1 : opts->redirects;
+    }
+    return rill_http_request(session, "HEAD", url, &own, ret_response);
+}
+
+int rill_http_options(rill_http_session *session, const char *url,
+                      const rill_http_request_opts *opts, rill_http_response **ret_response)
+{
+    return rill_http_request(session, "OPTIONS", url, opts, ret_response);
 }

@@ -1,74 +1,199 @@
-/* pool.c - connections of the HTTP client: made, lent, kept for the next exchange.
+/* pool.c - connections of a session: lent within its limits, kept for the next request.
  *
- * A connection that waits in a pool is watched: when the server ends it, it goes at once. So it does
- * when it has waited too long, when there are too many (the one that waited longest), and when the
- * loop ends. Octets that came unasked are found when it is taken: it goes then, for nobody can tell
- * whose answer they are. A pool lives until its owner and its last lent connection let go. */
+ * Connections are kept by the place that they lead to, the one used last in front. One that waits is
+ * watched: when the server ends it, it goes at once. So it does when it has waited too long, and when
+ * there are too many the one goes that waited longest. Octets that came unasked are found when it is
+ * taken: it goes then, for nobody can tell whose answer they are.
+ *
+ * Who finds a limit reached waits in the queue of its origin. A place that becomes free is handed to the one
+ * that waits longest among those whose own host has room, so a host at its limit holds nobody else up. */
 #include "core/client/pool.h"
 
-#include <rill/loop.h>
+#include "core/base/check.h"
+
 #include <rill/mem.h>
 
 #include <errno.h>
+#include <string.h>
 
-enum { default_idle_max = 32 };
-
-struct rill_http_pool {
-    struct list idle; /* connections that wait, the one used last in front */
-    size_t idle_count, idle_max;
-    rill_time idle_time;
-    rill_handle sweep; /* at the time when the last of the list has waited too long */
-    unsigned refs;     /* the owner's, and one for each lent connection */
-    bool closed;       /* the owner has let go */
+struct place_waiter {
+    struct rill__waiter waiter;
+    uint64_t ticket;
 };
 
-int rill_http_pool_new(const rill_http_pool_opts *opts, rill_http_pool **ret_pool)
+void rill__pool_init(struct rill__pool *pool, size_t limit, size_t limit_per_host,
+                     rill_time keepalive)
 {
-    static const rill_http_pool_opts defaults;
-    rill_http_pool *pool = rill_alloc_zero(1, sizeof *pool);
-    if (pool == NULL)
-        return -ENOMEM;
-    if (opts == NULL)
-        opts = &defaults;
+    *pool = (struct rill__pool){ .limit = limit,
+                                 .limit_per_host = limit_per_host,
+                                 .keepalive = keepalive };
+    for (size_t i = 0; i < RILL__POOL_BUCKETS; i++)
+        list_init(&pool->buckets[i]);
     list_init(&pool->idle);
-    pool->idle_max = opts->idle_max > 0 ? opts->idle_max : default_idle_max;
-    pool->idle_time = opts->idle_time > 0 ? opts->idle_time : RILL_SEC(30);
-    pool->refs = 1;
-    *ret_pool = pool;
-    return 0;
+    list_init(&pool->waiting);
 }
 
-static void unref(rill_http_pool *pool)
+/* --- Origins. --- */
+
+static bool same_text(const char *a, const char *b)
 {
-    if (pool != NULL && --pool->refs == 0)
-        rill_free(pool);
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-/* --- Waiting connections. --- */
-
-static struct rill__connection *connection_of(struct list *node)
+static bool same_place(const struct rill__place *a, const struct rill__place *b)
 {
-    return container_of(node, struct rill__connection, link);
+    return a->port == b->port && a->tls == b->tls && a->proxy == b->proxy &&
+           a->proxy_tls == b->proxy_tls && a->tunnel_port == b->tunnel_port &&
+           strcmp(a->host, b->host) == 0 && same_text(a->tunnel, b->tunnel) &&
+           (a->address == NULL) == (b->address == NULL) &&
+           (a->address == NULL || rill_addr_equal(a->address, b->address));
 }
 
-/* Take a connection out of the pool; it is the caller's. */
+static struct list *bucket_of(struct rill__pool *pool, const struct rill__place *place)
+{
+    uint32_t hash =
+        place->port; /* FNV-1a: there are no more origins than connections and waiters */
+    for (const char *p = place->host; *p != 0; p++)
+        hash = (hash ^ (unsigned char)*p) * 16777619u;
+    return &pool->buckets[(hash ^ hash >> 16) % RILL__POOL_BUCKETS];
+}
+
+static struct rill__origin *make_origin(const struct rill__place *place)
+{
+    size_t host = strlen(place->host) + 1;
+    size_t tunnel = place->tunnel != NULL ? strlen(place->tunnel) + 1 : 0;
+    struct rill__origin *origin = rill_alloc(sizeof *origin + host + tunnel);
+    if (origin == NULL)
+        return NULL;
+    *origin = (struct rill__origin){ .place = *place };
+    list_init(&origin->idle);
+    char *text = (char *)(origin + 1);
+    origin->place.host = memcpy(text, place->host, host);
+    if (tunnel > 0)
+        origin->place.tunnel = memcpy(text + host, place->tunnel, tunnel);
+    if (place->address != NULL) {
+        origin->address = *place->address;
+        origin->place.address = &origin->address;
+    }
+    return origin;
+}
+
+/* The origin of a place, with one more reference; NULL without memory. */
+static struct rill__origin *ref_origin(struct rill__pool *pool, const struct rill__place *place)
+{
+    struct list *bucket = bucket_of(pool, place);
+    struct rill__origin *origin = NULL;
+    list_for_each(node, bucket) {
+        struct rill__origin *other = container_of(node, struct rill__origin, link);
+        if (same_place(&other->place, place)) {
+            origin = other;
+            break;
+        }
+    }
+    if (origin == NULL) {
+        origin = make_origin(place);
+        if (origin == NULL)
+            return NULL;
+        list_push_front(bucket, &origin->link);
+    }
+    origin->refs++;
+    return origin;
+}
+
+static void unref_origin(struct rill__origin *origin)
+{
+    if (--origin->refs > 0)
+        return;
+    list_remove(&origin->link);
+    rill_free(origin);
+}
+
+/* --- Places within the limits. --- */
+
+static bool has_room(const struct rill__pool *pool, const struct rill__origin *origin)
+{
+    return pool->lent < pool->limit && origin->lent < pool->limit_per_host;
+}
+
+static void lend(struct rill__pool *pool, struct rill__origin *origin)
+{
+    pool->lent++;
+    origin->lent++;
+}
+
+/* The origin with room whose first waiter came first; NULL: there is none. */
+static struct rill__origin *find_waiting(struct rill__pool *pool)
+{
+    struct rill__origin *found = NULL;
+    uint64_t first = UINT64_MAX;
+    list_for_each(node, &pool->waiting) {
+        struct rill__origin *origin = container_of(node, struct rill__origin, waiting);
+        if (origin->waiters.first == NULL || !has_room(pool, origin))
+            continue;
+        uint64_t ticket = container_of(origin->waiters.first, struct place_waiter, waiter)->ticket;
+        if (ticket < first) {
+            first = ticket;
+            found = origin;
+        }
+    }
+    return found;
+}
+
+/* Take a place back and hand it on. */
+static void give_back(struct rill__pool *pool, struct rill__origin *origin)
+{
+    pool->lent--;
+    origin->lent--;
+    origin = list_is_empty(&pool->waiting) ? NULL : find_waiting(pool);
+    if (origin == NULL)
+        return;
+    lend(pool, origin);
+    rill__waitq_wake(&origin->waiters);
+}
+
+static int wait_for_place(struct rill__pool *pool, struct rill__origin *origin) RILL_SUSPENDS;
+
+static int wait_for_place(struct rill__pool *pool, struct rill__origin *origin)
+{
+    struct place_waiter own = { .ticket = pool->tickets++ };
+    struct rill__task *task;
+    int r = rill__await_begin(&task);
+    if (r < 0)
+        return r;
+    if (!list_is_linked(&origin->waiting))
+        list_push_back(&pool->waiting, &origin->waiting);
+    origin->waiters.kind = RILL__WAITQ_CONNECTION;
+    r = rill__waitq_wait(&origin->waiters, &own.waiter, task, false);
+    if (origin->waiters.first == NULL)
+        list_remove(&origin->waiting);
+    if (r < 0 && own.waiter.woken)
+        give_back(pool, origin);
+    return r;
+}
+
+/* --- Connections that wait. --- */
+
+/* Take a connection out of those that wait; it is the caller's. */
 static void take_out(struct rill__connection *connection)
 {
-    rill_http_pool *pool = connection->pool;
     list_remove(&connection->link);
+    list_remove(&connection->age);
+    connection->pool->idle_count--;
     rill_stream_on_peer_end(connection->stream, NULL, NULL);
-    if (--pool->idle_count == 0) {
-        rill_handle_cancel(pool->sweep);
-        pool->sweep = (rill_handle){ 0 };
-    }
 }
 
-/* End a connection that waits. It holds no reference to its pool meanwhile. */
+static void free_connection(struct rill__connection *connection)
+{
+    rill_stream_unref(connection->stream);
+    rill_free(connection);
+}
+
+/* End a connection that waits. */
 static void forget(struct rill__connection *connection)
 {
     take_out(connection);
-    rill_stream_unref(connection->stream);
-    rill_free(connection);
+    unref_origin(connection->origin);
+    free_connection(connection);
 }
 
 static void on_peer_end(void *arg)
@@ -78,121 +203,158 @@ static void on_peer_end(void *arg)
 
 static bool is_old(const struct rill__connection *connection)
 {
-    return rill_time_add(connection->since, connection->pool->idle_time) <= rill_now();
+    return rill_time_add(connection->since, connection->pool->keepalive) <= rill_turn_time();
+}
+
+static struct rill__connection *oldest(const struct rill__pool *pool)
+{
+    return container_of(pool->idle.prev, struct rill__connection, age);
 }
 
 /* Arm the sweep for the connection that waits longest. Without memory the old ones stay until the next
- * use of the pool. */
-static void arm_sweep(rill_http_pool *pool);
+ * use of the pool. It stays armed when the last one is taken, which is the common case: it will be back. */
+static void arm_sweep(struct rill__pool *pool);
 
 static void sweep(void *arg)
 {
-    rill_http_pool *pool = arg;
+    struct rill__pool *pool = arg;
     pool->sweep = (rill_handle){ 0 };
-    while (!list_is_empty(&pool->idle) && is_old(connection_of(pool->idle.prev)))
-        forget(connection_of(pool->idle.prev));
+    while (!list_is_empty(&pool->idle) && is_old(oldest(pool)))
+        forget(oldest(pool));
     arm_sweep(pool);
 }
 
-static void arm_sweep(rill_http_pool *pool)
+static void arm_sweep(struct rill__pool *pool)
 {
-    if (list_is_empty(&pool->idle) || pool->sweep.entry != NULL)
+    if (list_is_empty(&pool->idle) || pool->sweep.entry != NULL || pool->keepalive == RILL_FOREVER)
         return;
-    rill_time at = rill_time_add(connection_of(pool->idle.prev)->since, pool->idle_time);
+    rill_time at = rill_time_add(oldest(pool)->since, pool->keepalive);
     pool->sweep = rill_call_at(rill_get_running_loop(), at, sweep, pool);
 }
 
-void rill_http_pool_free(rill_http_pool *pool)
+/* The connection of `origin` that was used last and is still good, taken out; NULL: there is none. */
+static struct rill__connection *take_idle(struct rill__origin *origin)
 {
-    if (pool == NULL)
-        return;
-    while (!list_is_empty(&pool->idle))
-        forget(connection_of(pool->idle.next));
-    pool->closed = true;
-    unref(pool);
-}
-
-/* The connection to `address` that was used last and is still good; NULL: there is none. */
-static struct rill__connection *find(rill_http_pool *pool, const rill_addr *address)
-{
-    list_for_each_safe(node, &pool->idle) {
-        struct rill__connection *connection = connection_of(node);
-        if (!rill_addr_equal(&connection->address, address))
-            continue;
+    while (!list_is_empty(&origin->idle)) {
+        struct rill__connection *connection =
+            container_of(origin->idle.next, struct rill__connection, link);
         if (!rill_stream_peer_ended(connection->stream) &&
-            rill_stream_buffered(connection->stream) == 0 && !is_old(connection))
+            rill_stream_buffered(connection->stream) == 0 && !is_old(connection)) {
+            take_out(connection);
+            unref_origin(origin); /* the caller has a reference, too */
+            connection->reused = true;
             return connection;
+        }
         forget(connection);
     }
     return NULL;
 }
 
+void rill__pool_close(struct rill__pool *pool, struct list *list)
+{
+    rill_handle_cancel(pool->sweep);
+    pool->sweep = (rill_handle){ 0 };
+    pool->keepalive = 0;
+    while (!list_is_empty(&pool->idle)) {
+        struct rill__connection *connection = oldest(pool);
+        take_out(connection);
+        unref_origin(connection->origin);
+        rill_stream_close(connection->stream);
+        list_push_back(list, &connection->link);
+    }
+}
+
+int rill__pool_drop(struct list *list, bool wait)
+{
+    int r = 0;
+    for (struct list *node; (node = list_pop_front(list)) != NULL;) {
+        struct rill__connection *connection = container_of(node, struct rill__connection, link);
+        if (wait && r >= 0) {
+            r = rill_stream_wait_closed(connection->stream);
+            r = r == -ECANCELED || r == -ESRCH ? r : 0; /* how it broke is nobody's concern */
+        }
+        free_connection(connection);
+    }
+    return r;
+}
+
 /* --- Lent connections. --- */
 
-static int make_connection(rill_http_pool *pool, const rill_addr *address,
-                           struct rill__connection **ret_connection) RILL_SUSPENDS;
-
-static int make_connection(rill_http_pool *pool, const rill_addr *address,
-                           struct rill__connection **ret_connection)
+int rill__pool_get(struct rill__pool *pool, const struct rill__place *place, bool fresh,
+                   struct rill__connection **ret_connection)
 {
-    struct rill__connection *connection = rill_alloc_zero(1, sizeof *connection);
-    if (connection == NULL)
+    struct rill__origin *origin = ref_origin(pool, place);
+    if (origin == NULL)
         return -ENOMEM;
-    int r = rill_stream_connect(address, NULL, &connection->stream);
-    if (r < 0) {
-        rill_free(connection);
-        return r;
-    }
-    connection->address = *address;
-    connection->pool = pool;
-    *ret_connection = connection;
-    return 0;
-}
-
-int rill__connection_get(rill_http_pool *pool, const rill_addr *address, bool fresh,
-                         struct rill__connection **ret_connection)
-{
-    struct rill__connection *connection = pool != NULL && !fresh ? find(pool, address) : NULL;
-    if (pool != NULL)
-        pool->refs++; /* before we wait: its owner may let go meanwhile */
+    int r = 0;
+    if (has_room(pool, origin))
+        lend(pool, origin);
+    else
+        r = wait_for_place(pool, origin);
+    if (r < 0)
+        goto fail_origin;
+    struct rill__connection *connection = fresh ? NULL : take_idle(origin);
     if (connection == NULL) {
-        int r = make_connection(pool, address, ret_connection);
-        if (r < 0)
-            unref(pool);
-        return r;
+        connection = rill_alloc_zero(1, sizeof *connection);
+        if (connection == NULL) {
+            r = -ENOMEM;
+            goto fail_place;
+        }
+        connection->pool = pool;
+        connection->origin = origin;
     }
-    take_out(connection);
-    connection->reused = true;
     *ret_connection = connection;
     return 0;
+
+fail_place:
+    give_back(pool, origin);
+fail_origin:
+    unref_origin(origin);
+    return r;
 }
 
-void rill__connection_end(struct rill__connection *connection, bool keep)
+/* Put a connection with those that wait. */
+static void keep_connection(struct rill__connection *connection)
 {
-    rill_http_pool *pool = connection->pool;
-    if (pool == NULL || pool->closed || !keep || rill_stream_buffered(connection->stream) > 0 ||
-        rill_stream_peer_ended(connection->stream)) {
-        rill_stream_unref(connection->stream);
-        rill_free(connection);
-        unref(pool);
-        return;
-    }
-    pool->refs--; /* its owner's is left */
-    if (pool->idle_count == pool->idle_max)
-        forget(connection_of(pool->idle.prev));
-    connection->since = rill_now();
-    list_push_front(&pool->idle, &connection->link);
+    struct rill__pool *pool = connection->pool;
+    if (pool->idle_count >= pool->limit)
+        forget(oldest(pool));
+    connection->since = rill_turn_time();
+    list_push_front(&connection->origin->idle, &connection->link);
+    list_push_front(&pool->idle, &connection->age);
     pool->idle_count++;
+    connection->origin->refs++;
     rill_stream_on_peer_end(connection->stream, on_peer_end, connection);
     arm_sweep(pool);
 }
 
+void rill__connection_end(struct rill__connection *connection, bool keep)
+{
+    struct rill__pool *pool = connection->pool;
+    struct rill__origin *origin = connection->origin;
+    if (keep && pool->keepalive > 0 && rill_stream_buffered(connection->stream) == 0 &&
+        !rill_stream_peer_ended(connection->stream))
+        keep_connection(connection);
+    else
+        free_connection(connection);
+    give_back(pool, origin);
+    unref_origin(origin);
+}
+
+void rill__connection_abort(struct rill__connection *connection, struct list *list)
+{
+    rill_stream_abort(connection->stream);
+    give_back(connection->pool, connection->origin);
+    unref_origin(connection->origin);
+    list_push_back(list, &connection->link);
+}
+
 void rill__connection_drop(struct rill__connection *connection)
 {
+    struct list list;
     if (connection == NULL)
         return;
-    rill_stream_abort(connection->stream);
-    rill_stream_unref(connection->stream);
-    unref(connection->pool);
-    rill_free(connection);
+    list_init(&list);
+    rill__connection_abort(connection, &list);
+    free_connection(connection);
 }

@@ -57,6 +57,7 @@ static const rill_table_wait tells[] = {
     [RILL__WAITQ_GET] = TELLS("an item of queue"),
     [RILL__WAITQ_PUT] = TELLS("room in queue"),
     [RILL__WAITQ_JOIN] = TELLS("the end of queue"),
+    [RILL__WAITQ_CONNECTION] = TELLS("a connection of session"),
 };
 
 static bool cancel_waiter(struct rill__wait *wait, const char *msg)

@@ -24,6 +24,7 @@ enum rill__waitq_kind {
     RILL__WAITQ_GET,
     RILL__WAITQ_PUT,
     RILL__WAITQ_JOIN,
+    RILL__WAITQ_CONNECTION,
 };
 
 struct rill__waitq {

@@ -26,12 +26,12 @@
 
 #include <errno.h>
 
-enum { idle_per_part = 32 }; /* connections kept */
+enum { connections_max = 4096 }; /* to upstreams, of a route */
 
 struct gather {
     const struct conf_gather *conf;
     rill_time deadline; /* a span */
-    rill_http_pool *pool;
+    rill_http_session *session;
     struct reply_fields fields;
     struct gather_place places[]; /* of the parts, in their order */
 };
@@ -245,7 +245,7 @@ static int run_and_answer(const struct gather *gather, struct request *request,
     bool expired = false;
     struct gather_run run = {
         .request = request,
-        .pool = gather->pool,
+        .session = gather->session,
         .body_max = gather->conf->body_max,
         .begin = rill_now(),
     };
@@ -306,7 +306,7 @@ static void gather_close(void *state)
     struct gather *gather = state;
     if (gather == NULL)
         return;
-    rill_http_pool_free(gather->pool);
+    rill_http_session_free(gather->session);
     rill_free(gather);
 }
 
@@ -316,7 +316,15 @@ static int gather_open(const struct conf_route *conf, const struct handler_env *
     const struct conf_gather *own = &conf->gather;
     /* The route's deadline ends the request without an answer of ours: be a little earlier. */
     rill_time margin = conf->deadline > RILL_MS(2) ? RILL_MS(1) : 0;
-    rill_http_pool_opts pool = { .idle_max = idle_per_part * own->part_count };
+    /* A part is bounded by its own deadline, and nothing that one request got is told to another. */
+    rill_http_session_opts session = {
+        .timeouts = { .total = RILL_FOREVER, .sock_connect = RILL_FOREVER },
+        .limit = connections_max,
+        .keepalive = RILL_SEC(30),
+        .redirects = -1,
+        .no_cookies = true,
+        .raw = true,
+    };
     struct gather *gather =
         rill_alloc_zero(1, sizeof *gather + own->part_count * sizeof *gather->places);
     int r = 0;
@@ -328,7 +336,7 @@ static int gather_open(const struct conf_route *conf, const struct handler_env *
     if (gather->deadline > conf->deadline - margin)
         gather->deadline = conf->deadline - margin;
     gather->fields = (struct reply_fields){ conf->header, conf->header_count };
-    r = rill_http_pool_new(&pool, &gather->pool);
+    r = rill_http_session_new(&session, &gather->session);
     for (size_t i = 0; i < own->part_count && r == 0; i++)
         if (own->parts[i].file.size > 0)
             r = find_place(&own->parts[i], env, &gather->places[i]);

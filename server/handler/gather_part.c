@@ -185,12 +185,12 @@ static int read_wrong_body(struct gather_part *part, rill_http_response *respons
 
 /* --- Upstreams --- */
 
-/* The target of a url part. The tail is encoded again, so no octet of it can end the path. */
-static int make_target(const struct gather_part *part, rill_span *ret_target)
+/* The URL of a url part. The tail is encoded again, so no octet of it can end the path. */
+static int make_url(const struct gather_part *part, const char **ret_url)
 {
     const struct request *request = part->run->request;
     const struct conf_part *conf = part->conf;
-    size_t size = 0;
+    size_t size = sizeof "http://" + conf->host.size;
     for (size_t i = 0; i < conf->piece_count; i++)
         size += conf->pieces[i].kind == CONF_PIECE_TEXT   ? conf->pieces[i].text.size
                 : conf->pieces[i].kind == CONF_PIECE_TAIL ? 3 * request->tail.size
@@ -198,6 +198,8 @@ static int make_target(const struct gather_part *part, rill_span *ret_target)
     rill_text text = { rill_arena_alloc(request->arena, size), size, 0, false };
     if (text.at == NULL)
         return -ENOMEM;
+    rill_text_add(&text, RILL_SPAN("http://"));
+    rill_text_add(&text, conf->host);
     for (size_t i = 0; i < conf->piece_count; i++) {
         switch (conf->pieces[i].kind) {
         case CONF_PIECE_TEXT: rill_text_add(&text, conf->pieces[i].text); break;
@@ -205,7 +207,7 @@ static int make_target(const struct gather_part *part, rill_span *ret_target)
         case CONF_PIECE_QUERY: rill_text_add(&text, request->query); break;
         }
     }
-    *ret_target = (rill_span){ text.at, text.used };
+    *ret_url = rill_text_end(&text);
     return 0;
 }
 
@@ -232,15 +234,14 @@ static int ask(struct gather_part *part, rill_http_response **ret_response)
         { RILL_SPAN("User-Agent"), RILL_SPAN("rilld") },
         { RILL_SPAN("X-Request-Timeout-Ms"), { digits, left.used } },
     };
-    rill_http_exchange_opts opts = {
+    rill_http_request_opts opts = {
         .address = &part->conf->address,
-        .host = part->conf->host,
-        .lines = lines,
-        .line_count = sizeof lines / sizeof *lines,
-        .pool = part->run->pool,
+        .headers = lines,
+        .header_count = sizeof lines / sizeof *lines,
     };
-    int r = make_target(part, &opts.target);
-    return r < 0 ? r : rill_http_exchange(&opts, ret_response);
+    const char *url;
+    int r = make_url(part, &url);
+    return r < 0 ? r : rill_http_get(part->run->session, url, &opts, ret_response);
 }
 
 static int take_response(struct gather_part *part, rill_http_response *response) RILL_SUSPENDS;

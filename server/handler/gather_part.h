@@ -46,7 +46,7 @@ struct gather_place {
 /* What the parts of one request share. */
 struct gather_run {
     const struct request *request;
-    struct rill_http_pool *pool;
+    struct rill_http_session *session;
     uint64_t body_max;  /* octets of all parts */
     uint64_t body_used; /* taken so far */
     rill_time begin, deadline;

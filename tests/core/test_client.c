@@ -27,17 +27,21 @@
 
 enum { whole = 0, body_max = 64 << 10 };
 
-/* One exchange with a server that answers `octets`. */
+/* One request to a server that answers `octets`. */
 struct fetch {
     /* What to do. */
     struct upstream_answer answers[4];
-    rill_http_exchange_opts opts; /* without address and host: the server's */
-    size_t step;                  /* read in pieces of that size; whole: by read_all */
-    size_t max;                   /* of read_all */
-    rill_time timeout;            /* 0: none */
-    int cancel_after;             /* turns; negative: never */
+    const char *method; /* NULL: GET */
+    const char *target; /* or a whole URL */
+    bool nobody;        /* asked where nobody listens */
+    rill_http_session_opts session;
+    rill_http_request_opts opts;
+    size_t step;       /* read in pieces of that size; whole: by read_all */
+    size_t max;        /* of read_all */
+    rill_time timeout; /* 0: none */
+    int cancel_after;  /* turns; negative: never */
     /* What came of it. */
-    int rc;     /* of the exchange, then of reading */
+    int rc;     /* of the request, then of reading */
     int status; /* 0: no response */
     size_t size;
     char body[body_max];
@@ -48,6 +52,7 @@ struct fetch {
 };
 
 static struct fetch fetch;
+static rill_http_session *session;
 
 static int read_pieces(rill_http_response *response) RILL_SUSPENDS;
 
@@ -72,14 +77,15 @@ static int read_whole(rill_http_response *response)
     return 0;
 }
 
-static int exchange(void *arg)
+static int request(void *arg)
 {
     rill_http_response *response;
     (void)arg;
-    int r = rill_http_exchange(&fetch.opts, &response);
+    const char *method = fetch.method != NULL ? fetch.method : "GET";
+    int r = rill_http_request(session, method, fetch.target, &fetch.opts, &response);
     if (r < 0)
         return r;
-    rill_span field = rill_http_header(response, RILL_SPAN("X-Test"));
+    rill_span field = rill_http_header(response, "X-Test");
     fetch.status = rill_http_status(response);
     snprintf(fetch.field, sizeof fetch.field, "%.*s", (int)field.size, field.size ? field.at : "");
     r = fetch.step == whole ? read_whole(response) : read_pieces(response);
@@ -89,19 +95,19 @@ static int exchange(void *arg)
     return r;
 }
 
-static int exchange_in_time(void *arg)
+static int request_in_time(void *arg)
 {
     rill_scope scope = { 0 };
     int r = rill_timeout(&scope, fetch.timeout > 0 ? fetch.timeout : RILL_SEC(20));
-    return r < 0 ? r : rill_scope_leave(&scope, exchange(arg));
+    return r < 0 ? r : rill_scope_leave(&scope, request(arg));
 }
 
-/* Runs the exchange as a task of its own, and cancels it if so asked. */
+/* Runs the request as a task of its own, and cancels it if so asked. */
 static int run_task(void) RILL_SUSPENDS;
 
 static int run_task(void)
 {
-    rill_task *task = rill_create_task(RILL_CORO(exchange_in_time, NULL));
+    rill_task *task = rill_create_task(RILL_CORO(request_in_time, NULL));
     int r = 0;
     if (fetch.cancel_after >= 0) {
         r = upstream_turns((unsigned)fetch.cancel_after);
@@ -114,16 +120,22 @@ static int run_task(void)
 static int run_all(void *arg)
 {
     struct upstream upstream;
+    char base[64];
+    rill_addr nobody;
     const uint64_t *fail_nth = arg;
     int r = upstream_start(&upstream, fetch.answers);
     if (r < 0)
         return r;
-    if (fetch.opts.address == NULL)
-        fetch.opts.address = &upstream.address;
-    fetch.opts.host = rill_span_of(upstream.host);
+    snprintf(base, sizeof base, "http://%s", upstream.host);
+    fetch.session.base_url = base;
+    if (fetch.nobody && upstream_nobody(&nobody) == 0)
+        fetch.opts.address = &nobody;
+    r = rill_http_session_new(&fetch.session, &session);
     rill__mem_fail_nth(*fail_nth, false);
-    r = run_task();
+    if (r == 0)
+        r = run_task();
     rill__mem_fail_nth(0, false);
+    r = rill_first_error(r, rill_http_session_close(session));
     r = rill_first_error(r, upstream_settle(&upstream, 0));
     fetch.open = upstream.open;
     fetch.connections = upstream.connections;
@@ -151,13 +163,14 @@ static void run(void)
     run_failing(0);
 }
 
-/* An exchange to come: GET /, answered so. */
+/* A request to come: GET /, answered so. */
 static void prepare(const char *octets, size_t size, enum upstream_end end)
 {
     memset(&fetch, 0, sizeof fetch);
     fetch.answers[0] =
         (struct upstream_answer){ .target = "/", .octets = octets, .size = size, .end = end };
-    fetch.opts.target = RILL_SPAN("/");
+    fetch.target = "/";
+    fetch.session.keepalive = -1;
     fetch.cancel_after = -1;
     fetch.max = body_max - 1;
 }
@@ -244,7 +257,7 @@ static void head_request_has_no_body_whatever_the_length_says(void **state)
 {
     (void)state;
     prepare(OK "Content-Length: 5\r\nx-test: a b\r\n\r\n", 0, UPSTREAM_HOLD);
-    fetch.opts.method = RILL_SPAN("HEAD");
+    fetch.method = "HEAD";
     run();
     assert_int_equal(fetch.rc, 0);
     assert_int_equal(fetch.size, 0);
@@ -345,14 +358,15 @@ static void request_is_written_from_its_parts(void **state)
     char want[256];
     prepare(OK "Content-Length: 0\r\n\r\n", 0, UPSTREAM_KEEP);
     fetch.answers[0].target = "/a%20b?c=d";
-    fetch.opts.target = RILL_SPAN("/a%20b?c=d");
-    fetch.opts.lines = lines;
-    fetch.opts.line_count = 2;
+    fetch.target = "/a%20b?c=d";
+    fetch.opts.headers = lines;
+    fetch.opts.header_count = 2;
     run();
     assert_int_equal(fetch.rc, 0);
     snprintf(want, sizeof want,
              "GET /a%%20b?c=d HTTP/1.1\r\nHost: %.*s\r\nAccept: text/plain\r\n"
-             "X-Empty: \r\nConnection: close\r\n\r\n",
+             "X-Empty: \r\nAccept-Encoding: gzip, deflate, br, zstd\r\nUser-Agent: rill/0.1\r\n"
+             "Connection: close\r\n\r\n",
              (int)strcspn(strstr(fetch.request, "127."), "\r"), strstr(fetch.request, "127."));
     assert_string_equal(fetch.request, want);
 }
@@ -367,40 +381,32 @@ static void request_that_could_be_read_as_two_is_never_sent(void **state)
         { { "Host", 4 }, { "a", 1 } },        { { "Transfer-Encoding", 17 }, { "chunked", 7 } },
         { { "CONNECTION", 10 }, { "x", 1 } },
     };
-    static const rill_span targets[] = { { "/ x", 3 }, { "/\r\n", 3 }, { "/\n", 2 }, { "", 0 } };
+    static const char *const targets[] = { "/\r\n", "/\n", "/?\x7f" };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         prepare(OK "\r\n", 0, UPSTREAM_CLOSE);
-        fetch.opts.lines = &lines[i];
-        fetch.opts.line_count = 1;
+        fetch.opts.headers = &lines[i];
+        fetch.opts.header_count = 1;
         run();
         assert_int_equal(fetch.rc, -EINVAL);
         assert_int_equal(fetch.connections, 0);
     }
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
         prepare(OK "\r\n", 0, UPSTREAM_CLOSE);
-        fetch.opts.target = targets[i];
+        fetch.target = targets[i];
         run();
         assert_int_equal(fetch.rc, -EINVAL);
     }
     prepare(OK "\r\n", 0, UPSTREAM_CLOSE);
-    fetch.opts.method = RILL_SPAN("GE T");
+    fetch.method = "GE T";
     run();
     assert_int_equal(fetch.rc, -EINVAL);
-}
-
-static int find_nobody(void *arg)
-{
-    return upstream_nobody(arg);
 }
 
 static void nobody_listens_is_the_error_of_connect(void **state)
 {
     (void)state;
-    rill_addr nobody;
     prepare(OK "\r\n", 0, UPSTREAM_CLOSE);
-    if (rill_run(RILL_CORO(find_nobody, &nobody)) < 0)
-        skip();
-    fetch.opts.address = &nobody;
+    fetch.nobody = true;
     run();
     assert_int_equal(fetch.rc, -ECONNREFUSED);
 }
@@ -408,7 +414,7 @@ static void nobody_listens_is_the_error_of_connect(void **state)
 /* --- Endings --- */
 
 /* The server reads the reset that tells it that nobody waits: run() checks that it let go. */
-static void deadline_ends_an_exchange_with_a_silent_server(void **state)
+static void deadline_ends_a_request_to_a_silent_server(void **state)
 {
     (void)state;
     static const char *const answers[] = { NULL, "HTTP/1.1 200", OK "Content-Length: 5\r\n\r\nhe" };
@@ -479,7 +485,7 @@ int main(void)
         cmocka_unit_test(request_is_written_from_its_parts),
         cmocka_unit_test(request_that_could_be_read_as_two_is_never_sent),
         cmocka_unit_test(nobody_listens_is_the_error_of_connect),
-        cmocka_unit_test(deadline_ends_an_exchange_with_a_silent_server),
+        cmocka_unit_test(deadline_ends_a_request_to_a_silent_server),
         cmocka_unit_test(cancel_in_each_turn_leaves_nothing),
         cmocka_unit_test(each_failed_allocation_is_an_error_and_leaves_nothing),
         cmocka_unit_test(closing_nothing_is_fine),

@@ -238,14 +238,13 @@ static int http_server(void *arg)
     return serve_one(answer);
 }
 
-static int http_client(void)
+static int http_get_all(rill_http_session *session) RILL_SUSPENDS;
+
+static int http_get_all(rill_http_session *session)
 {
     rill_http_response *response;
-    rill_http_exchange_opts opts = { .address = &address,
-                                     .target = RILL_SPAN("/"),
-                                     .host = RILL_SPAN("torture") };
     rill_span body;
-    int r = rill_http_exchange(&opts, &response);
+    int r = rill_http_get(session, "http://torture/", NULL, &response);
     if (r < 0)
         return r;
     torture_held++;
@@ -255,6 +254,17 @@ static int http_client(void)
     rill_http_close(response);
     torture_held--;
     return r < 0 ? r : 0;
+}
+
+static int http_client(void)
+{
+    rill_http_session_opts opts = { .address = &address };
+    rill_http_session *session;
+    int r = rill_http_session_new(&opts, &session);
+    if (r < 0)
+        return r;
+    r = http_get_all(session);
+    return rill_first_error(r, rill_http_session_close(session));
 }
 
 static int http_get(void *arg)

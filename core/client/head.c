@@ -1,0 +1,208 @@
+/* head.c - the head of a request: what the caller says, what the session says, and what frames it.
+ *
+ * A line of the request overrides one of the session with the same name, and either overrides what is said
+ * by default. Lines that frame the message are made here alone, so that no caller can smuggle another
+ * request in. */
+#include "core/client/decode.h"
+#include "core/client/session.h"
+
+#include "core/base/check.h"
+
+#include <rill/task.h>
+
+#include <errno.h>
+
+enum { lines_size = 320 }; /* everything but what has a size of its own */
+
+#define AGENT "rill/" RILL_STRINGIFY(RILL_VERSION_MAJOR) "." RILL_STRINGIFY(RILL_VERSION_MINOR)
+
+/* Fields whose lines are looked for. */
+struct given {
+    bool accept, accept_encoding, agent, authorization, content_type;
+    rill_span cookie;
+};
+
+bool rill__head_is_good(const rill_http_line *line)
+{
+    switch (rill_http_field_of(line->name)) {
+    case RILL_HTTP_FIELD_HOST:
+    case RILL_HTTP_FIELD_CONNECTION:
+    case RILL_HTTP_FIELD_CONTENT_LENGTH:
+    case RILL_HTTP_FIELD_TRANSFER_ENCODING: return false;
+    default: return rill_http_is_token(line->name) && rill_http_is_value(line->value);
+    }
+}
+
+/* Whether a line is sent, and what it makes superfluous. A redirect to a strange server, and one that made
+ * a GET of the request, leave some out. */
+static bool note(const struct rill__request *request, const rill_http_line *line,
+                 struct given *given)
+{
+    switch (rill_http_field_of(line->name)) {
+    case RILL_HTTP_FIELD_ACCEPT: given->accept = true; return true;
+    case RILL_HTTP_FIELD_ACCEPT_ENCODING: given->accept_encoding = true; return true;
+    case RILL_HTTP_FIELD_USER_AGENT: given->agent = true; return true;
+    case RILL_HTTP_FIELD_AUTHORIZATION:
+        if (!request->strange)
+            given->authorization = true;
+        return !request->strange;
+    case RILL_HTTP_FIELD_COOKIE:
+        if (!request->strange)
+            given->cookie = line->value;
+        return false;
+    case RILL_HTTP_FIELD_CONTENT_TYPE:
+        given->content_type = true;
+        return request->upload.pieces != NULL || request->upload.produce != NULL ||
+               request->redirects == 0;
+    default: return true;
+    }
+}
+
+static bool is_overridden(const struct rill__request *request, rill_span name)
+{
+    for (size_t i = 0; i < request->opts->header_count; i++)
+        if (rill_span_equal_nocase(request->opts->headers[i].name, name))
+            return true;
+    return false;
+}
+
+static int write_line(const struct rill__request *request, const rill_http_line *line,
+                      struct given *given, rill_text *text)
+{
+    return note(request, line, given) ? rill_http_write_field(text, line->name, line->value) : 0;
+}
+
+static int write_callers(const struct rill__request *request, struct given *given, rill_text *text)
+{
+    const rill_http_session_opts *session = &request->session->opts;
+    const rill_http_request_opts *own = request->opts;
+    int r = 0;
+    for (size_t i = 0; i < session->header_count && r == 0; i++)
+        if (!is_overridden(request, session->headers[i].name))
+            r = write_line(request, &session->headers[i], given, text);
+    for (size_t i = 0; i < own->header_count && r == 0; i++)
+        r = rill__head_is_good(&own->headers[i])
+                ? write_line(request, &own->headers[i], given, text)
+                : rill_fail(-EINVAL, "header %zu of the request is no good", i);
+    return r;
+}
+
+/* Whether a request without a body says so: one that usually has one does (RFC 9110, 8.6). */
+static bool tells_no_body(rill_http_method method)
+{
+    return method != RILL_HTTP_GET && method != RILL_HTTP_HEAD && method != RILL_HTTP_OPTIONS;
+}
+
+/* A line that was found good when it came, or was made by us. */
+static void add_line(rill_text *text, rill_span name, rill_span value)
+{
+    rill_text_add(text, name);
+    rill_text_add(text, RILL_SPAN(": "));
+    rill_text_add(text, value);
+    rill_http_write_end(text);
+}
+
+static void add_framing(const struct rill__request *request, const struct given *given,
+                        rill_text *text)
+{
+    const struct rill__upload *upload = &request->upload;
+    if (upload->content_type.size > 0 && !given->content_type)
+        add_line(text, RILL_SPAN("Content-Type"), upload->content_type);
+    if (upload->produce != NULL)
+        rill_text_add(text, RILL_SPAN("Transfer-Encoding: chunked\r\n"));
+    else if (upload->pieces != NULL || tells_no_body(request->method_id))
+        rill_http_write_length(text, upload->size);
+    if (request->session->opts.keepalive == 0)
+        rill_text_add(text, RILL_SPAN("Connection: close\r\n"));
+}
+
+/* What nobody gave. */
+static void add_defaults(const struct rill__request *request, const struct given *given,
+                         rill_text *text)
+{
+    const struct rill__proxy *proxy = request->proxy;
+    if (!given->accept)
+        rill_text_add(text, RILL_SPAN("Accept: */*\r\n"));
+    if (!given->accept_encoding && !request->session->opts.raw)
+        rill_text_add(text, RILL_SPAN("Accept-Encoding: " RILL__DECODE_ACCEPT "\r\n"));
+    if (!given->agent)
+        rill_text_add(text, RILL_SPAN("User-Agent: " AGENT "\r\n"));
+    if (!given->authorization && request->authorization.size > 0)
+        add_line(text, RILL_SPAN("Authorization"), request->authorization);
+    if (proxy != NULL && !request->response->url.tls && proxy->authorization.size > 0)
+        add_line(text, RILL_SPAN("Proxy-Authorization"), proxy->authorization);
+}
+
+/* The cookies of the jar behind the caller's. Both were found good when they came. */
+static void add_cookies(rill_span own, rill_span jar, rill_text *text)
+{
+    if (own.size == 0 && jar.size == 0)
+        return;
+    rill_text_add(text, RILL_SPAN("Cookie: "));
+    rill_text_add(text, own);
+    rill_text_add(text, own.size > 0 && jar.size > 0 ? RILL_SPAN("; ") : RILL_SPAN(""));
+    rill_text_add(text, jar);
+    rill_http_write_end(text);
+}
+
+/* How the target is written: a proxy is given the whole URL (RFC 9112, 3.2.2). */
+static rill_span target_of(const struct rill__request *request)
+{
+    const struct rill__url *url = &request->response->url;
+    return request->proxy != NULL && !url->tls ? url->text : url->target;
+}
+
+static size_t lines_size_of(const rill_http_line *lines, size_t count)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += lines[i].name.size + lines[i].value.size + sizeof ": \r\n" - 1;
+    return size;
+}
+
+static size_t size_of(const struct rill__request *request, rill_span cookies)
+{
+    const struct rill__proxy *proxy = request->proxy;
+    return lines_size + request->method.size + target_of(request).size +
+           request->response->url.authority.size + cookies.size + request->authorization.size +
+           (proxy != NULL ? proxy->authorization.size : 0) + request->upload.content_type.size +
+           lines_size_of(request->session->opts.headers, request->session->opts.header_count) +
+           lines_size_of(request->opts->headers, request->opts->header_count);
+}
+
+static int find_cookies(struct rill__request *request, rill_span *ret_cookies)
+{
+    rill_http_session *session = request->session;
+    *ret_cookies = (rill_span){ NULL, 0 };
+    if (session->opts.no_cookies || session->jar.count == 0)
+        return 0;
+    return rill__jar_give(&session->jar, &request->response->url, &request->response->arena,
+                          ret_cookies);
+}
+
+int rill__head_write(struct rill__request *request)
+{
+    struct given given = { .accept = false };
+    rill_span cookies;
+    int r = find_cookies(request, &cookies);
+    if (r < 0)
+        return r;
+    size_t size = size_of(request, cookies);
+    rill_text text = { rill_arena_alloc(&request->response->arena, size), size, 0, false };
+    if (text.at == NULL)
+        return -ENOMEM;
+    r = rill_http_write_request(&text, request->method, target_of(request),
+                                request->response->url.authority);
+    if (r < 0)
+        return rill_fail(r, "the method is no token");
+    r = write_callers(request, &given, &text);
+    if (r < 0)
+        return r;
+    add_defaults(request, &given, &text);
+    add_cookies(given.cookie, cookies, &text);
+    add_framing(request, &given, &text);
+    rill_http_write_end(&text);
+    CHECK(!text.full);
+    request->text = (rill_span){ text.at, text.used };
+    return 0;
+}
