@@ -280,6 +280,7 @@ static void sim_free(struct rill__backend *backend)
 {
     struct rill__sim *sim = sim_of(backend);
     CHECK(sim->live == 0);
+    CHECK(sim->free_buffer_count == sim->manners.buffers); /* one was never given back */
     if (sim->opts.world.ret_hash != NULL)
         *sim->opts.world.ret_hash = sim->trace.hash;
     const char *wanted = getenv("RILL_SIM_TRACE");
