@@ -81,28 +81,43 @@ static int set_listen_flags(int fd, const rill_addr *addr, const rill_listen_opt
     return r;
 }
 
-int rill_listen(const rill_addr *addr, const rill_listen_opts *opts, int *ret_fd)
+/* Bound and listening. What cannot listen leaves no name of its own behind. */
+static int let_listen(int fd, const rill_addr *addr, const rill_listen_opts *opts)
 {
-    static const rill_listen_opts defaults;
-    if (opts == NULL)
-        opts = &defaults;
-    int fd = rill__socket_for(addr, SOCK_STREAM);
-    if (fd < 0)
-        return fd;
     struct rill__op op = { .kind = RILL__OP_LISTEN,
                            .fd = fd,
                            .flags = opts->backlog > 0 ? (uint32_t)opts->backlog : 4096 };
+    int r = rill__socket_bind(fd, addr);
+    if (r < 0)
+        return r;
+    r = rill__io_now(&op);
+    if (r < 0)
+        rill__path_sweep(addr);
+    return r;
+}
+
+int rill__listen(const rill_addr *addr, const rill_listen_opts *opts, bool replace, int *ret_fd)
+{
+    int fd = rill__socket_for(addr, SOCK_STREAM);
+    if (fd < 0)
+        return fd;
     int r = set_listen_flags(fd, addr, opts);
+    if (r == 0 && replace)
+        rill__path_sweep(addr);
     if (r == 0)
-        r = rill__socket_bind(fd, addr);
-    if (r == 0)
-        r = rill__io_now(&op);
+        r = let_listen(fd, addr, opts);
     if (r < 0) {
         rill__socket_drop(fd);
         return r;
     }
     *ret_fd = fd;
     return 0;
+}
+
+int rill_listen(const rill_addr *addr, const rill_listen_opts *opts, int *ret_fd)
+{
+    static const rill_listen_opts defaults;
+    return rill__listen(addr, opts != NULL ? opts : &defaults, false, ret_fd);
 }
 
 int rill_socket_name(int fd, rill_addr *ret_addr)

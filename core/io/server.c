@@ -185,7 +185,7 @@ static void run_door(struct rill__ready *ready)
 static int open_door(rill_server *server, const rill_addr *addr, const rill_listen_opts *opts)
 {
     struct door *door = &server->doors[server->door_count];
-    int fd, r = rill_listen(addr, opts, &fd);
+    int fd, r = rill__listen(addr, opts, true, &fd);
     if (r < 0)
         return r;
     if (server->door_count == 0)
@@ -193,6 +193,7 @@ static int open_door(rill_server *server, const rill_addr *addr, const rill_list
     if (r == 0)
         r = rill_listener_open(fd, &door->listener);
     if (r < 0) {
+        rill__path_sweep(addr);
         rill__socket_drop(fd);
         return r;
     }
@@ -279,7 +280,6 @@ static int open_unix_door(rill_server *server, const char *path, const rill_serv
     int r = rill__addr_of_path(path, &addr);
     if (r < 0)
         return r;
-    rill__path_sweep(&addr);
     r = open_door(server, &addr, &(rill_listen_opts){ .backlog = opts->backlog });
     if (r < 0 || opts->keep_path || rill__path_stat(path, &status) < 0)
         return r;

@@ -17,6 +17,8 @@ int rill__path_stat(const char *path, struct stat *ret_status);
 int rill__path_remove(const char *path);
 /* Remove the socket that somebody left behind at the path of a Unix address, so that it can be bound. */
 void rill__path_sweep(const rill_addr *addr);
+/* As rill_listen; with `replace` a socket at the same path goes first. */
+int rill__listen(const rill_addr *addr, const rill_listen_opts *opts, bool replace, int *ret_fd);
 
 static inline bool rill__addr_is_inet(const rill_addr *addr)
 {

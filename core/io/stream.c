@@ -69,7 +69,7 @@ static void free_stream(rill_stream *stream)
     rill__stream_fini_read(stream);
     rill__stream_fini_write(stream);
     if (PLANTED(11)) {
-        struct rill__op op = { .kind = RILL__OP_CLOSE, .fd = stream->fd };
+        struct rill__op op = { .kind = RILL__OP_CLOSE, .fd = stream->recv.fd };
         (void)ops_of(stream)->call(stream->loop->backend, &op);
     }
     rill_free(stream);
@@ -114,6 +114,7 @@ void rill__stream_settle(rill_stream *stream)
         return;
     struct rill__op op = { .kind = RILL__OP_CLOSE, .fd = stream->fd };
     (void)ops_of(stream)->call(stream->loop->backend, &op);
+    stream->fd = -1; /* by now it may be somebody else's */
     stream->closed = true;
     rill__stream_wake_closers(stream);
     if (stream->refs == 0)

@@ -43,8 +43,8 @@ RILL_API int rill_file_openat2(int dirfd, const char *path, const struct open_ho
 
 /** Close a descriptor. Tasks that wait on it by a call of this header, or by rill_poll, are woken with -EBADF
  *  if the kernel can stop their operation; the descriptor is then closed when the last of these has ended.
- *  Returns: 0; as close(2); the descriptor is gone in any case.   Owns: takes it.   Suspends: no.
- *  Since: 0.1 */
+ *  Returns: 0; as close(2): the descriptor is gone in any case; -ESRCH (no loop runs: it is still open).
+ *  Owns: takes it.   Suspends: no.   Since: 0.1 */
 RILL_API int rill_file_close(int fd);
 
 /** Read up to `size` octets at `offset`; UINT64_MAX: at the file's own position. What has

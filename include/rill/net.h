@@ -183,7 +183,7 @@ RILL_API int rill_udp_send(rill_udp *udp, const void *buf, size_t size, const ri
  *  Since: 0.1 */
 RILL_API int rill_udp_fd(const rill_udp *udp);
 
-/** Close the socket; who waits for it gets -EBADF.   Returns: nothing.   Owns: takes it; NULL is fine.
+/** Close the socket, on a loop that runs; who waits for it gets -EBADF.   Returns: nothing.   Owns: takes it; NULL is fine.
  *  Since: 0.1 */
 RILL_API void rill_udp_close(rill_udp *udp);
 

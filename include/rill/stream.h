@@ -212,7 +212,7 @@ RILL_API int rill_stream_drain(rill_stream *stream) RILL_SUSPENDS;
 
 /** How many octets of all that was written the other side has acknowledged: what tells a slow reader from
  *  one that has stopped, however large the socket's buffer is.
- *  Returns: the number; it only grows.   Like: SIOCOUTQ, the other way round.   Since: 0.1 */
+ *  Returns: the number; it only grows; all that was sent once the stream is closed.   Like: SIOCOUTQ, the other way round.   Since: 0.1 */
 RILL_API uint64_t rill_stream_delivered(const rill_stream *stream);
 
 /** Send what is left and then the end of the stream; reading goes on. Nothing can be written after it.
@@ -260,7 +260,8 @@ RILL_API rill_stream *rill_stream_ref(rill_stream *stream);
  *  Returns: nothing.   Owns: takes the reference; NULL is fine.   Since: 0.1 */
 RILL_API void rill_stream_unref(rill_stream *stream);
 
-/** The socket behind the stream, for socket options.   Returns: the descriptor, borrowed.   Since: 0.1 */
+/** The socket behind the stream, for socket options.   Returns: the descriptor, borrowed; -1 once the stream is
+ *  closed.   Since: 0.1 */
 RILL_API int rill_stream_fd(const rill_stream *stream);
 
 /** Listen at `port` of `host` and start `handler(stream, arg)` as a task for each connection.

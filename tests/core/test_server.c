@@ -1,4 +1,5 @@
 /* test_server.c - servers: a task for each connection, errors told once, closing that waits for all. */
+#include "core/base/mem.h"
 #include "tests/support/expect.h"
 
 #include <rill/net.h>
@@ -673,7 +674,48 @@ static int socket_that_was_left_behind_is_replaced_and_a_file_is_not(void *arg)
     return 0;
 }
 
+/* Whoever listens there goes on doing so. */
+static int server_that_cannot_be_made_takes_no_path_away(void *arg)
+{
+    (void)arg;
+    __attribute__((cleanup(restore_limit))) int restore = 0;
+    (void)restore;
+    OWNED_PATH;
+    OWNED_ALL;
+    getrlimit(RLIMIT_NOFILE, &limit_before);
+    EXPECT_IS(serve_at_path(NULL), 0);
+    struct rlimit none = { .rlim_cur = 0, .rlim_max = limit_before.rlim_max };
+    rill_server *second = NULL;
+    setrlimit(RLIMIT_NOFILE, &none);
+    EXPECT_IS(rill_start_unix_server(path, echo, &started, NULL, &second), -EMFILE);
+    restore_limit(NULL);
+    EXPECT(path_is_there());
+    EXPECT_IS(rill_open_unix_connection(path, NULL, &clients[0]), 0);
+    return 0;
+}
+
+static int server_without_memory_leaves_no_path_behind(void *arg)
+{
+    int r = -ENOMEM;
+    (void)arg;
+    OWNED_PATH;
+    OWNED_ALL;
+    for (unsigned nth = 1; r == -ENOMEM; nth++) {
+        rill__mem_fail_nth(nth, false);
+        r = serve_at_path(NULL);
+        rill__mem_fail_nth(0, false);
+        EXPECT(r == 0 || r == -ENOMEM);
+        EXPECT(path_is_there() == (r == 0));
+    }
+    return 0;
+}
+
 static const struct scenario scenarios[] = {
+    { .name = "server_that_cannot_be_made_takes_no_path_away",
+      .main = server_that_cannot_be_made_takes_no_path_away,
+      .once = true,
+      .real = "the limit of descriptors is the kernel's" },
+    SCENARIO_ONCE(server_without_memory_leaves_no_path_behind),
     SCENARIO(each_connection_has_a_task_of_its_own),
     SCENARIO_ONCE(more_connections_than_a_turn_takes_are_all_served),
     SCENARIO(return_of_the_handler_closes_the_stream),

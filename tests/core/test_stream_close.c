@@ -193,6 +193,22 @@ static int last_reference_closes_in_order(void *arg)
     return 0;
 }
 
+/* The number of its descriptor may be another socket's by then. */
+static int closed_stream_has_no_descriptor_and_keeps_its_count(void *arg)
+{
+    (void)arg;
+    OWNED_PAIR;
+    EXPECT_IS(make_far(), 0);
+    EXPECT_IS(rill_stream_write(left, pattern, 100, NULL), 100);
+    rill_stream_close(left);
+    EXPECT_IS(rill_stream_wait_closed(left), 0);
+    EXPECT_IS(rill_stream_fd(left), -1);
+    EXPECT_IS(rill_stream_delivered(left), 100);
+    EXPECT_IS(rill_stream_write_eof(left), 0);
+    rill_stream_abort(left); /* changes nothing */
+    return 0;
+}
+
 static int spare_fd = -1;
 
 static void drop_spare(void *arg)
@@ -340,6 +356,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(cancelled_wait_for_the_close_leaves_it_going_on),
     SCENARIO(abort_after_close_drops_what_is_left),
     SCENARIO(waiters_of_a_stream_that_is_closed_learn_so),
+    SCENARIO(closed_stream_has_no_descriptor_and_keeps_its_count),
     SCENARIO_ONCE(close_ends_though_there_is_no_memory_for_its_send),
     SCENARIO_ONCE(failed_receive_drops_what_is_unsent_and_the_close_does_not_wait),
     SCENARIO_ONCE(failed_receive_wakes_all_who_write_or_wait),
