@@ -6,8 +6,9 @@
  * 2.3 leaves GETEVENTS out when it need not wait, and with deferred task work nothing completes then.
  *
  * I1 At most one enter per turn, besides submit-only enters when the submission queue is full, and
- *    one for every four transfers of a file while a disk works on earlier ones: else it runs dry while
- *    a turn gathers the next (measured: 0.93 of the reads per second, at 32 outstanding).
+ *    one for every eighth of the transfers of files in flight (four at least) while a disk works on
+ *    earlier ones: else it runs dry while a turn gathers the next (measured: 0.93 of the reads per
+ *    second, at 32 outstanding).
  * I2 Order of submission is kept: while ops wait in `backlog` for room, new ones join its end.
  * I3 A silent send of the NOW kind posts a CQE only when it did not take everything
  *    (CQE_SKIP_SUCCESS with WAITALL and DONTWAIT; tried out at start). It is settled once the kernel
