@@ -15,16 +15,27 @@ static int send_head_and_file(void *arg)
     return r;
 }
 
+/* A MiB, of which the socket takes a little. */
+static uint64_t rest_of_mib = mib - 500;
+
+static int begin_to_send(rill_task **ret_sender)
+{
+    int r = make_far();
+    if (r == 0)
+        r = make_file(mib);
+    if (r == 0)
+        *ret_sender = kept(rill_create_task(RILL_CORO(send_head_and_file, &rest_of_mib)));
+    return r;
+}
+
 static int file_follows_its_head_and_writes_follow_the_file(void *arg)
 {
-    static uint64_t size = mib - 500;
     static struct numbered behind = { 'b', 100 };
+    rill_task *sender;
     (void)arg;
     OWNED_PAIR;
     OWNED_FILE;
-    EXPECT_IS(make_far(), 0);
-    EXPECT_IS(make_file(mib), 0);
-    rill_task *sender = kept(rill_create_task(RILL_CORO(send_head_and_file, &size)));
+    EXPECT_IS(begin_to_send(&sender), 0);
     static int turns = 5;
     EXPECT_IS(give_up_turns(&turns), 0);
     rill_task *writer = kept(rill_create_task(RILL_CORO(write_letters, &behind)));
@@ -33,7 +44,7 @@ static int file_follows_its_head_and_writes_follow_the_file(void *arg)
     EXPECT_IS(take_far_until(mib + 100), 0);
     EXPECT_IS(rill_await(sender), 0);
     EXPECT_IS(rill_await(writer), 0);
-    EXPECT_IS(file_sent, size);
+    EXPECT_IS(file_sent, rest_of_mib);
     EXPECT_TRACE("fb");
     EXPECT(memcmp(arrived, pattern, mib) == 0);
     EXPECT(arrived[mib] == 'b' && arrived[mib + 99] == 'b');
@@ -58,20 +69,18 @@ static int file_that_ends_before_is_told_with_what_was_sent(void *arg)
 
 static int cancelled_sendfile_says_how_much_is_sent_and_leaves_the_stream_usable(void *arg)
 {
-    static uint64_t size = mib - 500;
+    rill_task *sender;
     (void)arg;
     OWNED_PAIR;
     OWNED_FILE;
-    EXPECT_IS(make_far(), 0);
-    EXPECT_IS(make_file(mib), 0);
-    rill_task *sender = kept(rill_create_task(RILL_CORO(send_head_and_file, &size)));
+    EXPECT_IS(begin_to_send(&sender), 0);
     static int turns = 20;
     EXPECT_IS(give_up_turns(&turns), 0);
     EXPECT(rill_cancel(sender, NULL));
     EXPECT_IS(rill_await(sender), -ECANCELED);
     take_far();
     EXPECT_IS(arrived_size, 500 + file_sent);
-    EXPECT(file_sent > 0 && file_sent < size);
+    EXPECT(file_sent > 0 && file_sent < rest_of_mib);
     EXPECT_IS(rill_stream_write(left, pattern + arrived_size, 3000, NULL), 3000);
     size_t all = arrived_size + 3000;
     EXPECT_IS(take_far_until(all), 0);
@@ -94,19 +103,17 @@ static int sendfile_of_a_bad_descriptor_is_its_error(void *arg)
 /* The far end takes a little of it and goes. */
 static int peer_that_goes_in_the_middle_of_a_file_is_an_error(void *arg)
 {
-    static uint64_t size = mib - 500;
+    rill_task *sender;
     (void)arg;
     OWNED_PAIR;
     OWNED_FILE;
-    EXPECT_IS(make_far(), 0);
-    EXPECT_IS(make_file(mib), 0);
-    rill_task *sender = kept(rill_create_task(RILL_CORO(send_head_and_file, &size)));
+    EXPECT_IS(begin_to_send(&sender), 0);
     EXPECT_IS(take_far_until(1000), 0);
     close(far);
     far = -1;
     int r = rill_await(sender);
     EXPECT(r == -EPIPE || r == -ECONNRESET);
-    EXPECT(file_sent > 0 && file_sent < size);
+    EXPECT(file_sent > 0 && file_sent < rest_of_mib);
     return 0;
 }
 

@@ -169,6 +169,24 @@ static int drain_waits_above_the_high_mark_for_the_low_one(void *arg)
     return 0;
 }
 
+/* As asyncio's transport: what fills the buffer up to the high mark is not above it. */
+static int drain_at_the_high_mark_does_not_wait_and_one_octet_above_does(void *arg)
+{
+    (void)arg;
+    OWNED_PAIR;
+    EXPECT_IS(make_far(), 0);
+    EXPECT_IS(rill_stream_set_limits(left, 1000, 128), 0);
+    EXPECT_IS(rill_stream_try_write(left, pattern, 1000), 1000);
+    EXPECT_IS(rill_stream_drain(left), 0);
+    EXPECT_IS(take_far(), 0); /* no turn has passed */
+    EXPECT_IS(rill_stream_try_write(left, pattern + 1000, 1), 1);
+    EXPECT_IS(rill_stream_try_write(left, pattern, 1), -EAGAIN);
+    EXPECT_IS(rill_stream_drain(left), 0);
+    EXPECT_IS(take_far(), 1001);
+    EXPECT(arrived_in_order());
+    return 0;
+}
+
 /* The end goes out behind everything, also behind what the marks let stay. */
 static int end_follows_what_is_buffered_below_the_marks(void *arg)
 {
@@ -191,6 +209,7 @@ static const struct scenario scenarios[] = {
     SCENARIO_ONCE(mark_of_zero_lets_each_write_wait_until_it_is_sent),
     SCENARIO(without_a_bound_nobody_waits_and_close_sends_it_all),
     SCENARIO(drain_waits_above_the_high_mark_for_the_low_one),
+    SCENARIO(drain_at_the_high_mark_does_not_wait_and_one_octet_above_does),
     SCENARIO(end_follows_what_is_buffered_below_the_marks),
 };
 
