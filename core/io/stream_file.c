@@ -9,12 +9,10 @@ enum { file_slice = 2 << 20, file_turn = 8 << 20 };
 /* What the block holds goes ahead of a file at once, and tells the kernel that more follows. */
 static int send_head(rill_stream *stream, struct rill__task *task)
 {
-    int r = rill__stream_may_write(stream);
+    struct rill__stream_out *out;
+    int r = rill__out_begin(stream, &out);
     if (r < 0)
         return r;
-    struct rill__stream_out *out = rill__out_open(stream);
-    if (out == NULL)
-        return -ENOMEM;
     size_t size = out->chunk_end - out->chunk_at;
     if (size > 0 && !out->send.in_flight && !stream->filing && rill__out_nobody_waits(out)) {
         struct rill__op op = { .kind = RILL__OP_SEND_MORE,

@@ -64,6 +64,8 @@ static inline bool rill__out_nobody_waits(const struct rill__stream_out *out)
 
 /* 0 if octets may be written, else why not. */
 int rill__stream_may_write(const rill_stream *stream);
+/* The writing half, for a write that begins. 0; why nothing may be written; -ENOMEM. */
+int rill__out_begin(rill_stream *stream, struct rill__stream_out **ret_out);
 /* Wait in the queue until it is our turn and at most `most` octets are buffered. 0; -ECANCELED; the send
  * error; -EBADF: the stream was closed. After an error others have their turn, and it may be gone. */
 int rill__stream_wait_turn(rill_stream *stream, struct rill__task *task, size_t most) RILL_SUSPENDS;

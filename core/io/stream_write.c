@@ -24,6 +24,15 @@ int rill__stream_may_write(const rill_stream *stream)
     return stream->closing || stream->eof_written ? -EPIPE : 0;
 }
 
+int rill__out_begin(rill_stream *stream, struct rill__stream_out **ret_out)
+{
+    int r = rill__stream_may_write(stream);
+    if (r < 0)
+        return r;
+    *ret_out = rill__out_open(stream);
+    return *ret_out == NULL ? -ENOMEM : 0;
+}
+
 /* Whether nobody is before a write that comes now. */
 static bool is_free(const struct rill__stream_out *out)
 {
@@ -128,12 +137,10 @@ int rill_stream_set_limits(rill_stream *stream, size_t high, size_t low)
 int rill_stream_try_write(rill_stream *stream, const void *buf, size_t size)
 {
     struct iovec piece = { (void *)(uintptr_t)buf, size };
-    int r = rill__stream_may_write(stream);
+    struct rill__stream_out *out;
+    int r = rill__out_begin(stream, &out);
     if (r < 0)
         return r;
-    struct rill__stream_out *out = rill__out_open(stream);
-    if (out == NULL)
-        return -ENOMEM;
     if (!is_free(out) || rill__out_buffered(out) > high_mark(out))
         return -EAGAIN;
     if (size > INT_MAX)
@@ -292,15 +299,13 @@ static bool fits(const struct rill__stream_out *out, size_t size)
 static int write_pieces(rill_stream *stream, struct rill__stream_direct *direct, size_t size,
                         size_t *taken)
 {
+    struct rill__stream_out *out;
     struct rill__task *task;
     int r = rill__await_begin(&task);
     if (r == 0)
-        r = rill__stream_may_write(stream);
+        r = rill__out_begin(stream, &out);
     if (r < 0)
         return r;
-    struct rill__stream_out *out = rill__out_open(stream);
-    if (out == NULL)
-        return -ENOMEM;
     if (!is_free(out) || (size <= buffered_most(out) && !fits(out, size))) {
         r = rill__stream_wait_turn(stream, task, out->low);
         if (r < 0)
