@@ -251,10 +251,19 @@ int rill__never_wait(int r)
     return r == RILL__SIM_WAIT ? -EAGAIN : r;
 }
 
+/* By the real call. Such a socket is watched for what comes, not for room: a send without it tries again. */
+static int try_outside(struct rill__sim *sim, struct rill__flight *flight)
+{
+    int r = rill__foreign_try(sim, flight);
+    if (r == RILL__SIM_WAIT && flight->op->kind == RILL__OP_SENDMSG && !flight->cancelled)
+        rill__sim_set_event(sim, &flight->event, sim->now + RILL_MS(1));
+    return r;
+}
+
 int rill__socket_try(struct rill__sim *sim, struct rill__flight *flight)
 {
     int r = try_now(sim, flight);
     if (r == RILL__SIM_OUTSIDE)
-        r = rill__foreign_try(sim, flight);
+        r = try_outside(sim, flight);
     return rill__op_never_waits(flight->op) ? rill__never_wait(r) : r;
 }

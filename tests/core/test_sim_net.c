@@ -323,6 +323,55 @@ static void datagrams_of_unix_sockets_wait_for_room(void **state)
     run_seeds(fill_the_queue, RILL_SIM_LOSS | RILL_SIM_DOUBLE);
 }
 
+/* --- Somebody outside. --- */
+
+static int send_outside(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < flood; i++) {
+        int r = rill_udp_send(here, &i, sizeof i, NULL);
+        if (r < 0)
+            return r;
+    }
+    return flood;
+}
+
+/* A socket that is made without rill: it is filled, and then read. */
+static int talk_to_the_outside(void *arg)
+{
+    (void)arg;
+    OWNED_SOCKETS;
+    there = here = NULL;
+    OWNED_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    EXPECT(fd >= 0);
+    /* The kernel finds a name that nobody has. */
+    EXPECT_IS(bind(fd, &(struct sockaddr){ .sa_family = AF_UNIX }, sizeof(sa_family_t)), 0);
+    there_at.length = sizeof there_at.un;
+    EXPECT_IS(getsockname(fd, &there_at.any, &there_at.length), 0);
+    EXPECT_IS(open_to(&there_at, &here), 0);
+    OWNED_FUTURE rill_task *sender = rill_create_task(RILL_CORO(send_outside, NULL));
+    EXPECT_IS(rill_sleep(RILL_MS(100)), 0);
+    EXPECT(!rill_done(sender)); /* it waits for room */
+    for (int wanted = 0; wanted < flood;) {
+        int number;
+        if (recv(fd, &number, sizeof number, 0) < 0) {
+            EXPECT_IS(rill_sleep(RILL_MS(5)), 0);
+            continue;
+        }
+        EXPECT_IS(number, wanted++);
+    }
+    EXPECT_IS(rill_await(sender), flood);
+    return 0;
+}
+
+static void datagrams_reach_sockets_outside(void **state)
+{
+    static const rill_sim_net open_world = { .outside = true };
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++)
+        run_world(talk_to_the_outside, (rill_sim_opts){ .seed = seed, .net = &open_world });
+}
+
 /* --- Pairs of streams. --- */
 
 static char sent[pair_octets], got[pair_octets];
@@ -393,6 +442,7 @@ static const struct scenario scenarios[] = {
     OUTSIDE(port_that_nobody_has_refuses_datagrams),
     OUTSIDE(address_of_the_documentation_never_answers),
     OUTSIDE(datagrams_of_unix_sockets_wait_for_room),
+    OUTSIDE(datagrams_reach_sockets_outside),
     OUTSIDE(pair_of_streams_carries_octets_both_ways),
     OUTSIDE(datagrams_and_pairs_are_the_seeds),
 };
