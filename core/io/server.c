@@ -261,8 +261,9 @@ int rill_start_server(const char *host, unsigned port, rill_connection_fn *handl
         opts = &defaults;
     rill_listen_opts listen = { opts->backlog, opts->reuse_port, .only_in6 = true };
     r = rill__hosts_of(host, port, true, &hosts);
-    if (r == 0)
-        r = new_server(handler, arg, opts, &server);
+    if (r < 0)
+        return r;
+    r = new_server(handler, arg, opts, &server);
     if (r < 0)
         return r;
     r = open_doors(server, &hosts, &listen);
