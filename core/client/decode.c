@@ -26,7 +26,8 @@ struct rill__decoder {
     uint64_t taken, given;
     unsigned growth;
     bool begun;
-    bool ended; /* the coding says that this is all */
+    bool ended;  /* the coding says that this is all */
+    bool single; /* and then it is, whatever stands behind it */
 
     enum { ZLIB, BROTLI, ZSTD } kind;
 
@@ -173,10 +174,12 @@ static int open_decoder(struct rill__decoder *decoder, rill_span coding)
     }
     if (rill_span_equal_nocase(coding, RILL_SPAN("deflate"))) {
         decoder->step = step_deflate;
+        decoder->single = true;
         return open_zlib(decoder, MAX_WBITS);
     }
     if (rill_span_equal_nocase(coding, RILL_SPAN("br"))) {
         decoder->step = step_brotli;
+        decoder->single = true;
         return open_brotli(decoder);
     }
     if (rill_span_equal_nocase(coding, RILL_SPAN("zstd"))) {
@@ -221,6 +224,10 @@ int rill__decode(struct rill__decoder *decoder, rill_span in, size_t *ret_used, 
     *ret_used = 0;
     if (in.size == 0 && (!decoder->begun || decoder->ended))
         return 0;
+    if (decoder->ended && decoder->single) {
+        *ret_used = all;
+        return 0;
+    }
     int r = decoder->step(decoder, &in, buf, &got);
     decoder->begun = true;
     *ret_used = all - in.size;
@@ -228,8 +235,6 @@ int rill__decode(struct rill__decoder *decoder, rill_span in, size_t *ret_used, 
         return r;
     decoder->taken += all - in.size;
     decoder->given += got;
-    if (decoder->ended && got == 0 && decoder->kind != ZSTD)
-        *ret_used = all; /* what stands behind the end is left out */
     return grows_too_much(decoder) ? -EMSGSIZE : (int)got;
 }
 
