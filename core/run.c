@@ -6,6 +6,7 @@
  * are cancelled and their last completions taken; memory goes last. */
 #include "core/io/executor.h"
 #include "core/io/park.h"
+#include "core/io/signal.h"
 #include "core/op/fault.h"
 #include "core/ring/call.h"
 #include "core/ring/ring.h"
@@ -193,7 +194,13 @@ static void on_sigint(int signo)
 {
     struct rill_loop *loop = interrupted_loop;
     (void)signo;
-    if (loop == NULL || loop->interrupted || rill__loop_is_inherited(loop))
+    if (loop == NULL) { /* the run has ended, and a handler that was set meanwhile put us back */
+        static const struct sigaction plain = { .sa_handler = SIG_DFL };
+        sigaction(SIGINT, &plain, NULL);
+        raise(SIGINT);
+        return;
+    }
+    if (loop->interrupted || rill__loop_is_inherited(loop))
         _exit(130);
     loop->interrupted = true;
     rill__wake_signal(loop);
@@ -215,7 +222,9 @@ static bool catch_sigint(struct rill_loop *loop, struct sigaction *ret_before)
 
 static void release_sigint(const struct sigaction *before)
 {
-    sigaction(SIGINT, before, NULL);
+    struct sigaction now;
+    if (sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler == on_sigint)
+        sigaction(SIGINT, before, NULL);
     interrupted_loop = NULL;
 }
 
@@ -337,6 +346,7 @@ int rill_loop_close(rill_loop *loop)
     close_generators(loop);
     rill_executor_free(loop->executor);
     loop->executor = NULL;
+    rill__signals_end(loop);
     loop->closing = true;
     if (loop->backend == NULL)
         drop_unstarted(loop);

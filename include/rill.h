@@ -482,6 +482,7 @@
 #include <rill/mem.h>
 #include <rill/net.h>
 #include <rill/queue.h>
+#include <rill/signal.h>
 #include <rill/sim.h>
 #include <rill/stream.h>
 #include <rill/sync.h>

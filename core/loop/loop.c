@@ -69,6 +69,7 @@ int rill_loop_new(const rill_loop_opts *opts, rill_loop **ret_loop)
     for (size_t i = 0; i < RILL__IO_BUCKETS; i++)
         list_init(&loop->io[i]);
     list_init(&loop->parked);
+    list_init(&loop->signal_waits);
     loop->timers.origin = rill__loop_now(loop);
     rill__wake_init(loop);
     rill__loop_add_live(loop);

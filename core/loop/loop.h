@@ -76,6 +76,9 @@ struct rill_loop {
     struct rill__slabs
         records; /* of the tasks, also of those that have ended and are referred to */
     struct rill__census census;
+    bool signalled; /* a signal came that it catches; atomic, written by the handler */
+    struct rill__ready on_signal; /* looks which; written by signal.c */
+    struct list signal_waits;
     struct rill_executor *executor; /* its own; NULL: not asked for yet; written by executor.c */
     unsigned outside;               /* jobs that other threads or processes do for it */
     uint64_t steps;                 /* entries run; read by the watchdog */

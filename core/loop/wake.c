@@ -55,14 +55,22 @@ static void run_more(struct rill__ready *ready)
     take_some_calls(container_of(ready, struct rill_loop, wake.more));
 }
 
+/* What signals have to say; a handler only notes it. */
+static void take_signals(struct rill_loop *loop)
+{
+    if (loop->interrupted && loop->main != NULL)
+        rill__loop_interrupted(loop);
+    if (__atomic_exchange_n(&loop->signalled, false, __ATOMIC_ACQ_REL))
+        rill__loop_ready(loop, &loop->on_signal);
+}
+
 static void on_wake(struct rill__op *op, int result, unsigned flags)
 {
     struct rill_loop *loop = container_of(op, struct rill_loop, wake.op);
     (void)flags;
     loop->backend->counters.wakes++;
     take_some_calls(loop);
-    if (loop->interrupted && loop->main != NULL)
-        rill__loop_interrupted(loop);
+    take_signals(loop);
     /* A read that failed once must not make the loop deaf; without its descriptor it would spin. */
     if (result != -EBADF && !loop->wake.closed)
         (void)loop->backend->ops->submit(loop->backend, op); /* the slot just freed is there */
@@ -103,8 +111,8 @@ int rill__wake_start(struct rill_loop *loop)
         .done = on_wake,
     };
     take_calls(loop);
-    if (loop->interrupted)
-        rill__wake_signal(loop); /* SIGINT came before there was a descriptor to write to */
+    if (loop->interrupted || loop->signalled)
+        rill__wake_signal(loop); /* a signal came before there was a descriptor to write to */
     return loop->backend->ops->submit(loop->backend, &loop->wake.op);
 }
 
