@@ -108,6 +108,12 @@ static int wait_outside(struct rill__sim *sim)
     return -EDEADLK;
 }
 
+static int patience_until(const struct rill__sim *sim, rill_time deadline)
+{
+    rill_time left = deadline - sim->now, most = RILL_SEC(1000);
+    return deadline == RILL_FOREVER ? -1 : (int)((left < most ? left : most) / RILL_MS(1)) + 1;
+}
+
 /* Nothing is there to be told: let the time pass until something is, or to the deadline. */
 static int sleep_until(struct rill__sim *sim, rill_time deadline)
 {
@@ -120,10 +126,9 @@ static int sleep_until(struct rill__sim *sim, rill_time deadline)
         }
         if (rill__socket_sweep(sim))
             continue;
-        if (sim->backend.outside > 0) {
-            rill__foreign_poll(sim, -1); /* other threads work for us: their time is real */
+        /* Other threads work for us: their time is real, and so is ours until they have done it. */
+        if (sim->backend.outside > 0 && rill__foreign_poll(sim, patience_until(sim, deadline)))
             return 0;
-        }
         if (deadline != RILL_FOREVER) {
             rill__sim_move_clock(sim, deadline);
             return 0;
