@@ -1,0 +1,232 @@
+/* stack.c - the calls that a task of another process is in, with names and lines, by elfutils.
+ *
+ * A parked task has left its registers on its stack; one that runs is stopped until its registers and its stack
+ * are copied. The walk follows the unwind tables of program and libraries, as a debugger does, and reads the
+ * copy. A task that drives a generator is on several stacks, one after the other. */
+#include "server/ctl/stack.h"
+
+#include "server/ctl/regs.h"
+
+#include <elfutils/libdwfl.h>
+#include <errno.h>
+#include <string.h>
+
+enum { copy_most = 256 << 10, page = 4096, gens_most = 1 << 16, nested_most = 64 };
+
+struct stacks {
+    struct snapshot *snapshot;
+    Dwfl *dwfl;
+    bool attached;
+    struct regs regs; /* where the walk under way begins */
+    uint64_t from;    /* address of `copy` */
+    size_t copied;
+    struct stack *into;
+    char copy[copy_most];
+};
+
+/* --- What elfutils asks. --- */
+
+static pid_t next_thread(Dwfl *dwfl, void *arg, void **thread_arg)
+{
+    struct stacks *stacks = arg;
+    (void)dwfl;
+    if (*thread_arg != NULL)
+        return 0;
+    *thread_arg = stacks;
+    return stacks->snapshot->target.pid;
+}
+
+static bool get_thread(Dwfl *dwfl, pid_t thread, void *arg, void **thread_arg)
+{
+    (void)dwfl;
+    (void)thread;
+    *thread_arg = arg;
+    return true;
+}
+
+static bool read_word(Dwfl *dwfl, Dwarf_Addr at, Dwarf_Word *result, void *arg)
+{
+    const struct stacks *stacks = arg;
+    uint64_t word;
+    (void)dwfl;
+    if (at >= stacks->from && at - stacks->from + sizeof word <= stacks->copied)
+        memcpy(&word, stacks->copy + (at - stacks->from), sizeof word);
+    else if (!target_read(&stacks->snapshot->target, at, &word, sizeof word))
+        return false;
+    *result = word;
+    return true;
+}
+
+static bool set_registers(Dwfl_Thread *thread, void *arg)
+{
+    const struct stacks *stacks = arg;
+    dwfl_thread_state_register_pc(thread, stacks->regs.pc);
+    return dwfl_thread_state_registers(thread, 0, REGS_NUMBERED, stacks->regs.numbered);
+}
+
+static int add_frame(Dwfl_Frame *frame, void *arg)
+{
+    struct stacks *stacks = arg;
+    struct stack *stack = stacks->into;
+    Dwarf_Addr pc;
+    bool exact;
+    int line;
+    if (stack->count == STACK_FRAMES || !dwfl_frame_pc(frame, &pc, &exact) || pc == 0)
+        return DWARF_CB_ABORT;
+    struct stack_frame *entry = &stack->frames[stack->count++];
+    *entry = (struct stack_frame){ .pc = pc };
+    Dwarf_Addr inside = exact && stack->count > 1 ? pc : pc - 1; /* of the call, not behind it */
+    Dwfl_Module *module = dwfl_addrmodule(stacks->dwfl, inside);
+    if (module == NULL)
+        return DWARF_CB_OK;
+    entry->function = dwfl_module_addrname(module, inside);
+    Dwfl_Line *source = dwfl_module_getsrc(module, inside);
+    if (source != NULL)
+        entry->file = dwfl_lineinfo(source, NULL, &line, NULL, NULL, NULL);
+    if (entry->file != NULL)
+        entry->line = line;
+    return DWARF_CB_OK;
+}
+
+/* --- Begin and end. --- */
+
+static const Dwfl_Thread_Callbacks thread_calls = {
+    .next_thread = next_thread,
+    .get_thread = get_thread,
+    .memory_read = read_word,
+    .set_initial_registers = set_registers,
+};
+
+static int open_dwfl(struct stacks *stacks)
+{
+    static const Dwfl_Callbacks calls = {
+        .find_elf = dwfl_linux_proc_find_elf,
+        .find_debuginfo = dwfl_standard_find_debuginfo,
+    };
+    pid_t pid = stacks->snapshot->target.pid;
+    stacks->dwfl = dwfl_begin(&calls);
+    if (stacks->dwfl == NULL)
+        return -ENOMEM;
+    if (dwfl_linux_proc_report(stacks->dwfl, pid) != 0 ||
+        dwfl_report_end(stacks->dwfl, NULL, NULL) != 0)
+        return -EIO;
+    return dwfl_attach_state(stacks->dwfl, NULL, pid, &thread_calls, stacks) ? 0 : -EIO;
+}
+
+int stacks_open(struct snapshot *snapshot, struct stacks **ret_stacks)
+{
+    struct stacks *stacks = rill_alloc_zero(1, sizeof *stacks);
+    if (stacks == NULL)
+        return -ENOMEM;
+    stacks->snapshot = snapshot;
+    int r = open_dwfl(stacks);
+    if (r < 0) {
+        stacks_close(stacks);
+        return r;
+    }
+    *ret_stacks = stacks;
+    return 0;
+}
+
+void stacks_close(struct stacks *stacks)
+{
+    if (stacks == NULL)
+        return;
+    if (stacks->dwfl != NULL)
+        dwfl_end(stacks->dwfl);
+    rill_free(stacks);
+}
+
+/* --- One walk. --- */
+
+/* Copy the stack from `sp` up, as far as it goes. */
+static void copy_stack(struct stacks *stacks, uint64_t sp)
+{
+    stacks->from = sp;
+    stacks->copied = 0;
+    while (stacks->copied < copy_most) {
+        uint64_t at = sp + stacks->copied;
+        size_t part = page - at % page;
+        if (part > copy_most - stacks->copied)
+            part = copy_most - stacks->copied;
+        if (!target_read(&stacks->snapshot->target, at, stacks->copy + stacks->copied, part))
+            return;
+        stacks->copied += part;
+    }
+}
+
+static void walk(struct stacks *stacks, struct stack *stack)
+{
+    stacks->into = stack;
+    /* The end of a stack is told as an error, too, so what it says is of no use. */
+    (void)dwfl_getthread_frames(stacks->dwfl, stacks->snapshot->target.pid, add_frame, stacks);
+}
+
+static void walk_parked(struct stacks *stacks, uint64_t sp, struct stack *stack)
+{
+    uint64_t words[REGS_SAVED];
+    if (sp == 0 || !target_read(&stacks->snapshot->target, sp, words, sizeof words)) {
+        stack->problem = "its stack cannot be read";
+        return;
+    }
+    regs_of_parked(words, sp, &stacks->regs);
+    copy_stack(stacks, stacks->regs.sp);
+    walk(stacks, stack);
+}
+
+static void walk_thread(struct stacks *stacks, pid_t thread, struct stack *stack)
+{
+    int r = regs_of_thread(thread, &stacks->regs);
+    if (r < 0) {
+        stack->problem = r == -ETIME ? "its thread does not stop: it is in the kernel"
+                                     : "its thread may not be stopped";
+        return;
+    }
+    copy_stack(stacks, stacks->regs.sp);
+    regs_release(thread);
+    walk(stacks, stack);
+}
+
+/* --- Generators. --- */
+
+static uint64_t coro_field(const struct stacks *stacks, uint64_t coro, uint16_t at)
+{
+    return target_number(&stacks->snapshot->target, coro + at, 8, 0);
+}
+
+/* The coroutine of the generator that `coro` drives, or 0. */
+static uint64_t driven_by(const struct stacks *stacks, const struct snapshot_loop *loop,
+                          uint64_t coro)
+{
+    const struct target *target = &stacks->snapshot->target;
+    const rill_table *table = &target->table;
+    uint64_t head = loop->at + table->loop.gens, link = target_number(target, head + 8, 8, 0);
+    for (int i = 0; i < gens_most && link != 0 && link != head; i++) {
+        uint64_t gen = link - table->gen.link, body = gen + table->gen.coro;
+        if (target_number(target, gen + table->gen.state, 4, 0) == table->gen.is_running &&
+            coro_field(stacks, body, table->coro.caller) == coro)
+            return body;
+        link = target_number(target, link + 8, 8, 0);
+    }
+    return 0;
+}
+
+void stacks_walk(struct stacks *stacks, const struct snapshot_loop *loop,
+                 const struct snapshot_task *task, struct stack *stack)
+{
+    const rill_table *table = &stacks->snapshot->target.table;
+    uint64_t chain[nested_most], next;
+    size_t count = 1;
+    *stack = (struct stack){ 0 };
+    chain[0] = task->at + table->task.coro;
+    while (count < nested_most && (next = driven_by(stacks, loop, chain[count - 1])) != 0)
+        chain[count++] = next;
+    if (task->state == TASK_NEW)
+        stack->problem = "it has not begun";
+    else if (task->state == TASK_RUNS)
+        walk_thread(stacks, loop->thread, stack);
+    else
+        walk_parked(stacks, coro_field(stacks, chain[count - 1], table->coro.sp), stack);
+    while (count-- > 1)
+        walk_parked(stacks, coro_field(stacks, chain[count], table->coro.caller_sp), stack);
+}

@@ -1,0 +1,233 @@
+/* ctl_scene.c - a program for rillctl to look at: tasks that wait for all kinds of things.
+ *
+ *   ctl_scene            everything waits, for ever
+ *   ctl_scene spin       the same, and then one task computes without an end
+ *   ctl_scene many N     N tasks sleep
+ *   ctl_scene work       two tasks go on and on, one after the other
+ *   ctl_scene abort      as the first, and then the process dies with a core
+ *   ctl_scene fork       a parent without a loop, two children that sleep
+ *
+ * It says "ready" when all is set. */
+#include <rill.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static rill_lock lock;
+static rill_event never;
+static rill_task *first, *second;
+static unsigned port;
+static volatile bool for_ever = true;
+
+static rill_task *named(rill_fn *fn, void *arg, const char *name)
+{
+    return rill_create_task_with(RILL_CORO(fn, arg), &(rill_task_opts){ .name = name });
+}
+
+static int read_from_silence(void *arg)
+{
+    rill_scope scope = { 0 };
+    rill_stream *stream;
+    char octet;
+    (void)arg;
+    int rc = rill_open_connection("127.0.0.1", port, NULL, &stream);
+    if (rc < 0)
+        return rc;
+    rc = rill_timeout(&scope, RILL_SEC(3600));
+    if (rc == 0)
+        rc = rill_scope_leave(&scope, rill_stream_read(stream, &octet, 1));
+    rill_stream_unref(stream);
+    return rc;
+}
+
+static int be_silent(rill_stream *stream, void *arg)
+{
+    (void)stream;
+    (void)arg;
+    return rill_event_wait(&never);
+}
+
+static int hold_the_lock(void *arg)
+{
+    (void)arg;
+    int rc = rill_lock_acquire(&lock);
+    return rc < 0 ? rc : rill_event_wait(&never);
+}
+
+static int want_the_lock(void *arg)
+{
+    (void)arg;
+    return rill_lock_acquire(&lock);
+}
+
+static int await_second(void *arg)
+{
+    (void)arg;
+    return rill_await(second);
+}
+
+static int await_first(void *arg)
+{
+    (void)arg;
+    return rill_await(first);
+}
+
+static int sleep_long(void *arg)
+{
+    (void)arg;
+    return rill_sleep(RILL_SEC(7200));
+}
+
+static int gather_two(void *arg)
+{
+    (void)arg;
+    rill_future *both[] = { named(sleep_long, NULL, "left"), named(sleep_long, NULL, "right") };
+    return rill_join(rill_gather(2, both, 0));
+}
+
+static int yield_for_ever(void *arg)
+{
+    (void)arg;
+    return rill_event_wait(&never);
+}
+
+static int drive_a_generator(void *arg)
+{
+    rill_gen *gen;
+    void *value;
+    (void)arg;
+    int rc = rill_gen_new(yield_for_ever, NULL, &gen);
+    if (rc == 0)
+        rc = rill_gen_next(gen, &value);
+    rill_gen_free(gen);
+    return rc;
+}
+
+__attribute__((noinline)) static int spin_without_end(void *arg)
+{
+    volatile unsigned long count = 0;
+    (void)arg;
+    while (for_ever)
+        count++;
+    return 0;
+}
+
+static int die(void *arg)
+{
+    (void)arg;
+    abort();
+}
+
+static int run_group(void *arg)
+{
+    rill_group group = { 0 };
+    (void)arg;
+    int rc = rill_group_enter(&group);
+    if (rc < 0)
+        return rc;
+    rill_unref(rill_group_create_task(&group, RILL_CORO(read_from_silence, NULL)));
+    rill_unref(rill_group_create_task(&group, RILL_CORO(drive_a_generator, NULL)));
+    rc = rill_group_leave(&group, 0);
+    rill_group_fini(&group);
+    return rc;
+}
+
+static int set_scene(void)
+{
+    rill_server *server;
+    int rc = rill_start_server("127.0.0.1", 0, be_silent, NULL, NULL, &server);
+    if (rc < 0)
+        return rc;
+    rill_addr address = rill_server_address(server);
+    port = rill_addr_port(&address);
+    rill_unref(named(hold_the_lock, NULL, "holder"));
+    rill_unref(named(want_the_lock, NULL, "waiter"));
+    first = named(await_second, NULL, "first");
+    second = named(await_first, NULL, "second");
+    rill_unref(named(gather_two, NULL, "gatherer"));
+    rill_unref(named(run_group, NULL, "group"));
+    rill_unref(named(sleep_long, NULL, "b\033[31mad\xff\xc3\xa9"));
+    for (int i = 0; rc == 0 && i < 20; i++)
+        rc = rill_sleep(RILL_MS(1));
+    return rc;
+}
+
+static int say_ready(void)
+{
+    printf("ready %u\n", port);
+    fflush(stdout);
+    return 0;
+}
+
+static int begin(void *arg)
+{
+    const char *what = arg;
+    int rc = set_scene();
+    if (rc < 0)
+        return rc;
+    if (strcmp(what, "spin") == 0)
+        rill_unref(named(spin_without_end, NULL, "spinner"));
+    if (strcmp(what, "abort") == 0)
+        rill_unref(named(die, NULL, "dying"));
+    say_ready();
+    return rill_event_wait(&never);
+}
+
+static int begin_many(void *arg)
+{
+    int count = *(int *)arg, rc = 0;
+    for (int i = 0; i < count; i++)
+        rill_unref(rill_create_task(RILL_CORO(sleep_long, NULL)));
+    rc = rill_sleep(RILL_MS(1));
+    say_ready();
+    return rc < 0 ? rc : rill_event_wait(&never);
+}
+
+static int go_on_and_on(void *arg)
+{
+    int rc = 0;
+    (void)arg;
+    while (rc == 0)
+        rc = rill_sleep(RILL_MS(1));
+    return rc;
+}
+
+static int begin_work(void *arg)
+{
+    (void)arg;
+    rill_unref(named(go_on_and_on, NULL, "busy"));
+    rill_unref(named(go_on_and_on, NULL, "as busy"));
+    say_ready();
+    return rill_event_wait(&never);
+}
+
+static int fork_two(void)
+{
+    int none = 1;
+    for (int i = 0; i < 2; i++)
+        if (fork() == 0)
+            return rill_exit_code(rill_run(RILL_CORO(begin_many, &none)));
+    while (wait(NULL) > 0)
+        continue;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "wait";
+    uint64_t count = 0;
+    if (argc > 2 && rill_parse_u64(rill_span_of(argv[2]), 10000000, &count) < 0)
+        return 2;
+    int tasks = (int)count;
+    if (strcmp(what, "many") == 0)
+        return rill_exit_code(rill_run(RILL_CORO(begin_many, &tasks)));
+    if (strcmp(what, "work") == 0)
+        return rill_exit_code(rill_run(RILL_CORO(begin_work, NULL)));
+    if (strcmp(what, "fork") == 0)
+        return fork_two();
+    return rill_exit_code(rill_run(RILL_CORO(begin, (void *)(uintptr_t)what)));
+}
