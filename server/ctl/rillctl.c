@@ -36,7 +36,7 @@ struct request {
     const char *task; /* of bt */
     pid_t pid;
     uint64_t times, delay_ms;
-    bool json, help;
+    bool json, help, version;
 };
 
 static void write_help(FILE *out)
@@ -119,6 +119,10 @@ static int take_option(struct request *request, char **at, int *used)
         request->help = true;
         return 0;
     }
+    if (strcmp(option, "--version") == 0 || strcmp(option, "-V") == 0) {
+        request->version = true;
+        return 0;
+    }
     *used = 2;
     if (strcmp(option, "-n") == 0)
         return take_number(option, at[1], 1000000, &request->times);
@@ -139,7 +143,7 @@ static int parse(char **argv, struct request *request)
         if (r != 0)
             return r;
     }
-    if (request->help)
+    if (request->help || request->version)
         return 0;
     if (request->command == NULL)
         return complain("which command?", NULL);
@@ -255,6 +259,10 @@ int main(int argc, char **argv)
         return r;
     if (request.help) {
         write_help(stdout);
+        return EXIT_SUCCESS;
+    }
+    if (request.version) {
+        puts("rillctl " RILL_VERSION_STRING);
         return EXIT_SUCCESS;
     }
     int count = find_processes(request.pid, pids);
