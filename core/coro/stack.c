@@ -64,10 +64,7 @@ static int install_guard(struct rill__stack_pool *pool, char *at)
 {
     if (pool->guard_pages)
         return madvise(at, guard_size, MADV_GUARD_INSTALL) == 0 ? 0 : -ENOMEM;
-    if (mprotect(at, guard_size, PROT_NONE) < 0)
-        return -ENOMEM;
-    pool->mapped_guards++;
-    return 0;
+    return mprotect(at, guard_size, PROT_NONE) == 0 ? 0 : -ENOMEM;
 }
 
 /* Guards for `guards_at_once` stacks by one call, a third cheaper than one each. False: this kernel,
@@ -105,6 +102,8 @@ static int install_guards(struct rill__stack_pool *pool, char *memory, size_t st
         else if (install_guard(pool, at) < 0)
             return -ENOMEM;
     }
+    if (!pool->guard_pages && !*ret_canaries)
+        pool->mapped_guards += slots;
     return 0;
 }
 

@@ -312,13 +312,24 @@ void rill__block_set_grace(struct rill__block *block, rill_time span)
         grace_start(loop, &block->grace);
 }
 
+/* How many of the requests that are not delivered yet come from blocks within `block`. */
+static uint32_t undelivered_within(const struct rill__block *block)
+{
+    const struct rill__task *task = block->task;
+    uint32_t count = 0;
+    for (const struct rill__block *at = task->block; at != block; at = at->outer)
+        count += at->asked && !at->asked_held && at->deliveries == task->deliveries;
+    return count < task->undelivered ? count : task->undelivered;
+}
+
 void rill__block_shield(struct rill__block *block, struct rill__grace *shield, rill_time span)
 {
     struct rill__task *task = block->task;
+    uint32_t within = undelivered_within(block);
     grace_set(task->future.loop, shield, span);
     block->shield = shield;
-    block->held += task->undelivered; /* asked before, and not delivered yet */
-    task->undelivered = 0;
+    block->held += task->undelivered - within; /* asked before, and not delivered yet */
+    task->undelivered = within;
     for (struct rill__block *outer = block->outer; outer != NULL; outer = outer->outer)
         if (block->held > 0 && outer->asked && outer->deliveries == task->deliveries)
             outer->asked_held = true;

@@ -40,8 +40,12 @@ struct rill__detail *rill__detail_ref(struct rill__detail *detail)
 
 void rill__detail_unref(struct rill__detail *detail)
 {
-    if (detail != NULL && --detail->refs == 0)
-        rill_free(detail);
+    if (detail == NULL || --detail->refs > 0)
+        return;
+    for (uint32_t i = 0; i < detail->count; i++)
+        rill__detail_unref(detail->parts[i].detail);
+    rill_free(detail->parts);
+    rill_free(detail);
 }
 
 /* --- Life. --- */

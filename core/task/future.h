@@ -31,10 +31,18 @@ struct rill__callback {
     struct rill__ready *ready;
 };
 
+/* One of several errors: a copy of what `detail` says, to be linked with others. */
+struct rill__part {
+    rill_err err;
+    struct rill__detail *detail; /* a reference; NULL: it has none */
+};
+
 /* The detail of an error, shared by all futures it travels through. */
 struct rill__detail {
     rill_err err;
     uint32_t refs;
+    uint32_t count;           /* of `parts` */
+    struct rill__part *parts; /* what err.sub leads to; owned */
     char text[];
 };
 

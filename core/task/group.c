@@ -21,6 +21,7 @@ struct child {
     struct group *group;
     struct start_wait *start; /* who waits in rill_group_start until it says that it has started */
     rill_future *task;        /* a reference */
+    bool given_up;            /* nobody waits for its start any more: it may say so all the same */
 };
 
 struct failure {
@@ -252,8 +253,10 @@ static bool cancel_start(struct rill__wait *wait, const char *msg)
     if (start->child == NULL)
         return false;
     bool taken = rill__cancel(start->child->task, msg);
-    if (start->task->hard)
+    if (start->task->hard) {
+        start->child->given_up = true;
         end_start(start, NULL);
+    }
     return taken || start->task->hard;
 }
 
@@ -301,8 +304,11 @@ int rill_started(void *value)
     list_for_each(node, &task->future.callbacks) {
         struct rill__callback *callback = container_of(node, struct rill__callback, link);
         struct child *child = container_of(callback, struct child, callback);
-        if (callback->ready->run != on_child || child->start == NULL)
+        if (callback->ready->run != on_child || (child->start == NULL && !child->given_up))
             continue;
+        child->given_up = false;
+        if (child->start == NULL)
+            return 0;
         child->start->started = true;
         end_start(child->start, value);
         return 0;
@@ -350,12 +356,45 @@ static bool wait_for_all(struct group *group)
     return cancelled;
 }
 
+/* Let `detail` have copies of all errors below it. Without memory it has none. */
+static void add_parts(struct rill__detail *detail, const struct group *group)
+{
+    uint32_t count = 0;
+    for (const struct failure *failure = group->first; failure != NULL; failure = failure->next)
+        count++;
+    detail->parts = rill_alloc_zero(count, sizeof *detail->parts);
+    if (detail->parts == NULL)
+        return;
+    for (const struct failure *failure = group->first; failure != NULL; failure = failure->next) {
+        struct rill__part *part = &detail->parts[detail->count++];
+        part->err = failure->err;
+        part->err.next = detail->count < count ? &part[1].err : NULL;
+        part->detail = rill__detail_ref(failure->detail);
+    }
+    detail->err.sub = &detail->parts[0].err;
+}
+
+/* What the group fails with: what its first error says, and if there are several all of them below. */
+static struct rill__detail *detail_of(const struct group *group)
+{
+    const struct failure *first = group->first;
+    if (first == NULL || first == group->last)
+        return first != NULL ? rill__detail_ref(first->detail) : NULL;
+    struct rill__detail *detail = rill__detail_new(group->error, first->err.where, first->err.msg);
+    if (detail == NULL)
+        return rill__detail_ref(first->detail);
+    add_parts(detail, group);
+    return detail;
+}
+
 /* The errors first; a cancel from outside at the next await, still counted. */
 static int report_errors(struct group *group, struct rill__task *task)
 {
+    struct rill__detail *detail = detail_of(group);
     if (rill__task_asked(task) > 0 && task->undelivered == 0)
         task->undelivered = 1;
-    rill__task_note(task, group->first != NULL ? group->first->detail : NULL);
+    rill__task_note(task, detail);
+    rill__detail_unref(detail);
     return group->error;
 }
 

@@ -33,6 +33,8 @@ typedef struct rill_err {
     const char *where;           /* "file:line" of the one who failed, or NULL */
     const char *msg;             /* what rill_fail or rill_cancel was given, or NULL */
     const struct rill_err *next; /* the next error of a group, in order of occurrence */
+    const struct rill_err *sub;  /* the first of the errors of the group that failed with this one, if it
+                                  * had several; NULL: no group, or one error, or no memory */
 } rill_err;
 
 /* A reference that is dropped when its block is left. NULL is fine.

@@ -38,6 +38,21 @@ static int read_pipe(void *arg)
     return rill_file_read(ends[0], memory, 16, UINT64_MAX);
 }
 
+/* A reader that waits in the kernel.   Owns: it is kept. */
+static int start_reader(rill_task **ret_reader)
+{
+    *ret_reader = kept(rill_create_task(RILL_CORO(read_pipe, NULL)));
+    return let_pass(2);
+}
+
+/* Whoever takes it closes it. */
+static int take_reading_end(void)
+{
+    int reading = ends[0];
+    ends[0] = -1;
+    return reading;
+}
+
 /* --- Closed while somebody waits. --- */
 
 static int poll_pipe(void *arg)
@@ -60,8 +75,7 @@ static int close_wakes_all_who_wait_with_ebadf(void *arg)
     rill_task *second = kept(rill_create_task(RILL_CORO(read_pipe, NULL)));
     rill_task *third = kept(rill_create_task(RILL_CORO(poll_pipe, NULL)));
     EXPECT_IS(let_pass(2), 0);
-    int reading = ends[0];
-    ends[0] = -1;
+    int reading = take_reading_end();
     EXPECT_IS(rill_file_close(reading), 0);
     EXPECT(is_open(reading)); /* the kernel still works on it */
     EXPECT_IS(rill_await(first), -EBADF);
@@ -74,15 +88,14 @@ static int close_wakes_all_who_wait_with_ebadf(void *arg)
 static int octets_that_came_before_the_close_are_returned(void *arg)
 {
     (void)arg;
+    rill_task *reader;
     EXPECT_IS(pipe2(ends, O_CLOEXEC), 0);
     OWNED_PIPE;
-    rill_task *reader = kept(rill_create_task(RILL_CORO(read_pipe, NULL)));
-    EXPECT_IS(let_pass(2), 0);
+    EXPECT_IS(start_reader(&reader), 0);
     EXPECT_IS(write(ends[1], "abc", 3), 3);
     EXPECT_IS(let_pass(1), 0); /* the turn takes the completion, the reader runs in the next */
     OWNED_FD int again = fcntl(ends[0], F_DUPFD_CLOEXEC, 0);
-    int reading = ends[0];
-    ends[0] = -1;
+    int reading = take_reading_end();
     EXPECT_IS(rill_file_close(reading), 0);
     int r = rill_await(reader);
     EXPECT(!is_open(reading));
@@ -115,12 +128,11 @@ static int close_leaves_other_descriptors_alone(void *arg)
 static int close_and_cancel_of_the_same_reader_is_a_cancel(void *arg)
 {
     (void)arg;
+    rill_task *reader;
     EXPECT_IS(pipe2(ends, O_CLOEXEC), 0);
     OWNED_PIPE;
-    rill_task *reader = kept(rill_create_task(RILL_CORO(read_pipe, NULL)));
-    EXPECT_IS(let_pass(2), 0);
-    int reading = ends[0];
-    ends[0] = -1;
+    EXPECT_IS(start_reader(&reader), 0);
+    int reading = take_reading_end();
     EXPECT_IS(rill_file_close(reading), 0);
     EXPECT(rill_cancel(reader, NULL));
     EXPECT_IS(rill_await(reader), -ECANCELED);
@@ -133,10 +145,10 @@ static int end_that_nobody_asked_for_is_an_error_and_no_cancel(void *arg)
 {
     struct rill__backend *backend = rill_get_running_loop()->backend;
     (void)arg;
+    rill_task *reader;
     EXPECT_IS(pipe2(ends, O_CLOEXEC), 0);
     OWNED_PIPE;
-    rill_task *reader = kept(rill_create_task(RILL_CORO(read_pipe, NULL)));
-    EXPECT_IS(let_pass(2), 0);
+    EXPECT_IS(start_reader(&reader), 0);
     backend->ops->cancel_all(backend);
     EXPECT_IS(rill_await(reader), -EIO);
     EXPECT(!rill_cancelled(reader));

@@ -393,7 +393,48 @@ static int children_may_come_while_the_block_runs(void *arg)
 
 static const rill_loop_opts eager = { .eager = true };
 
+/* --- The errors of a group as one of another. --- */
+
+static int fail_with(void *arg)
+{
+    int code = *(int *)arg;
+    return rill_fail(code, "%s", rill_errname(code));
+}
+
+static int fail_twice(void)
+{
+    int r = rill_group_go(&inner, RILL_CORO(fail_with, &eio));
+    return r < 0 ? r : rill_group_go(&inner, RILL_CORO(fail_with, &enotty));
+}
+
+static int fail_as_a_group(void *arg)
+{
+    (void)arg;
+    int r = in_group(&inner, fail_twice);
+    rill_group_fini(&inner);
+    return r;
+}
+
+static int start_failing_group(void)
+{
+    return rill_group_go(&outer, RILL_CORO(fail_as_a_group, NULL));
+}
+
+static int error_of_a_group_in_a_group_has_its_errors_below_it(void *arg)
+{
+    (void)arg;
+    after_run(drop_groups, NULL);
+    EXPECT_IS(in_group(&outer, start_failing_group), -EIO);
+    const rill_err *error = rill_group_errors(&outer);
+    EXPECT(error != NULL && error->next == NULL && says(error, "EIO"));
+    EXPECT(says(error->sub, "EIO") && says(error->sub->next, "ENOTTY"));
+    EXPECT(error->sub->next->next == NULL && error->sub->sub == NULL);
+    EXPECT(rill_last_error() != NULL && rill_last_error()->sub == error->sub);
+    return 0;
+}
+
 static const struct scenario scenarios[] = {
+    SCENARIO(error_of_a_group_in_a_group_has_its_errors_below_it),
     SCENARIO(cancel_from_outside_ends_in_the_errors_that_the_clean_up_of_inner_children_gives),
     SCENARIO(failure_in_the_outer_group_ends_the_inner_one),
     SCENARIO(failure_in_the_inner_group_is_one_of_the_outer),

@@ -212,7 +212,44 @@ static int eager_child_may_be_ready_inside_the_call(void *arg)
 
 static const rill_loop_opts eager = { .eager = true };
 
+static int started_code;
+
+static int start_late(void *arg)
+{
+    (void)arg;
+    int r = rill_sleep(RILL_FOREVER);
+    started_code = rill_started(NULL);
+    return r;
+}
+
+static int start_and_give_up(void *arg)
+{
+    rill_group own = { 0 };
+    (void)arg;
+    EXPECT_IS(rill_group_enter(&own), 0);
+    int r = rill_group_start(&own, RILL_CORO(start_late, NULL), NULL);
+    r = rill_group_leave(&own, r);
+    rill_group_fini(&own);
+    return r;
+}
+
+/* In the hard phase the caller does not wait for it. */
+static int child_whose_starter_has_given_up_may_say_that_it_is_ready(void *arg)
+{
+    rill_scope scope = { 0 };
+    (void)arg;
+    started_code = 1;
+    EXPECT_IS(rill_timeout(&scope, RILL_MS(1)), 0);
+    int r = rill_scope_set_grace(&scope, 0);
+    if (r == 0)
+        r = start_and_give_up(NULL);
+    EXPECT_IS(rill_scope_leave(&scope, r), -ETIME);
+    EXPECT_IS(started_code, 0);
+    return 0;
+}
+
 static const struct scenario scenarios[] = {
+    SCENARIO(child_whose_starter_has_given_up_may_say_that_it_is_ready),
     SCENARIO(start_returns_when_the_child_says_that_it_is_ready),
     SCENARIO(child_that_ends_before_it_is_ready_tells_the_starter_and_not_the_group),
     SCENARIO(child_that_fails_after_it_was_ready_aborts_the_group),

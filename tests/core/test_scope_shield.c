@@ -3,16 +3,23 @@
 
 static rill_future *shared;
 
+static int enter_shielded(rill_scope *scope, rill_time grace)
+{
+    int r = rill_scope_enter(scope);
+    if (r < 0)
+        return r;
+    r = rill_scope_shield(scope, grace);
+    return r < 0 ? rill_scope_leave(scope, r) : 0;
+}
+
 static int shielded_sleep(void *arg)
 {
     rill_scope scope = { 0 };
     (void)arg;
-    int r = rill_scope_enter(&scope);
+    int r = enter_shielded(&scope, RILL_FOREVER);
     if (r < 0)
         return r;
-    r = rill_scope_shield(&scope, RILL_FOREVER);
-    if (r == 0)
-        r = rill_sleep(RILL_MS(3));
+    r = rill_sleep(RILL_MS(3));
     trace(r == 0 ? 's' : 'c');
     trace((char)('0' + rill_cancelling(rill_current_task())));
     r = rill_scope_leave(&scope, r);
@@ -38,12 +45,10 @@ static int shield_and_return(void *arg)
 {
     rill_scope scope = { 0 };
     (void)arg;
-    int r = rill_scope_enter(&scope);
+    int r = enter_shielded(&scope, RILL_FOREVER);
     if (r < 0)
         return r;
-    r = rill_scope_shield(&scope, RILL_FOREVER);
-    if (r == 0)
-        r = rill_sleep(RILL_MS(1));
+    r = rill_sleep(RILL_MS(1));
     return rill_scope_leave(&scope, r);
 }
 
@@ -61,12 +66,10 @@ static int task_that_ends_behind_its_shield_with_a_request_left_is_cancelled(voi
 static int shielded_with_grace(void *arg)
 {
     rill_scope scope = { 0 };
-    int r = rill_scope_enter(&scope);
+    int r = enter_shielded(&scope, *(rill_time *)arg);
     if (r < 0)
         return r;
-    r = rill_scope_shield(&scope, *(rill_time *)arg);
-    if (r == 0)
-        r = rill_sleep(RILL_FOREVER);
+    r = rill_sleep(RILL_FOREVER);
     trace(r == -ECANCELED ? 'c' : '?');
     if (rill_sleep(0) == 0)
         trace('-'); /* it came once */
@@ -245,12 +248,10 @@ static int shielded_for_20_ms(void *arg)
 {
     rill_scope scope = { 0 };
     (void)arg;
-    int r = rill_scope_enter(&scope);
+    int r = enter_shielded(&scope, RILL_MS(20));
     if (r < 0)
         return r;
-    r = rill_scope_shield(&scope, RILL_MS(20));
-    if (r == 0)
-        r = rill_sleep(RILL_MS(30));
+    r = rill_sleep(RILL_MS(30));
     trace(r == 0 ? 's' : 'c');
     return rill_scope_leave(&scope, r);
 }
@@ -274,10 +275,9 @@ static int nested_shields(void *arg)
 {
     rill_scope outer = { 0 }, inner = { 0 };
     (void)arg;
-    int r = rill_scope_enter(&outer);
+    int r = enter_shielded(&outer, RILL_MS(1));
     if (r < 0)
         return r;
-    r = rill_scope_shield(&outer, RILL_MS(1));
     int entered = rill_scope_enter(&inner);
     if (r == 0 && entered == 0)
         r = rill_scope_shield(&inner, RILL_FOREVER);
@@ -318,12 +318,10 @@ static int await_shared_behind_a_shield(void *arg)
 {
     rill_scope scope = { 0 };
     (void)arg;
-    int r = rill_scope_enter(&scope);
+    int r = enter_shielded(&scope, RILL_FOREVER);
     if (r < 0)
         return r;
-    r = rill_scope_shield(&scope, RILL_FOREVER);
-    if (r == 0)
-        r = rill_await(shared);
+    r = rill_await(shared);
     r = rill_scope_leave(&scope, r);
     trace(r == 5 ? '5' : '?');
     return rill_sleep(0);
@@ -351,12 +349,10 @@ static int children_behind_a_shield(void *arg)
     rill_group group = { 0 };
     static int turns = 3;
     (void)arg;
-    int r = rill_scope_enter(&scope);
+    int r = enter_shielded(&scope, RILL_FOREVER);
     if (r < 0)
         return r;
-    r = rill_scope_shield(&scope, RILL_FOREVER);
-    if (r == 0)
-        r = rill_group_enter(&group);
+    r = rill_group_enter(&group);
     if (r == 0) {
         r = rill_group_go(&group, RILL_CORO(give_up_turns, &turns));
         r = rill_group_leave(&group, r);
@@ -416,7 +412,23 @@ static int automatic_forms_leave_and_drop_by_whatever_way_the_block_is_left(void
 static const rill_sim_opts world = { .seed = 4 };
 static const rill_loop_opts simulated = { .sim = &world };
 
+static int request_of_an_inner_scope_is_not_held_back_by_a_later_shield(void *arg)
+{
+    rill_scope outer = { 0 }, inner = { 0 };
+    (void)arg;
+    EXPECT_IS(rill_scope_enter(&outer), 0);
+    EXPECT_IS(rill_scope_enter(&inner), 0);
+    EXPECT_IS(rill_scope_cancel(&inner, NULL), 0);
+    EXPECT_IS(rill_scope_shield(&outer, RILL_FOREVER), 0);
+    int r = rill_sleep(RILL_MS(1)), left = rill_scope_leave(&inner, r);
+    EXPECT_IS(rill_scope_leave(&outer, left), 0);
+    EXPECT_IS(r, -ECANCELED);
+    EXPECT_IS(rill_sleep(0), 0);
+    return 0;
+}
+
 static const struct scenario scenarios[] = {
+    SCENARIO(request_of_an_inner_scope_is_not_held_back_by_a_later_shield),
     SCENARIO(request_is_counted_at_once_and_delivered_behind_the_block),
     SCENARIO(task_that_ends_behind_its_shield_with_a_request_left_is_cancelled),
     SCENARIO(request_comes_through_when_the_grace_of_the_shield_has_passed),

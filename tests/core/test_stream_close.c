@@ -27,6 +27,19 @@ static int abort_resets_the_peer(void *arg)
     return 0;
 }
 
+/* `left` with more in its buffer than its socket takes. */
+static int make_overfilled(size_t *ret_size)
+{
+    int r = make_far();
+    return r < 0 ? r : overfill(ret_size);
+}
+
+static int let_it_stall(void)
+{
+    static int turns = 10;
+    return give_up_turns(&turns);
+}
+
 static int close_left(void *arg)
 {
     (void)arg;
@@ -40,11 +53,9 @@ static int close_waits_until_everything_is_sent(void *arg)
     size_t size;
     (void)arg;
     OWNED_PAIR;
-    EXPECT_IS(make_far(), 0);
-    EXPECT_IS(overfill(&size), 0);
+    EXPECT_IS(make_overfilled(&size), 0);
     rill_task *closer = kept(rill_create_task(RILL_CORO(close_left, NULL)));
-    static int turns = 10;
-    EXPECT_IS(give_up_turns(&turns), 0);
+    EXPECT_IS(let_it_stall(), 0);
     EXPECT_TRACE("");
     EXPECT_IS(take_far_until(size), 0);
     EXPECT_IS(rill_await(closer), 0);
@@ -62,11 +73,9 @@ static int cancelled_wait_for_the_close_leaves_it_going_on(void *arg)
     size_t size;
     (void)arg;
     OWNED_PAIR;
-    EXPECT_IS(make_far(), 0);
-    EXPECT_IS(overfill(&size), 0);
+    EXPECT_IS(make_overfilled(&size), 0);
     rill_task *closer = kept(rill_create_task(RILL_CORO(close_left, NULL)));
-    static int turns = 10;
-    EXPECT_IS(give_up_turns(&turns), 0);
+    EXPECT_IS(let_it_stall(), 0);
     EXPECT(rill_cancel(closer, NULL));
     EXPECT_IS(rill_await(closer), -ECANCELED);
     EXPECT_IS(take_far_until(size), 0);
@@ -88,14 +97,12 @@ static int abort_after_close_drops_what_is_left(void *arg)
     size_t size;
     (void)arg;
     OWNED_PAIR;
-    EXPECT_IS(make_far(), 0);
-    EXPECT_IS(overfill(&size), 0);
+    EXPECT_IS(make_overfilled(&size), 0);
     rill_stream_close(left);
     rill_task *waiters[2];
     for (int i = 0; i < 2; i++)
         waiters[i] = kept(rill_create_task(RILL_CORO(wait_for_close, NULL)));
-    static int turns = 10;
-    EXPECT_IS(give_up_turns(&turns), 0);
+    EXPECT_IS(let_it_stall(), 0);
     EXPECT_TRACE("");
     rill_stream_abort(left);
     for (int i = 0; i < 2; i++)
@@ -135,8 +142,7 @@ static int waiters_of_a_stream_that_is_closed_learn_so(void *arg)
                              kept(rill_create_task(RILL_CORO(write_left, &sizes[0]))),
                              kept(rill_create_task(RILL_CORO(write_left, &sizes[1]))),
                              kept(rill_create_task(RILL_CORO(drain_left, NULL))) };
-    static int turns = 10;
-    EXPECT_IS(give_up_turns(&turns), 0);
+    EXPECT_IS(let_it_stall(), 0);
     EXPECT_TRACE("");
     expect_drop_stream(&left);
     left = NULL;

@@ -3,11 +3,11 @@
 
 #include "core/base/mem.h"
 #include "core/task/task.h"
+#include "tests/support/stuck.h"
 
 #include <rill/sim.h>
 
 #include <dirent.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -245,25 +245,6 @@ static unsigned long points;
 static uint64_t allocations; /* of the last run */
 static bool hung;
 
-static void on_alarm(int signo)
-{
-    char text[256];
-    (void)signo;
-    int size = snprintf(text, sizeof text, "%s, %s %lu: the loop is stuck\n", point.scenario->name,
-                        point.fault, point.number);
-    ssize_t ignored = write(STDERR_FILENO, text, (size_t)size);
-    (void)ignored;
-    _exit(1);
-}
-
-static void swallow_error(rill_loop *loop, const char *message, rill_future *future, void *arg)
-{
-    (void)loop;
-    (void)message;
-    (void)future;
-    (void)arg;
-}
-
 static void on_hang(void *task)
 {
     hung = true;
@@ -288,18 +269,18 @@ static int tortured_main(void *arg)
 static int try_point(void)
 {
     struct footing before = footing_now();
+    char what[200];
+    snprintf(what, sizeof what, "%s, %s %lu", point.scenario->name, point.fault, point.number);
     trace_reset();
     hung = false;
-    alarm(under_valgrind() ? stuck_slow_s : stuck_s);
+    stuck_watch(what, under_valgrind() ? stuck_slow_s : stuck_s);
     int r = rill_run_with(RILL_CORO(tortured_main, (void *)(uintptr_t)point.scenario),
                           point.scenario->opts);
     allocations = rill__mem_count();
     rill__mem_fail_nth(0, false); /* which counts from 0 again */
-    alarm(0);
+    stuck_watch(NULL, 0);
     drop_kept();
     points++;
-    char what[200];
-    snprintf(what, sizeof what, "%s, %s %lu", point.scenario->name, point.fault, point.number);
     if (hung || !same_footing(what, before))
         fail_msg("%s: %s", what, hung ? "it hangs" : "something was left behind");
     return r;
@@ -308,8 +289,6 @@ static int try_point(void)
 static void begin_torture(const struct scenario *scenario, const char *fault)
 {
     skip_if_real(scenario);
-    struct sigaction action = { .sa_handler = on_alarm };
-    sigaction(SIGALRM, &action, NULL);
     point = (struct point){ scenario, fault, 0 };
     torturing = true;
     rill__mem_fail_nth(0, false);
@@ -382,7 +361,7 @@ static void run_with_cancels(void **state)
 static int end_torture(void **state)
 {
     (void)state;
-    alarm(0);
+    stuck_watch(NULL, 0);
     rill__mem_fail_nth(0, false);
     torturing = false;
 #ifdef RILL_CHECK_SLOW

@@ -5,9 +5,9 @@
 #include "core/op/fault.h"
 #include "core/task/task.h"
 #include "tests/support/expect.h"
+#include "tests/support/stuck.h"
 
 #include <dirent.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -90,25 +90,6 @@ static void on_park(struct rill__task *task)
     }
 }
 
-static void on_alarm(int signo)
-{
-    char text[256];
-    (void)signo;
-    int size =
-        snprintf(text, sizeof text, "%s, %s: the loop is stuck\n", now.program->name, now.what);
-    ssize_t ignored = write(STDERR_FILENO, text, (size_t)size);
-    (void)ignored;
-    _exit(1);
-}
-
-static void swallow_error(rill_loop *loop, const char *message, rill_future *future, void *arg)
-{
-    (void)loop;
-    (void)message;
-    (void)future;
-    (void)arg;
-}
-
 static void on_hang(void *arg)
 {
     (void)arg;
@@ -162,14 +143,16 @@ static void complain(const char *text, long long number)
 static int run_once(void)
 {
     struct footing before = footing_now();
+    char what[256];
+    snprintf(what, sizeof what, "%s, %s", now.program->name, now.what);
     now.parks = now.main_parks = 0;
     now.main = NULL;
     now.gave_up = now.hung = false;
     torture_held = 0;
-    alarm(stuck_s);
+    stuck_watch(what, stuck_s);
     int r = rill_run_with(RILL_CORO(tortured, NULL), &now.opts);
     rill__mem_fail_nth(0, false);
-    alarm(0);
+    stuck_watch(NULL, 0);
     points++;
     struct footing after = footing_now();
     if (r == -EILSEQ)
@@ -397,8 +380,6 @@ int torture_run(const struct torture_program *programs, size_t count)
     uint64_t seeds = 2;
     if (wanted != NULL && rill_parse_u64(rill_span_of(wanted), 1000000, &seeds) < 0)
         return 2;
-    struct sigaction action = { .sa_handler = on_alarm };
-    sigaction(SIGALRM, &action, NULL);
     rill__task_on_park = on_park;
     for (size_t i = 0; i < count; i++) {
         now.program = &programs[i];
