@@ -553,7 +553,7 @@ static void child_of_a_fork_has_no_threads(void **state)
     if (child == 0)
         _exit(use_inherited(executor) == -ESRCH ? 0 : 1);
     assert_int_equal(waitpid(child, &status, 0), child);
-    rill_executor_free(executor);
+    drop_executor(&executor);
     assert_int_equal(status, 0);
 }
 
