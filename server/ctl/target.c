@@ -87,7 +87,7 @@ uint64_t target_number(const struct target *target, uint64_t from, unsigned size
 
 static FILE *open_proc(pid_t pid, const char *name)
 {
-    char path[64];
+    char path[400];
     snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
     return fopen(path, "re");
 }
