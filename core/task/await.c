@@ -6,17 +6,6 @@
 
 #include <errno.h>
 
-int rill__await_begin(struct rill__task **ret_task)
-{
-    struct rill__task *task = rill__task_running();
-    if (task == NULL) {
-        CHECK(rill__loop_running == NULL); /* an await in a callback */
-        return -ESRCH;
-    }
-    *ret_task = task;
-    return __builtin_expect(task->undelivered > 0 || task->hard, 0) ? rill__task_deliver(task) : 0;
-}
-
 bool rill__refuse_cancel(struct rill__wait *wait, const char *msg)
 {
     (void)wait;

@@ -105,7 +105,17 @@ void rill__task_launch(struct rill__task *task, bool eager);
 
 /* The begin of every await. 0 and the running task; -ESRCH: there is none; -ECANCELED: a request was
  * pending and is delivered now. */
-int rill__await_begin(struct rill__task **ret_task);
+static inline int rill__await_begin(struct rill__task **ret_task)
+{
+    struct rill__task *task = rill__task_running();
+    if (__builtin_expect(task == NULL, 0)) {
+        CHECK(rill__loop_running == NULL); /* an await in a callback */
+        return -ESRCH;
+    }
+    *ret_task = task;
+    return __builtin_expect(task->undelivered > 0 || task->hard, 0) ? rill__task_deliver(task) : 0;
+}
+
 /* The end of an await that needed not wait: after `budget` of them in one step the turn is given up.
  * Always `rc`; a request that comes meanwhile is delivered by the next await. */
 int rill__await_ready(struct rill__task *task, int rc);
