@@ -67,6 +67,7 @@ static bool cancel_waiter(struct rill__wait *wait, const char *msg)
     if (waiter->queue == NULL)
         return false; /* woken or cancelled before; the request is delivered when the task runs */
     rill__waitq_remove(waiter);
+    rill__task_accept(waiter->task);
     rill__loop_ready(waiter->task->future.loop, &waiter->task->ready);
     return true;
 }
@@ -82,7 +83,9 @@ int rill__waitq_wait(struct rill__waitq *queue, struct rill__waiter *waiter,
     if (first)
         queue->first = waiter; /* a ring: the place before the first is the one behind the last */
     rill__task_park(task, &waiter->wait);
-    return !waiter->woken || task->undelivered > 0 ? rill__task_deliver(task) : 0;
+    if (!waiter->woken)
+        return rill__task_deliver_accepted(task);
+    return task->undelivered > 0 ? rill__task_deliver(task) : 0;
 }
 
 int rill__waitq_wait_stubbornly(struct rill__waitq *queue, struct rill__task *task)

@@ -21,6 +21,7 @@ bool rill__plain_cancel(struct rill__wait *wait, const char *msg)
     if (list_is_linked(&plain->task->ready.link))
         return false;
     plain->cancelled = true;
+    rill__task_accept(plain->task);
     rill__loop_ready(plain->task->future.loop, &plain->task->ready);
     return true;
 }
@@ -29,7 +30,9 @@ int rill__plain_park(struct rill__plain_wait *plain)
 {
     struct rill__task *task = plain->task;
     rill__task_park(task, &plain->wait);
-    return plain->cancelled || task->undelivered > 0 ? rill__task_deliver(task) : 0;
+    if (plain->cancelled)
+        return rill__task_deliver_accepted(task);
+    return task->undelivered > 0 ? rill__task_deliver(task) : 0;
 }
 
 static const rill_table_wait tells_turn = { .what = "its next turn" };
@@ -75,7 +78,9 @@ static bool forward_cancel(struct rill__wait *record, const char *msg)
     bool again = wait->task->hard && wait->asked;
     bool taken = !again && rill__cancel(wait->future, msg);
     wait->asked |= taken;
-    if (wait->task->hard || (!taken && wait->future->state == RILL_PENDING))
+    bool nobody_wakes_us =
+        !taken && wait->future->state == RILL_PENDING && !rill__gather_is_ending(wait->future);
+    if (wait->task->hard || nobody_wakes_us)
         return abandon(wait);
     return taken;
 }
@@ -160,6 +165,8 @@ int rill_await(rill_future *future)
     int rc;
     if (!park_on(task, future, forward_cancel) || task->undelivered > 0) {
         rc = rill__task_deliver(task); /* the future keeps its result */
+        if (future->rc == -ECANCELED)
+            rill__task_note(task, future->detail); /* it was asked first */
     } else {
         CHECK_SLOW(future->state != RILL_PENDING);
         rc = take_result(task, future);

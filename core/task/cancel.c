@@ -196,6 +196,20 @@ int rill__task_deliver(struct rill__task *task)
     return -ECANCELED;
 }
 
+void rill__task_accept(struct rill__task *task)
+{
+    rill__task_note(task, rill__record_why(task));
+}
+
+int rill__task_deliver_accepted(struct rill__task *task)
+{
+    struct rill__detail *accepted = rill__detail_ref(task->future.detail);
+    (void)rill__task_deliver(task);
+    rill__task_note(task, accepted);
+    rill__detail_unref(accepted);
+    return -ECANCELED;
+}
+
 bool rill__cancel_by(rill_cancel_by by, rill_future *future, const char *msg)
 {
     struct rill__asker asker = { .by = by };

@@ -58,6 +58,11 @@ void rill__task_harden(struct rill__task *task);
 unsigned rill__task_asked(const struct rill__task *task);
 /* Deliver what is pending: always -ECANCELED. */
 int rill__task_deliver(struct rill__task *task);
+/* A request that has just come ends what the parked `task` waits for. Its text is the one that the delivery
+ * tells, as asyncio has it: those that come until then only count. */
+void rill__task_accept(struct rill__task *task);
+/* As rill__task_deliver, behind a wait that accepted one. */
+int rill__task_deliver_accepted(struct rill__task *task);
 
 void rill__block_enter(struct rill__block *block, struct rill__task *task, const void *where);
 void rill__block_leave(struct rill__block *block);

@@ -92,6 +92,9 @@ void rill__future_end(rill_future *future, rill_future_state state, int rc,
                       struct rill__detail *detail);
 /* End `future` as `from` has ended: result, value, error. */
 void rill__future_end_as(rill_future *future, rill_future *from);
+/* Whether `future` is a gather that waits only for the entries of members that have ended: it refuses to be
+ * cancelled. */
+bool rill__gather_is_ending(const rill_future *future);
 /* The code an await of a finished future returns; the error counts as taken. */
 int rill__future_code(rill_future *future);
 

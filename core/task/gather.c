@@ -2,8 +2,9 @@
  *
  * The gather is a future with one callback per slot in its own memory, so it costs one allocation.
  * It ends at the first failure (the other members run on, their errors count as taken), or when all
- * have ended; members that are done before it begins count at once. Cancelling it cancels the members; it then ends when they do. As in asyncio a gather is
- * never cancelled itself: it then finishes with -ECANCELED, as with any other error of a member. */
+ * have ended; members that are done before it begins count at once. Cancelling it cancels the
+ * members; it then ends when they do. As in asyncio a gather is never cancelled itself: it then
+ * finishes with -ECANCELED, as with any other error of a member. */
 #include "core/task/told.h"
 
 #include <rill/mem.h>
@@ -24,8 +25,8 @@ struct gather {
     rill_future future;
     size_t count, ended;
     bool return_errors;
-    bool cancel_asked; /* with return_errors the waiter still gets -ECANCELED */
-    struct rill__detail *cancel_detail;
+    bool cancel_asked;                  /* with return_errors the waiter still gets -ECANCELED */
+    struct rill__detail *cancel_detail; /* if the last member has no better one */
     struct member members[];
 };
 
@@ -47,8 +48,9 @@ static void on_member(struct rill__ready *ready)
         rill__future_end(&gather->future, RILL_FINISHED, future->rc,
                          rill__detail_ref(future->detail));
     else if (gather->ended == gather->count && gather->cancel_asked)
-        rill__future_end(&gather->future, RILL_FINISHED, -ECANCELED,
-                         rill__detail_ref(gather->cancel_detail));
+        rill__future_end(
+            &gather->future, RILL_FINISHED, -ECANCELED,
+            rill__detail_ref(future->rc == -ECANCELED ? future->detail : gather->cancel_detail));
     else if (gather->ended == gather->count)
         rill__future_end(&gather->future, RILL_FINISHED, 0, NULL);
 }
@@ -56,14 +58,24 @@ static void on_member(struct rill__ready *ready)
 static bool gather_cancel(rill_future *future, const char *msg)
 {
     struct gather *gather = gather_of(future);
-    struct rill__detail *before = gather->cancel_detail; /* `msg` may lie in it */
     bool any = false;
-    gather->cancel_detail = msg != NULL ? rill__detail_new(-ECANCELED, NULL, msg) : NULL;
     for (size_t i = 0; i < gather->count; i++)
         any |= rill__cancel(gather->members[i].future, msg);
+    if (any && !gather->cancel_asked && msg != NULL)
+        gather->cancel_detail = rill__detail_new(-ECANCELED, NULL, msg);
     gather->cancel_asked |= any;
-    rill__detail_unref(before);
     return any;
+}
+
+bool rill__gather_is_ending(const rill_future *future)
+{
+    if (future->kind != RILL__GATHER)
+        return false;
+    const struct gather *gather = container_of(future, struct gather, future);
+    for (size_t i = 0; i < gather->count; i++)
+        if (gather->members[i].future->state == RILL_PENDING)
+            return false;
+    return true;
 }
 
 static void gather_free(rill_future *future)

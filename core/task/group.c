@@ -340,20 +340,33 @@ static bool wait_children(struct group *group)
     return r < 0;
 }
 
-/* Wait for all children; true if a request to cancel came. */
-static bool wait_for_all(struct group *group)
+/* Why a group ends cancelled: what its block got, else the first request that came while it was left.
+ * Later ones find it aborting. */
+struct why {
+    bool cancelled, noted;
+    struct rill__detail *detail; /* a reference */
+};
+
+static void note_why(struct why *why, const struct rill__task *task)
 {
-    bool cancelled = false;
+    why->noted = true;
+    why->detail = rill__detail_ref(rill__task_last(task, -ECANCELED));
+}
+
+/* Wait for all children, and note whether a request to cancel came. */
+static void wait_for_all(struct group *group, struct why *why)
+{
     while (!list_is_empty(&group->children)) {
         if (PLANTED(12) && group->children.next == group->children.prev)
             break;
         if (!wait_children(group))
             continue;
-        cancelled = true; /* or it was our own request: the withdrawal shows */
-        if (!group->aborting)
-            abort_children(group);
+        why->cancelled = true; /* or it was our own request: the withdrawal shows */
+        if (group->aborting)
+            continue;
+        note_why(why, group->block.task);
+        abort_children(group);
     }
-    return cancelled;
 }
 
 /* Let `detail` have copies of all errors below it. Without memory it has none. */
@@ -398,28 +411,40 @@ static int report_errors(struct group *group, struct rill__task *task)
     return group->error;
 }
 
+static int report_cancel(const struct why *why, struct rill__task *task)
+{
+    if (why->noted)
+        rill__task_note(task, why->detail);
+    return -ECANCELED;
+}
+
 int rill_group_leave(rill_group *public, int rc)
 {
     struct group *group = group_of(public);
     struct rill__task *task = group->block.task;
     if (!group->entered || group->ended || group->leaving || task != rill__task_running())
         return rill__misuse(-EINVAL);
-    bool cancelled = rc == -ECANCELED;
+    struct why why = { .cancelled = rc == -ECANCELED };
+    if (why.cancelled)
+        note_why(&why, task);
     group->leaving = true;
     if (rc < 0 && !group->aborting)
         abort_children(group);
-    cancelled |= wait_for_all(group);
+    wait_for_all(group, &why);
     group->ended = true;
     if (group->block.asked && rill__block_withdraw(&group->block) <= group->block.cancels)
-        cancelled = false; /* the only request was our own */
+        why.cancelled = false; /* the only request was our own */
     rill__block_leave(&group->block);
     if (rc < 0 && rc != -ECANCELED)
         note_error(group, rc, rill__task_last(task, rc));
     if (group->error != 0)
-        return report_errors(group, task);
-    if (cancelled)
-        return -ECANCELED;
-    return rc == -ECANCELED ? 0 : rc;
+        rc = report_errors(group, task);
+    else if (why.cancelled)
+        rc = report_cancel(&why, task);
+    else if (rc == -ECANCELED)
+        rc = 0;
+    rill__detail_unref(why.detail);
+    return rc;
 }
 
 const rill_err *rill_group_errors(const rill_group *public)

@@ -116,16 +116,59 @@ static int message_of_a_cancel_is_there_behind_wait(void *arg)
     return 0;
 }
 
-static int last_message_of_several_requests_counts(void *arg)
+static int give_up_turns_until_cancelled(void *arg)
+{
+    int r;
+    (void)arg;
+    do
+        r = rill_sleep(0);
+    while (r == 0);
+    return r;
+}
+
+/* As asyncio: the first request ends the wait, and its message is told; of requests to a task that waits
+ * for nothing the last one counts. */
+static int first_request_that_ends_a_wait_gives_its_message(void *arg)
+{
+    static const struct {
+        rill_fn *fn;
+        const char *told;
+    } cases[] = { { sleep_long, "first" },
+                  { sleep_for_ever, "first" },
+                  { give_up_turns_until_cancelled, "second" } };
+
+    (void)arg;
+    for (size_t i = 0; i < 3; i++) {
+        OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(cases[i].fn, NULL));
+        EXPECT_IS(rill_sleep(0), 0);
+        EXPECT(rill_cancel(task, "first"));
+        EXPECT(rill_cancel(task, "second"));
+        EXPECT_IS(rill_cancelling(task), 2);
+        EXPECT_IS(rill_await(task), -ECANCELED);
+        EXPECT(says(rill_error(task), cases[i].told));
+    }
+    return 0;
+}
+
+static rill_future *awaited_future;
+
+static int await_awaited(void *arg)
 {
     (void)arg;
-    OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(sleep_long, NULL));
+    return rill_await(awaited_future);
+}
+
+/* Also if the task is asked in the same turn. */
+static int message_of_the_awaited_futures_cancel_reaches_the_waiter(void *arg)
+{
+    (void)arg;
+    awaited_future = kept(rill_future_new());
+    OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(await_awaited, NULL));
     EXPECT_IS(rill_sleep(0), 0);
-    EXPECT(rill_cancel(task, "first"));
-    EXPECT(rill_cancel(task, "second"));
-    EXPECT_IS(rill_cancelling(task), 2);
+    EXPECT(rill_cancel(awaited_future, "the future"));
+    EXPECT(rill_cancel(task, "the task"));
     EXPECT_IS(rill_await(task), -ECANCELED);
-    EXPECT(says(rill_error(task), "second"));
+    EXPECT(says(rill_error(task), "the future"));
     return 0;
 }
 
@@ -339,7 +382,8 @@ static const struct scenario scenarios[] = {
     SCENARIO(cancel_of_a_sleeping_task_is_seen_by_whoever_awaits_it_as_its_result),
     SCENARIO(message_of_a_cancel_is_there_behind_wait),
     SCENARIO(pending_cancel_that_closes_a_circle_of_awaits_ends_it),
-    SCENARIO(last_message_of_several_requests_counts),
+    SCENARIO(first_request_that_ends_a_wait_gives_its_message),
+    SCENARIO(message_of_the_awaited_futures_cancel_reaches_the_waiter),
     SCENARIO_WITH(cancel_of_a_task_that_awaits_a_gather_cancels_the_members, &impatient),
     SCENARIO(cancel_of_a_task_that_awaits_a_shield_leaves_the_inner_one),
     SCENARIO(inner_task_that_swallows_gives_its_value_to_the_cancelled_waiter),

@@ -375,6 +375,29 @@ static int errors_of_members_are_told_if_the_gather_went_before_its_end(void *ar
     return 0;
 }
 
+/* The cancel wins, so nobody takes the error: it is told, once, for the gather. */
+static int cancel_in_the_turn_of_a_members_error_comes_with_the_end_of_the_gather(void *arg)
+{
+    static unsigned none;
+    (void)arg;
+    make_parts(0);
+    parts[0] = rill_future_new();
+    parts[1] = rill_future_new();
+    OWNED_FUTURE rill_task *waiter = rill_create_task(RILL_CORO(await_gather, &none));
+    int r = rill_sleep(0);
+    (void)rill_future_set_error(parts[0], -EIO, NULL);
+    (void)rill_future_set_error(parts[1], -EIO, NULL);
+    rill_unref(parts[0]);
+    rill_unref(parts[1]);
+    EXPECT_IS(r, 0);
+    EXPECT(rill_cancel(waiter, NULL));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT(!rill_done(waiter)); /* it goes on in the turn behind the end of the gather */
+    EXPECT_IS(rill_await(waiter), -ECANCELED);
+    EXPECT_IS(told, 1);
+    return 0;
+}
+
 static int gather_dropped_while_it_waits_leaves_its_members(void *arg)
 {
     (void)arg;
@@ -441,6 +464,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(cancel_of_a_gather_reaches_a_member_that_is_about_to_end),
     SCENARIO(members_that_are_done_count_at_once),
     SCENARIO(errors_of_members_are_told_if_the_gather_went_before_its_end),
+    SCENARIO(cancel_in_the_turn_of_a_members_error_comes_with_the_end_of_the_gather),
     SCENARIO(gather_dropped_while_it_waits_leaves_its_members),
     SCENARIO(members_of_two_loops_are_refused),
     SCENARIO(failure_at_each_position_is_the_result),

@@ -586,11 +586,12 @@ static int leave_waits_for_children_that_clean_up_slowly_also_when_cancelled_aga
     OWNED_FUTURE rill_task *task = rill_create_task(RILL_CORO(run_body, &body_slow));
     EXPECT_IS(rill_sleep(0), 0);
     EXPECT_IS(rill_sleep(0), 0);
-    EXPECT(rill_cancel(task, NULL));
+    EXPECT(rill_cancel(task, "first"));
     EXPECT_IS(rill_sleep(0), 0);
-    EXPECT(rill_cancel(task,
-                       NULL)); /* reaches leave: it goes on waiting, the children are left alone */
+    /* Reaches leave, which goes on waiting; the children are left alone. */
+    EXPECT(rill_cancel(task, "second"));
     EXPECT_IS(rill_await(task), -ECANCELED);
+    EXPECT(says(rill_error(task), "first")); /* test_cancellation: the one that ended the block */
     EXPECT_TRACE("ab");
     EXPECT_IS(rill_cancelling(task), 2);
     return 0;
