@@ -40,6 +40,11 @@ void rill__coro_switch(void **save_sp, void *load_sp);
 void rill__coro_entry(void);
 void rill__coro_main(struct rill__coro *coro, void (*fn)(void *arg), void *arg);
 
+enum {
+    below_saved = 256, /* octets between what waits on the thread's stack and what runs there */
+    dead_frame = 4096, /* more than the first frames of a coroutine have */
+};
+
 static _Thread_local struct rill__coro *running;
 
 #ifdef WITH_ASAN
@@ -58,8 +63,9 @@ static inline __attribute__((always_inline)) void before_switch(struct rill__cor
                                                                 void **keep_fake)
 {
 #ifdef WITH_ASAN
-    const void *base = to != NULL ? to->stack.base : thread_base;
-    size_t size = to != NULL ? rill__stack_size(to->stack.kind) : thread_size;
+    bool own = to != NULL && to->stack.base != NULL;
+    const void *base = own ? to->stack.base : thread_base;
+    size_t size = own ? rill__stack_size(to->stack.kind) : thread_size;
     __sanitizer_start_switch_fiber(keep_fake, base, size);
 #endif
 #ifdef WITH_TSAN
@@ -96,10 +102,10 @@ void rill__coro_main(struct rill__coro *coro, void (*fn)(void *arg), void *arg)
     CHECK(false); /* I1: a finished coroutine was resumed */
 }
 
-/* What rill__coro_main is called with lies in it, and nowhere else. */
-static void *first_context(struct rill__coro *coro, void (*fn)(void *arg), void *arg)
+/* What rill__coro_main is called with lies in it, and nowhere else. `top` is a multiple of 16. */
+static void *first_context(void *top, struct rill__coro *coro, void (*fn)(void *arg), void *arg)
 {
-    void **sp = (void **)(void *)rill__stack_top(coro->stack);
+    void **sp = top;
 #if defined(__x86_64__)
     sp -= 9; /* r15 r14 r13 r12 rbx rbp rip, and two words that end the chain of frames */
     memset(sp, 0, 9 * sizeof *sp);
@@ -125,7 +131,7 @@ int rill__coro_init(struct rill__coro *coro, struct rill__stack_pool *pool, uint
     if (r < 0)
         return r;
     coro->finished = false;
-    coro->sp = first_context(coro, fn, arg);
+    coro->sp = first_context(rill__stack_top(coro->stack), coro, fn, arg);
 #ifdef WITH_TSAN
     coro->fiber = __tsan_create_fiber(0);
 #endif
@@ -172,6 +178,28 @@ void rill__coro_transfer(struct rill__coro *to)
     before_switch(to, &fake);
     rill__coro_switch(&from->sp, to->sp);
     after_switch(fake);
+}
+
+/* A coroutine without a stack of its own: what it runs lies below what waits on the thread's. */
+void rill__coro_call_outside(void (*fn)(void *arg), void *arg)
+{
+    struct rill__coro call = { 0 }, *last = running;
+    if (last == NULL || last->stack.base == NULL) {
+        fn(arg); /* we are there */
+        return;
+    }
+    while (last->caller != NULL && last->caller->stack.base != NULL)
+        last = last->caller;
+    uintptr_t top = ((uintptr_t)last->caller_sp - below_saved) & ~(uintptr_t)15;
+    call.sp = first_context((void *)top, &call, fn, arg);
+#ifdef WITH_TSAN
+    call.fiber = thread_fiber;
+#endif
+    rill__coro_resume(&call);
+#ifdef WITH_ASAN
+    /* The frame of rill__coro_main never returned: what lies there next must not meet its marks. */
+    ASAN_UNPOISON_MEMORY_REGION((void *)(top - dead_frame), dead_frame);
+#endif
 }
 
 void rill__coro_fini(struct rill__coro *coro, struct rill__stack_pool *pool)

@@ -35,6 +35,8 @@ void rill__coro_suspend(void);
 /* Suspend the running coroutine and run `to`, a suspended one, in its place: control goes back to
  * the same resumer. */
 void rill__coro_transfer(struct rill__coro *to);
+/* Call fn(arg) on the thread's own stack; it must not suspend what runs now. */
+void rill__coro_call_outside(void (*fn)(void *arg), void *arg);
 /* Give the stack back; the coroutine has finished or never ran. */
 void rill__coro_fini(struct rill__coro *coro, struct rill__stack_pool *pool);
 /* The coroutine that runs in this thread; NULL: the thread's own stack. */

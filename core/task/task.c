@@ -420,6 +420,35 @@ const rill_err *rill_last_error(void)
     return task != NULL && task->future.detail != NULL ? &task->future.detail->err : NULL;
 }
 
+struct outside_call {
+    rill_fn *fn;
+    void *arg;
+    int rc;
+};
+
+static void call_outside(void *arg)
+{
+    struct outside_call *call = arg;
+    call->rc = call->fn(call->arg);
+}
+
+int rill_call_on_loop_stack(rill_fn *fn, void *arg)
+{
+    struct outside_call call = { fn, arg, 0 };
+    struct rill_loop *loop = rill__loop_running;
+    if (loop == NULL || loop->current == NULL) {
+        rill__coro_call_outside(call_outside, &call);
+        return call.rc;
+    }
+    rill_future *task = loop->current, *outer = loop->values_of;
+    loop->values_of = task;
+    loop->current = NULL; /* it is a callback: it must not await */
+    rill__coro_call_outside(call_outside, &call);
+    loop->current = task;
+    loop->values_of = outer;
+    return call.rc;
+}
+
 int rill_defer(rill_call_fn *fn, void *arg)
 {
     struct rill__task *task = rill__task_running();

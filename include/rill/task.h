@@ -142,6 +142,12 @@ RILL_API const rill_err *rill_last_error(void);
  *  Like: contextlib.ExitStack.callback.   Since: 0.1 */
 RILL_API int rill_defer(rill_call_fn *fn, void *arg);
 
+/** Call `fn(arg)` now on the stack of the loop's thread, for calls that need more than a task's stack has,
+ *  such as those to name services. As in a callback there is no current task, and an await aborts. Outside
+ *  of tasks and generators it is a plain call.
+ *  Returns: what `fn` returns.   Since: 0.1 */
+RILL_API int rill_call_on_loop_stack(rill_fn *fn, void *arg);
+
 #ifdef __cplusplus
 }
 #endif
