@@ -1,6 +1,8 @@
 /* stuck.c - for runs in which things go wrong: a watch over a loop that is stuck, and silence. See stuck.h. */
 #include "tests/support/stuck.h"
 
+#include "core/loop/loop.h"
+
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,6 +29,15 @@ void stuck_watch(const char *what, unsigned seconds)
     watched = what;
     sigaction(SIGALRM, &action, NULL);
     alarm(seconds);
+}
+
+bool gets_on(struct progress *progress)
+{
+    enum { own_steps = 1, most = 12 };
+
+    uint64_t before = progress->steps;
+    progress->steps = rill_get_running_loop()->steps;
+    return progress->steps - before > own_steps && ++progress->times < most;
 }
 
 void swallow_error(rill_loop *loop, const char *message, rill_future *future, void *arg)
