@@ -221,11 +221,22 @@ static void skip_if_real(const struct scenario *scenario)
     skip();
 }
 
+/* What is simulated anyhow runs in the world that the environment names, if it names one. */
+static const rill_loop_opts *opts_of(const struct scenario *scenario)
+{
+    static rill_loop_opts opts;
+    if (scenario->opts == NULL || !in_simulator())
+        return scenario->opts;
+    opts = *scenario->opts;
+    opts.sim = NULL;
+    return &opts;
+}
+
 static void run_scenario(void **state)
 {
     const struct scenario *scenario = *state;
     skip_if_real(scenario);
-    int r = run_main_with(scenario->main, NULL, scenario->opts);
+    int r = run_main_with(scenario->main, NULL, opts_of(scenario));
     if (r < 0)
         fail_msg("the run ended with %s", rill_errname(r));
 }
@@ -289,7 +300,7 @@ static int try_point(void)
     hung = false;
     stuck_watch(what, under_valgrind() ? stuck_slow_s : stuck_s);
     int r = rill_run_with(RILL_CORO(tortured_main, (void *)(uintptr_t)point.scenario),
-                          point.scenario->opts);
+                          opts_of(point.scenario));
     allocations = rill__mem_count();
     rill__mem_fail_nth(0, false); /* which counts from 0 again */
     stuck_watch(NULL, 0);
