@@ -7,6 +7,7 @@
 
 #include "server/ctl/regs.h"
 
+#include <dwarf.h>
 #include <elfutils/libdwfl.h>
 #include <errno.h>
 #include <string.h>
@@ -64,27 +65,99 @@ static bool set_registers(Dwfl_Thread *thread, void *arg)
     return dwfl_thread_state_registers(thread, 0, REGS_NUMBERED, stacks->regs.numbered);
 }
 
-static int add_frame(Dwfl_Frame *frame, void *arg)
+/* The place from where the inlined function `scope` was called, told by its compilation unit. */
+static void set_call_site(Dwarf_Die *unit, Dwarf_Die *scope, struct stack_frame *frame)
+{
+    Dwarf_Attribute attribute;
+    Dwarf_Word file, line;
+    Dwarf_Files *files;
+    size_t count;
+    if (dwarf_formudata(dwarf_attr(scope, DW_AT_call_file, &attribute), &file) != 0 ||
+        dwarf_formudata(dwarf_attr(scope, DW_AT_call_line, &attribute), &line) != 0 ||
+        dwarf_getsrcfiles(unit, &files, &count) != 0 || file >= count)
+        return;
+    frame->file = dwarf_filesrc(files, file, NULL, NULL);
+    frame->line = (int)line;
+}
+
+static struct stack_frame *new_frame(struct stack *stack, uint64_t pc)
+{
+    if (stack->count == STACK_FRAMES)
+        return NULL;
+    struct stack_frame *frame = &stack->frames[stack->count++];
+    *frame = (struct stack_frame){ .pc = pc };
+    return frame;
+}
+
+/* The child of `parent` that has code at `pc`.   Returns: false: none has. */
+static bool child_at(Dwarf_Die *parent, Dwarf_Addr pc, Dwarf_Die *ret_child)
+{
+    Dwarf_Die child;
+    if (dwarf_child(parent, &child) != 0)
+        return false;
+    do {
+        if (dwarf_haspc(&child, pc) != 1)
+            continue;
+        *ret_child = child;
+        return true;
+    } while (dwarf_siblingof(&child, &child) == 0);
+    return false;
+}
+
+/* The functions that were inlined into each other at `pc` of `unit`, the outermost first. How many. */
+static size_t find_inlined(Dwarf_Die *unit, Dwarf_Addr pc, Dwarf_Die inlined[nested_most])
+{
+    size_t count = 0;
+    Dwarf_Die at = *unit, child;
+    while (child_at(&at, pc, &child)) {
+        at = child;
+        if (dwarf_tag(&at) == DW_TAG_inlined_subroutine && count < nested_most)
+            inlined[count++] = at;
+    }
+    return count;
+}
+
+/* Give each function that was inlined at `inside` a frame of its own, the innermost first. The frame of the
+ * function that they were inlined into; NULL: there is no more room. */
+static struct stack_frame *add_inlined(struct stack *stack, Dwfl_Module *module, uint64_t inside,
+                                       struct stack_frame *frame)
+{
+    Dwarf_Addr bias;
+    Dwarf_Die inlined[nested_most], *unit = dwfl_module_addrdie(module, inside, &bias);
+    size_t count = unit != NULL ? find_inlined(unit, inside - bias, inlined) : 0;
+    while (count-- > 0 && frame != NULL) {
+        frame->function = dwarf_diename(&inlined[count]);
+        frame = new_frame(stack, frame->pc);
+        if (frame != NULL)
+            set_call_site(unit, &inlined[count], frame);
+    }
+    return frame;
+}
+
+static int add_frame(Dwfl_Frame *state, void *arg)
 {
     struct stacks *stacks = arg;
     struct stack *stack = stacks->into;
     Dwarf_Addr pc;
     bool exact;
     int line;
-    if (stack->count == STACK_FRAMES || !dwfl_frame_pc(frame, &pc, &exact) || pc == 0)
+    struct stack_frame *frame = NULL;
+    if (dwfl_frame_pc(state, &pc, &exact) && pc != 0)
+        frame = new_frame(stack, pc);
+    if (frame == NULL)
         return DWARF_CB_ABORT;
-    struct stack_frame *entry = &stack->frames[stack->count++];
-    *entry = (struct stack_frame){ .pc = pc };
     Dwarf_Addr inside = exact && stack->count > 1 ? pc : pc - 1; /* of the call, not behind it */
     Dwfl_Module *module = dwfl_addrmodule(stacks->dwfl, inside);
     if (module == NULL)
         return DWARF_CB_OK;
-    entry->function = dwfl_module_addrname(module, inside);
     Dwfl_Line *source = dwfl_module_getsrc(module, inside);
     if (source != NULL)
-        entry->file = dwfl_lineinfo(source, NULL, &line, NULL, NULL, NULL);
-    if (entry->file != NULL)
-        entry->line = line;
+        frame->file = dwfl_lineinfo(source, NULL, &line, NULL, NULL, NULL);
+    if (frame->file != NULL)
+        frame->line = line;
+    frame = add_inlined(stack, module, inside, frame);
+    if (frame != NULL)
+        frame->function = dwfl_module_addrname(module, inside);
     return DWARF_CB_OK;
 }
 
