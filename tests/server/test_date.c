@@ -153,6 +153,8 @@ static void rule_74_cached_date_changes_with_the_second_only(void **state)
     cache.text[0] = 'x'; /* shows that it is not made again */
     assert_memory_equal(date_cached(&cache, 0), "xhu, 01 Jan 1970 00:00:00 GMT", date_size);
     assert_memory_equal(date_cached(&cache, 1), "Thu, 01 Jan 1970 00:00:01 GMT", date_size);
+    assert_memory_equal(date_cached(&cache, 3601), "Thu, 01 Jan 1970 01:00:01 GMT", date_size);
+    assert_memory_equal(date_cached(&cache, 2), "Thu, 01 Jan 1970 00:00:02 GMT", date_size);
 }
 
 int main(void)
