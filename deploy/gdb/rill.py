@@ -210,9 +210,8 @@ def contexts(loop, task):
         if gen is None:
             break
         chain.append(gen["coro"])
-    yield int(chain[-1]["sp"])
-    for coro in reversed(chain[1:]):
-        yield int(coro["caller_sp"])
+    for coro in reversed(chain):  # who drives a generator that waits has given way, too
+        yield int(coro["sp"])
 
 
 def frame_texts(pc):

@@ -294,12 +294,18 @@ void stacks_walk(struct stacks *stacks, const struct snapshot_loop *loop,
     chain[0] = task->at + table->task.coro;
     while (count < nested_most && (next = driven_by(stacks, loop, chain[count - 1])) != 0)
         chain[count++] = next;
-    if (task->state == TASK_NEW)
+    if (task->state == TASK_NEW) {
         stack->problem = "it has not begun";
-    else if (task->state == TASK_RUNS)
+        return;
+    }
+    /* Who drives a generator that waits has given way, too; if the generator runs, its driver's context lies
+     * with it. */
+    bool runs = task->state == TASK_RUNS;
+    if (runs)
         walk_thread(stacks, loop->thread, stack);
-    else
-        walk_parked(stacks, coro_field(stacks, chain[count - 1], table->coro.sp), stack);
-    while (count-- > 1)
-        walk_parked(stacks, coro_field(stacks, chain[count], table->coro.caller_sp), stack);
+    for (size_t i = count - (runs ? 1 : 0); i-- > 0;)
+        walk_parked(stacks,
+                    runs ? coro_field(stacks, chain[i + 1], table->coro.caller_sp)
+                         : coro_field(stacks, chain[i], table->coro.sp),
+                    stack);
 }
