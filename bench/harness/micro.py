@@ -7,7 +7,9 @@ import statistics
 import subprocess
 import sys
 
-from . import machine, report
+from importlib.util import find_spec
+
+from . import machine, report, server
 
 MICRO = pathlib.Path(__file__).resolve().parents[1] / "micro"
 READ_FILE_MIB = 256
@@ -24,6 +26,7 @@ ROWS = {
     "handoff": ["rill", "go", "asyncio"],
     "sleepers": ["rill", "go", "asyncio"],
     "echo": ["rill", "ring"],
+    "fetch": ["rill", "go", "aiohttp"],
     "reads": ["rill", "fio", "go", "asyncio"],
 }
 # The goals: a figure to reach, or, on a machine where the peer is slower than it was where the goals
@@ -34,7 +37,7 @@ GOALS = {
     "spawn": (100, "go", 0.70), "gather": (150, "asyncio", 1 / 49), "timer": (30, None, None),
     "lock": (None, "go", 1.0), "queue": (None, "go", 1.0), "handoff": (None, "go", 1.0),
     "sleepers-time": (2.0, "go", 0.62), "sleepers-memory": (4.6 * GB, "go", 1.92),
-    "echo": (None, "ring", 1.15),
+    "echo": (None, "ring", 1.15), "fetch": (None, "go", 0.25),
 }
 for kind in ("cached", "direct"):
     for depth in DEPTHS:
@@ -46,6 +49,16 @@ RECORDED = {
     "spawn": {"go": 142, "asyncio": 3900}, "gather": {"asyncio": 7400},
     "sleepers-time": {"go": 3.2}, "sleepers-memory": {"go": 2.4 * GB},
 }
+
+
+def nginx():
+    """The server of the row `fetch`, on the other CPU."""
+    if not server.running:
+        files = machine.OUT / "files"
+        files.mkdir(parents=True, exist_ok=True)
+        (files / "file-1k.bin").write_bytes(os.urandom(1024))
+        server.Server("nginx", cpu=1).start()
+    return server.running[0]
 
 
 def reads_file():
@@ -65,10 +78,12 @@ def command(player, row):
     """The command line of a player for a row; None where it is not there."""
     program = {"rill": machine.PROGRAMS / f"bench_{row}", "go": machine.OUT / "micro-go",
                "ring": machine.PROGRAMS / f"ring_{row}",
-               "asyncio": MICRO / "py" / "micro.py"}[player]
-    if not program.exists():
+               "asyncio": MICRO / "py" / "micro.py",
+               "aiohttp": MICRO / "py" / "micro.py"}[player]
+    if not program.exists() or (player == "aiohttp" and find_spec("aiohttp") is None):
         return None
-    return {"rill": [str(program)], "ring": [str(program)], "go": ["env", "GOMAXPROCS=1", str(program), row],
+    return {"aiohttp": [sys.executable, str(program), row],
+            "rill": [str(program)], "ring": [str(program)], "go": ["env", "GOMAXPROCS=1", str(program), row],
             "asyncio": [sys.executable, str(program), row]}[player]
 
 
@@ -109,6 +124,8 @@ def play(player, row, options):
         return {}
     if row == "reads":
         argv += [reads_file(), str(options.seconds)]
+    if row == "fetch":
+        argv += [f"http://127.0.0.1:{nginx().port}/f/file-1k.bin"]
     lines = [line.split() for line in on_cpu_0(argv).splitlines()]
     return {name: (float(value), unit) for name, value, unit in lines}
 
@@ -155,9 +172,12 @@ def run(options):
     rows = [r for r in ROWS if r in options.only]
     if not rows:
         return
-    machine.install(["go", "fio"])
+    machine.install(["go", "fio"] + ["nginx"] * ("fetch" in rows))
     build_peers()
     table = report.Runtime(options.rounds)
+    if "fetch" in rows and not machine.find("nginx"):
+        machine.say("nginx is not there: no row fetch")
+        rows.remove("fetch")
     for row in rows:
         values, units = row_figures(row, options)
         for name, by_player in values.items():

@@ -80,15 +80,15 @@ def run_time(pid):
 
 
 class Server:
-    def __init__(self, name):
-        self.name, self.port = name, free_port()
+    def __init__(self, name, cpu=0):
+        self.name, self.port, self.cpu = name, free_port(), cpu
         self.argv = command(name, self.port)
 
     def start(self):
         log = open(machine.OUT / f"{self.name}.out", "wb")
         # Its own process group, so that the whole tree can be ended by one id; and it ends with us.
         self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", "0", *self.argv],
+            ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", str(self.cpu), *self.argv],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         log.close()
         running.append(self)

@@ -3,7 +3,9 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"math/rand"
+	"net/http"
 	"os"
 	"runtime"
 	"strconv"
@@ -202,6 +204,38 @@ func reads(path string, seconds string) {
 	}
 }
 
+func fetch(url string) {
+	const atOnce, rounds = 1000, 40
+	client := &http.Client{Transport: &http.Transport{
+		MaxConnsPerHost: 100, MaxIdleConnsPerHost: 100, MaxIdleConns: 100,
+	}}
+	all := func() {
+		var group sync.WaitGroup
+		group.Add(atOnce)
+		for i := 0; i < atOnce; i++ {
+			go func() {
+				defer group.Done()
+				response, err := client.Get(url)
+				if err != nil {
+					panic(err)
+				}
+				body, err := io.ReadAll(response.Body)
+				response.Body.Close()
+				if err != nil || response.StatusCode != 200 || len(body) == 0 {
+					panic("not what was asked for")
+				}
+			}()
+		}
+		group.Wait()
+	}
+	all()
+	start := cpuNs()
+	for i := 0; i < rounds; i++ {
+		all()
+	}
+	report("fetch", since(start)/(atOnce*rounds), "ns")
+}
+
 func main() {
 	rows := map[string]func(){
 		"sched": sched, "spawn": spawn, "gather": gather, "timer": timer, "lock": lock,
@@ -209,6 +243,8 @@ func main() {
 	}
 	if os.Args[1] == "reads" {
 		reads(os.Args[2], os.Args[3])
+	} else if os.Args[1] == "fetch" {
+		fetch(os.Args[2])
 	} else {
 		rows[os.Args[1]]()
 	}

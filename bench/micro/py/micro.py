@@ -127,7 +127,26 @@ async def reads(path, length):
         report(f"reads-cached-{depth}-cpu", cpu / counts[0], "ns")
 
 
+async def fetch(url):
+    import aiohttp  # the row is left out where it is missing
+
+    async def get(session):
+        async with session.get(url) as response:
+            if response.status != 200 or not await response.read():
+                raise SystemExit("not what was asked for")
+
+    at_once, rounds = 1000, 4
+    async with aiohttp.ClientSession() as session:
+        await asyncio.gather(*(get(session) for _ in range(at_once)))
+        start = time.process_time_ns()
+        for _ in range(rounds):
+            await asyncio.gather(*(get(session) for _ in range(at_once)))
+        report("fetch", (time.process_time_ns() - start) / (at_once * rounds), "ns")
+
+
 def main():
+    if sys.argv[1] == "fetch":
+        return asyncio.run(fetch(sys.argv[2]))
     rows = {f.__name__: f for f in (sched, spawn, gather, timer, lock, queue, handoff, sleepers)}
     name = sys.argv[1]
     asyncio.run(reads(sys.argv[2], float(sys.argv[3])) if name == "reads" else rows[name]())
