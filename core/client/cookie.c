@@ -338,12 +338,15 @@ int rill__jar_take(struct rill__jar *jar, const struct rill__url *url, rill_span
     if (cookie == NULL)
         return -ENOMEM;
     struct cookie *former = find_former(jar, cookie, !is_secure(url), &hidden);
-    if (hidden || !may_set(cookie, url)) {
-        rill_free(cookie);
+    bool good = !hidden && may_set(cookie, url), over = cookie->expires <= rill_now();
+    if (good && !over) {
+        insert(jar, cookie, former);
+        make_room(jar, cookie->domain);
         return 0;
     }
-    insert(jar, cookie, former);
-    make_room(jar, cookie->domain); /* and it goes itself, if it came expired */
+    rill_free(cookie);
+    if (good && former != NULL)
+        drop(jar, former);
     return 0;
 }
 

@@ -21,18 +21,6 @@ struct place_waiter {
     uint64_t ticket;
 };
 
-void rill__pool_init(struct rill__pool *pool, size_t limit, size_t limit_per_host,
-                     rill_time keepalive)
-{
-    *pool = (struct rill__pool){ .limit = limit,
-                                 .limit_per_host = limit_per_host,
-                                 .keepalive = keepalive };
-    for (size_t i = 0; i < RILL__POOL_BUCKETS; i++)
-        list_init(&pool->buckets[i]);
-    list_init(&pool->idle);
-    list_init(&pool->waiting);
-}
-
 /* --- Origins. --- */
 
 static bool same_text(const char *a, const char *b)
@@ -211,25 +199,31 @@ static struct rill__connection *oldest(const struct rill__pool *pool)
     return container_of(pool->idle.prev, struct rill__connection, age);
 }
 
-/* Arm the sweep for the connection that waits longest. Without memory the old ones stay until the next
- * use of the pool. It stays armed when the last one is taken, which is the common case: it will be back. */
-static void arm_sweep(struct rill__pool *pool);
-
-static void sweep(void *arg)
+/* Arm the timer for the connection that waits longest. It stays armed when the last one is taken, which is the
+ * common case: it will be back. The end of the loop disarms it. */
+static void arm_sweep(struct rill__pool *pool)
 {
-    struct rill__pool *pool = arg;
-    pool->sweep = (rill_handle){ 0 };
+    if (list_is_empty(&pool->idle) || pool->timer.place != RILL__TIMER_IDLE ||
+        list_is_linked(&pool->ready.link))
+        return;
+    pool->loop = rill__loop_running;
+    rill__timer_start(pool->loop, &pool->timer,
+                      rill_time_add(oldest(pool)->since, pool->keepalive));
+}
+
+static void sweep(struct rill__ready *ready)
+{
+    struct rill__pool *pool = container_of(ready, struct rill__pool, ready);
     while (!list_is_empty(&pool->idle) && is_old(oldest(pool)))
         forget(oldest(pool));
     arm_sweep(pool);
 }
 
-static void arm_sweep(struct rill__pool *pool)
+static void stop_sweep(struct rill__pool *pool)
 {
-    if (list_is_empty(&pool->idle) || pool->sweep.entry != NULL || pool->keepalive == RILL_FOREVER)
-        return;
-    rill_time at = rill_time_add(oldest(pool)->since, pool->keepalive);
-    pool->sweep = rill_call_at(rill_get_running_loop(), at, sweep, pool);
+    if (pool->timer.place != RILL__TIMER_IDLE)
+        rill__timer_stop(pool->loop, &pool->timer);
+    rill__loop_unready(&pool->ready);
 }
 
 /* The connection of `origin` that was used last and is still good, taken out; NULL: there is none. */
@@ -250,10 +244,25 @@ static struct rill__connection *take_idle(struct rill__origin *origin)
     return NULL;
 }
 
+/* --- The pool. --- */
+
+void rill__pool_init(struct rill__pool *pool, size_t limit, size_t limit_per_host,
+                     rill_time keepalive)
+{
+    *pool = (struct rill__pool){ .limit = limit,
+                                 .limit_per_host = limit_per_host,
+                                 .keepalive = keepalive };
+    for (size_t i = 0; i < RILL__POOL_BUCKETS; i++)
+        list_init(&pool->buckets[i]);
+    list_init(&pool->idle);
+    list_init(&pool->waiting);
+    pool->ready.run = sweep;
+    pool->timer.ready = &pool->ready;
+}
+
 void rill__pool_close(struct rill__pool *pool, struct list *list)
 {
-    rill_handle_cancel(pool->sweep);
-    pool->sweep = (rill_handle){ 0 };
+    stop_sweep(pool);
     pool->keepalive = 0;
     while (!list_is_empty(&pool->idle)) {
         struct rill__connection *connection = oldest(pool);

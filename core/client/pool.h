@@ -4,7 +4,6 @@
 #include "core/base/list.h"
 #include "core/sync/waitq.h"
 
-#include <rill/loop.h>
 #include <rill/net.h>
 #include <rill/stream.h>
 
@@ -50,9 +49,11 @@ struct rill__pool {
     struct list waiting;                     /* origins that somebody waits for */
     size_t lent, idle_count;
     size_t limit, limit_per_host;
-    rill_time keepalive; /* 0: none is kept */
-    uint64_t tickets;    /* given to those who wait */
-    rill_handle sweep;   /* at the time when the last of the list has waited too long */
+    rill_time keepalive;      /* 0: none is kept */
+    uint64_t tickets;         /* given to those who wait */
+    struct rill_loop *loop;   /* of the timer; NULL: it was never armed */
+    struct rill__timer timer; /* at the time when the last of the list has waited too long */
+    struct rill__ready ready; /* which it makes ready */
 };
 
 /* An empty pool.   Args: limits of at least 1, SIZE_MAX for none. */

@@ -60,7 +60,7 @@ ask() {
     curl_says $urls | sort >wanted
     # shellcheck disable=SC2086
     "$@" $urls 2>said | sort >got
-    if ! cmp -s wanted got || [ -s said ]; then
+    if ! cmp -s wanted got; then
         echo "$name: not what curl gets"
         diff wanted got | head -n 10
         cat said

@@ -123,7 +123,8 @@ static int start(void *arg)
 
 static int by_number(const void *a, const void *b)
 {
-    return atol(a) < atol(b) ? -1 : atol(a) > atol(b);
+    size_t one = strlen(a), other = strlen(b);
+    return one != other ? (one < other ? -1 : 1) : strcmp(a, b);
 }
 
 int main(void)
