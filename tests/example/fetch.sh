@@ -109,9 +109,13 @@ fi
 # Ctrl-C while nobody answers: at once, and with its status.
 port=$(free_port)
 python3 -c 'import socket, sys, time
-s = socket.socket(); s.bind(("127.0.0.1", int(sys.argv[1]))); s.listen(); time.sleep(60)' "$port" &
+s = socket.socket(); s.bind(("127.0.0.1", int(sys.argv[1]))); s.listen()
+open("ready", "w").close(); time.sleep(60)' "$port" &
 servers="$servers $!"
-sleep 0.3
+for _ in $(seq 100); do
+    [ -e ready ] && break
+    sleep 0.1
+done
 timeout --preserve-status -s INT 1 "$@" "http://127.0.0.1:$port/" >got 2>said
 status=$?
 [ "$status" = 130 ] || { echo "Ctrl-C gives $status instead of 130: $(cat said)"; failed=1; }
