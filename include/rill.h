@@ -344,7 +344,75 @@
  *     -> 13 octets shouted
  *
  *
- * 9. THE SAME PROGRAM IN A SIMULATOR
+ * 9. HTTP
+ *
+ * A session asks servers: it keeps connections, bounds how many there are and how long they take, follows
+ * redirects and keeps cookies (client.h). A request returns when the head of the response is there; the body
+ * is read as it is asked for. Here the program is its own server.
+ *
+ *     #include <rill.h>
+ *     #include <stdio.h>
+ *
+ *     static int serve(rill_stream *stream, void *arg)
+ *     {
+ *         static const char moved[] = "HTTP/1.1 302 Found\r\nLocation: /new\r\nContent-Length: 0\r\n\r\n";
+ *         static const char here[] = "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\ndrop by drop";
+ *         rill_span head;
+ *         int rc;
+ *         (void)arg;
+ *         while ((rc = rill_stream_read_until(stream, &RILL_SPAN("\r\n\r\n"), 1, &head)) > 0) {
+ *             const char *answer = strncmp(head.at, "GET /old ", 9) == 0 ? moved : here;
+ *             rc = rill_stream_write(stream, answer, strlen(answer), NULL);
+ *             if (rc < 0)
+ *                 return rc;
+ *         }
+ *         return rc == -ENODATA ? 0 : rc;
+ *     }
+ *
+ *     static int get(rill_http_session *session, const char *url)
+ *     {
+ *         rill_http_response *response;
+ *         rill_span body;
+ *         int rc = rill_http_get(session, url, NULL, &response);
+ *         if (rc < 0)
+ *             return rc;
+ *         rc = rill_http_read_all(response, 1 << 20, &body);
+ *         if (rc == 0)
+ *             printf("%d %s\n", rill_http_status(response), body.at);
+ *         rill_http_close(response);
+ *         return rc;
+ *     }
+ *
+ *     static int start(void *arg)
+ *     {
+ *         char base[64];
+ *         rill_http_session_opts opts = { .base_url = base, .timeouts = { .total = RILL_SEC(10) } };
+ *         rill_http_session *session;
+ *         rill_server *server = arg;
+ *         int rc = rill_start_server("127.0.0.1", 0, serve, NULL, NULL, &server);
+ *         if (rc < 0)
+ *             return rc;
+ *         rill_addr at = rill_server_address(server);
+ *         snprintf(base, sizeof base, "http://127.0.0.1:%u/", rill_addr_port(&at));
+ *         rc = rill_http_session_new(&opts, &session);
+ *         if (rc == 0) {
+ *             rc = get(session, "old");
+ *             rc = rill_first_error(rc, rill_http_session_close(session));
+ *         }
+ *         rill_server_close(server);
+ *         rc = rill_first_error(rc, rill_server_wait_closed(server));
+ *         rill_server_free(server);
+ *         return rc;
+ *     }
+ *
+ *     int main(void)
+ *     {
+ *         return rill_exit_code(rill_run(RILL_CORO(start, NULL)));
+ *     }
+ *     -> 200 drop by drop
+ *
+ *
+ * 10. THE SAME PROGRAM IN A SIMULATOR
  *
  * A loop can run on a simulator in the place of the kernel (sim.h): time jumps to the next event, the network
  * is made up, and a seed decides all that is left to chance. One seed, one behaviour, step by step; so tests
@@ -412,6 +480,8 @@
  *   StreamReader, StreamWriter        rill_stream_*            Server              rill_server_*
  *   loop.sock_recv and its like       rill_recv, rill_send_all, rill_accept, rill_connect, rill_udp_*
  *   multiprocessing                   rill_run_workers
+ *   aiohttp.ClientSession             rill_http_session_*      ClientResponse      rill_http_status, _header, _read
+ *   session.get, .post, .request      rill_http_get, rill_http_post, rill_http_request
  *
  *
  * CONVENTIONS
@@ -463,7 +533,7 @@
  *   queue.h    bounded queue: fifo, lifo, priority     var.h      values that belong to a task
  *   inspect.h  what tasks do and wait for; dumps       sim.h      the simulator
  *   net.h      addresses, sockets, datagrams           file.h, dir.h  files and directories
- *   http.h     HTTP/1.1 engine without I/O             client.h   HTTP client on it
+ *   http.h     HTTP/1.1 engine without I/O             client.h   HTTP client session
  *   table.h    what a reader in another process finds where
  */
 #pragma once
