@@ -556,6 +556,8 @@ static void restore_limit(int *unused)
 static int server_without_descriptors_tells_and_goes_on_later(void *arg)
 {
     (void)arg;
+    if (under_valgrind())
+        return 0; /* it keeps limits to itself */
     __attribute__((cleanup(restore_limit))) int restore = 0;
     (void)restore;
     OWNED_ALL;
@@ -571,7 +573,7 @@ static int server_without_descriptors_tells_and_goes_on_later(void *arg)
         EXPECT_IS(rill_sleep(0), 0);
     EXPECT(strstr(last_told, "cannot accept") != NULL);
     EXPECT_IS(rill_sleep(RILL_MS(150)), 0); /* one more try */
-    EXPECT(told <= 3);
+    EXPECT(told <= 2 + (rill_now() - before) / RILL_MS(100));
     setrlimit(RLIMIT_NOFILE, &limit_before);
     while (started < 1)
         EXPECT_IS(rill_sleep(RILL_MS(1)), 0);
@@ -678,6 +680,8 @@ static int socket_that_was_left_behind_is_replaced_and_a_file_is_not(void *arg)
 static int server_that_cannot_be_made_takes_no_path_away(void *arg)
 {
     (void)arg;
+    if (under_valgrind())
+        return 0; /* it keeps limits to itself */
     __attribute__((cleanup(restore_limit))) int restore = 0;
     (void)restore;
     OWNED_PATH;
