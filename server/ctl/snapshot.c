@@ -13,11 +13,14 @@
 
 enum {
     slabs_most = 1 << 16,
-    records_most = 1 << 16,
+    slab_most = 1 << 20, /* octets */
+    header_most = 256,
     record_most = 1 << 12,
     places_most = 1 << 12,
     sites_most = 1 << 12,
 };
+
+static const size_t octets_most = (size_t)4 << 30; /* of records, in all */
 
 /* Places by address: open addressing. */
 struct snapshot_sites {
@@ -94,14 +97,32 @@ static uint64_t *read_slab_array(struct snapshot *snapshot, const struct snapsho
     return array;
 }
 
-/* How many octets of records are worth reading in the slab at `at`. */
+static int by_value(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* Read the headers of the slabs at `array`, which is sorted. The octets of header `i` begin at i * size. */
+static char *read_headers(struct snapshot *snapshot, const uint64_t *array, size_t count,
+                          size_t size, struct target_piece *pieces)
+{
+    char *headers = rill_arena_alloc_zero(&snapshot->arena, count + 1, size);
+    for (size_t i = 0; headers != NULL && i < count; i++)
+        pieces[i] = (struct target_piece){ array[i], headers + i * size, size, false };
+    if (headers != NULL)
+        target_read_pieces(&snapshot->target, pieces, count);
+    return headers;
+}
+
+/* How many octets of records are worth reading in a slab with this header. */
 static size_t slab_size(const struct snapshot *snapshot, const struct snapshot_loop *loop,
-                        uint64_t at)
+                        const char *header)
 {
     const rill_table *table = &snapshot->target.table;
-    uint64_t owner = target_number(&snapshot->target, at + table->slab.owner, 8, 0);
-    uint64_t fresh = target_number(&snapshot->target, at + table->slab.fresh, 4, 0);
-    if (owner != loop->at + table->loop.records || fresh > records_most)
+    uint64_t owner = target_take(header + table->slab.owner, 8);
+    uint64_t fresh = target_take(header + table->slab.fresh, 4);
+    if (owner != loop->at + table->loop.records || fresh * table->task.size > slab_most)
         return 0;
     return (size_t)fresh * table->task.size;
 }
@@ -109,21 +130,25 @@ static size_t slab_size(const struct snapshot *snapshot, const struct snapshot_l
 static int read_slabs(struct snapshot *snapshot, const struct snapshot_loop *loop,
                       struct slabs *ret_slabs)
 {
-    size_t count, used = 0;
-    const uint64_t *array = read_slab_array(snapshot, loop, &count);
+    size_t count, used = 0, total = 0, header_size = snapshot->target.table.slab.records;
+    uint64_t *array = read_slab_array(snapshot, loop, &count);
     struct target_piece *pieces =
         rill_arena_alloc_zero(&snapshot->arena, count + 1, sizeof *pieces);
     if (array == NULL || pieces == NULL)
         return -ENOMEM;
+    qsort(array, count, sizeof *array, by_value);
+    const char *headers = read_headers(snapshot, array, count, header_size, pieces);
+    if (headers == NULL)
+        return -ENOMEM;
     for (size_t i = 0; i < count; i++) {
-        size_t size = slab_size(snapshot, loop, array[i]);
-        if (size == 0)
+        size_t size = slab_size(snapshot, loop, headers + i * header_size);
+        bool overlaps = i + 1 < count && array[i + 1] - array[i] < header_size + size;
+        if (size == 0 || overlaps || (total += size) > octets_most)
             continue;
-        pieces[used].from = array[i] + snapshot->target.table.slab.records;
-        pieces[used].size = size;
-        pieces[used].to = rill_arena_alloc(&snapshot->arena, size);
-        if (pieces[used++].to == NULL)
+        void *to = rill_arena_alloc(&snapshot->arena, size);
+        if (to == NULL)
             return -ENOMEM;
+        pieces[used++] = (struct target_piece){ array[i] + header_size, to, size, false };
     }
     target_read_pieces(&snapshot->target, pieces, used);
     *ret_slabs = (struct slabs){ pieces, used };
@@ -359,7 +384,9 @@ static bool is_sound(const rill_table *table)
         table->coro.kind, table->coro.number,    table->coro.finished
     };
     unsigned size = table->task.size;
-    if (size < 64 || size > record_most)
+    unsigned header = table->slab.records;
+    if (size < 64 || size > record_most || header < 8 || header > header_most ||
+        table->slab.owner + 8u > header || table->slab.fresh + 4u > header)
         return false;
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (ends[i] + 16u > size)
@@ -391,10 +418,15 @@ static int read_loops(struct snapshot *snapshot)
 
 int snapshot_take(struct snapshot *snapshot, pid_t pid)
 {
+    struct target target;
     *snapshot = (struct snapshot){ 0 };
-    int r = target_open(&snapshot->target, pid);
-    if (r < 0)
-        return r;
+    int r = target_open(&target, pid);
+    return r < 0 ? r : snapshot_of(snapshot, &target);
+}
+
+int snapshot_of(struct snapshot *snapshot, const struct target *target)
+{
+    *snapshot = (struct snapshot){ .target = *target };
     if (!is_sound(&snapshot->target.table))
         return -EPROTO;
     snapshot->sites = rill_arena_alloc_zero(&snapshot->arena, 1, sizeof *snapshot->sites);

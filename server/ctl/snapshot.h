@@ -84,6 +84,8 @@ struct snapshot {
 
 /* Look at process `pid`.   Returns: 0; as target_open; -ENOMEM.   Owns: snapshot_fini in any case. */
 int snapshot_take(struct snapshot *snapshot, pid_t pid);
+/* The same of a process whose table is known. */
+int snapshot_of(struct snapshot *snapshot, const struct target *target);
 void snapshot_fini(struct snapshot *snapshot);
 
 /* The task at `address`, or NULL. */
