@@ -67,6 +67,29 @@ static int new_parked_and_ended_tasks_say_so(void *arg)
     return 0;
 }
 
+static int sleep_in_scopes(void *arg)
+{
+    rill_scope outer = { 0 }, inner = { 0 };
+    (void)arg;
+    EXPECT_IS(rill_timeout(&outer, RILL_SEC(50)), 0);
+    EXPECT_IS(rill_timeout(&inner, RILL_SEC(5000)), 0);
+    int r = rill_sleep(RILL_SEC(500));
+    return rill_scope_leave(&outer, rill_scope_leave(&inner, r));
+}
+
+static int deadline_told_is_the_next_one(void *arg)
+{
+    (void)arg;
+    OWNED_FUTURE rill_task *sleeper = named(sleep_in_scopes, NULL, "sleeper");
+    EXPECT(rill_state(sleeper) == RILL_PENDING);
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT(strncmp(waits_for(sleeper), "sleep, due in 49.", 17) == 0 ||
+           strncmp(waits_for(sleeper), "sleep, due in 50.000", 20) == 0);
+    rill_cancel(sleeper, NULL);
+    EXPECT_IS(rill_await(sleeper), -ECANCELED);
+    return 0;
+}
+
 static int waits_for_futures_name_them(void *arg)
 {
     (void)arg;
@@ -274,6 +297,52 @@ static int circle_of_locks_is_told(void *arg)
     return 0;
 }
 
+static int wait_for_partners(void *at)
+{
+    rill_future *out[3];
+    int r = rill_wait(2, &partners[*(int *)at], RILL_ALL_COMPLETED, RILL_FOREVER, out);
+    return r < 0 ? r : 0;
+}
+
+static int take_next_of_partners(void *at)
+{
+    rill_as_completed it;
+    rill_future *next;
+    int r = rill_as_completed_init(&it, 1, &partners[*(int *)at], RILL_FOREVER);
+    if (r < 0)
+        return r;
+    r = rill_as_completed_next(&it, &next);
+    (void)rill_as_completed_fini(&it);
+    return r < 0 ? r : 0;
+}
+
+/* Waits for several futures are edges, too; these end, since such a wait does not pass a cancel on. */
+static int circle_of_waits_for_several_is_told(void *arg)
+{
+    static int zero, one = 1;
+    int r = 0;
+    (void)arg;
+    OWNED_FUTURE rill_task *first = named(take_next_of_partners, &one, "first");
+    OWNED_FUTURE rill_task *second = named(sleep_for_ever, NULL, "second");
+    OWNED_FUTURE rill_task *third = named(wait_for_partners, &zero, "third");
+    partners[0] = first;
+    partners[1] = third;
+    EXPECT(rill_state(first) == RILL_PENDING && rill_state(second) == RILL_PENDING);
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    const char *text = written(rill_dump, &r);
+    EXPECT(strstr(text, "'first'") != NULL && strstr(text, "circle: ") != NULL);
+    EXPECT(strstr(text, "'first' waits for 'third' waits for 'first'\n") != NULL ||
+           strstr(text, "'third' waits for 'first' waits for 'third'\n") != NULL);
+    EXPECT(strcmp(written(rill_dump, &r), text) == 0); /* the search leaves no trace */
+    rill_cancel(third, NULL);
+    EXPECT_IS(rill_await(third), -ECANCELED);
+    EXPECT_IS(rill_await(first), 0);
+    rill_cancel(second, NULL);
+    EXPECT_IS(rill_await(second), -ECANCELED);
+    return 0;
+}
+
 /* Nobody can end such tasks: a cancel would go round for ever. */
 static int exit_in_a_circle(void *arg)
 {
@@ -463,6 +532,7 @@ static int census_counts_places_beyond_the_table_together(void *arg)
 
 static const struct scenario scenarios[] = {
     SCENARIO(new_parked_and_ended_tasks_say_so),
+    SCENARIO(deadline_told_is_the_next_one),
     SCENARIO(waits_for_futures_name_them),
     SCENARIO(waits_for_operations_name_descriptor_and_peer),
     SCENARIO(short_buffer_gets_what_fits_and_the_whole_length),
@@ -470,6 +540,7 @@ static const struct scenario scenarios[] = {
     OUTSIDE(without_a_loop_there_are_no_tasks),
     SCENARIO(dump_tells_state_place_wait_and_waiters),
     OUTSIDE(dump_finds_circles),
+    SCENARIO_ONCE(circle_of_waits_for_several_is_told),
     SCENARIO_ONCE(circle_of_locks_is_told),
     SCENARIO(backtrace_shows_where_a_task_is_parked),
     SCENARIO(stats_count_what_the_loop_does),
