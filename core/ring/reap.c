@@ -5,6 +5,7 @@
 #include "core/ring/state.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
@@ -12,23 +13,42 @@
 enum { reap_most = 256, source_most = 64 };
 
 /* Valgrind does not see what the kernel writes while nobody makes a system call. */
-static void tell_valgrind(const struct rill__op *op, int result)
-{
 #ifdef WITH_VALGRIND
-    size_t left = result > 0 ? (size_t)result : 0;
-    if (op->kind == RILL__OP_READ || op->kind == RILL__OP_RECV)
-        (void)VALGRIND_MAKE_MEM_DEFINED(op->addr, left);
-    if (op->kind == RILL__OP_STATX && result == 0)
-        (void)VALGRIND_MAKE_MEM_DEFINED((void *)(uintptr_t)op->offset, sizeof(struct statx));
-    for (const struct iovec *iov = op->addr; op->kind == RILL__OP_READV && left > 0; iov++) {
+static void tell_of_pieces(const struct iovec *iov, size_t left)
+{
+    for (; left > 0; iov++) {
         size_t part = left < iov->iov_len ? left : iov->iov_len;
         (void)VALGRIND_MAKE_MEM_DEFINED(iov->iov_base, part);
         left -= part;
     }
-#endif
+}
+
+static void tell_valgrind(const struct rill__op *op, int result)
+{
+    size_t size = result > 0 ? (size_t)result : 0;
+    if (op->kind == RILL__OP_READ || op->kind == RILL__OP_RECV)
+        (void)VALGRIND_MAKE_MEM_DEFINED(op->addr, size);
+    if (op->kind == RILL__OP_STATX && result == 0)
+        (void)VALGRIND_MAKE_MEM_DEFINED((void *)(uintptr_t)op->offset, sizeof(struct statx));
+    if (op->kind == RILL__OP_READV)
+        tell_of_pieces(op->addr, size);
+    if (op->kind == RILL__OP_RECVMSG && result >= 0) {
+        struct msghdr *message = op->addr;
+        size_t room = 0;
+        (void)VALGRIND_MAKE_MEM_DEFINED(message, sizeof *message);
+        for (size_t i = 0; i < message->msg_iovlen; i++)
+            room += message->msg_iov[i].iov_len;
+        tell_of_pieces(message->msg_iov, size < room ? size : room); /* MSG_TRUNC tells of more */
+        (void)VALGRIND_MAKE_MEM_DEFINED(message->msg_name, message->msg_namelen);
+    }
+}
+#else
+static void tell_valgrind(const struct rill__op *op, int result)
+{
     (void)op;
     (void)result;
 }
+#endif
 
 static void finish(struct ring *ring, struct rill__op *op, int result, unsigned flags)
 {

@@ -194,10 +194,16 @@ static int two_tasks_may_wait_for_the_same_members(void *arg)
     return 0;
 }
 
+/* A turn on a busy machine may take longer than the deadline that ends the wait. */
+static const rill_sim_opts world = { .seed = 6 };
+static const rill_loop_opts simulated = { .sim = &world };
+
 static const struct scenario scenarios[] = {
     SCENARIO(wait_for_nothing_is_an_invalid_argument),
     SCENARIO(duplicates_count_once),
-    SCENARIO(done_members_stand_in_order_of_completion_and_pending_ones_in_that_of_the_argument),
+    SCENARIO_WITH(
+        done_members_stand_in_order_of_completion_and_pending_ones_in_that_of_the_argument,
+        &simulated),
     SCENARIO(first_completed_gives_everything_that_is_done_when_the_waiter_runs),
     SCENARIO(first_completed_counts_who_ended_behind_the_trigger),
     SCENARIO(wait_for_what_is_done_returns_at_once),
