@@ -39,7 +39,7 @@ static void take_timeouts(struct rill__request *request)
         .sock_connect = span_or(own->sock_connect, all->sock_connect),
         .sock_read = span_or(own->sock_read, all->sock_read),
     };
-    request->total_at = rill_time_add(rill_now(), request->timeouts.total);
+    request->total_at = rill__after(request->timeouts.total);
     request->response->total_at = request->total_at;
     request->response->read_for = request->timeouts.sock_read;
 }

@@ -96,6 +96,12 @@ struct rill_http_response {
     rill_http_field fields[RILL__RESPONSE_FIELDS_MAX]; /* not cleared */
 };
 
+/* When a span from now on is over: perhaps some microseconds early, since the clock is read once a turn. */
+static inline rill_time rill__after(rill_time span)
+{
+    return span == RILL_FOREVER ? RILL_FOREVER : rill_time_add(rill_turn_time(), span);
+}
+
 /* session.c */
 rill_http_session *rill__session_ref(rill_http_session *session);
 void rill__session_unref(rill_http_session *session);

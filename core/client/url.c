@@ -35,11 +35,12 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Cut everything before the first octet of `stops` off the front of `rest`. */
-static rill_span cut(rill_span *rest, const char *stops)
+/* Cut everything before the first of up to three octets off the front of `rest`. */
+static rill_span cut(rill_span *rest, const char stops[3])
 {
     size_t size = 0;
-    while (size < rest->size && strchr(stops, rest->at[size]) == NULL)
+    while (size < rest->size && rest->at[size] != stops[0] && rest->at[size] != stops[1] &&
+           rest->at[size] != stops[2])
         size++;
     rill_span piece = { rest->at, size };
     *rest = (rill_span){ rest->at + size, rest->size - size };
@@ -72,10 +73,10 @@ static struct pieces split(rill_span text)
         skip(&text, 2);
         pieces.authority = cut(&text, "/?#");
     }
-    pieces.path = cut(&text, "?#");
+    pieces.path = cut(&text, "?##");
     if (text.size > 0 && text.at[0] == '?') {
         skip(&text, 1);
-        pieces.query = cut(&text, "#");
+        pieces.query = cut(&text, "###");
     }
     return pieces;
 }
@@ -122,7 +123,7 @@ static int take_user(rill_arena *arena, rill_span *authority, struct rill__url *
         return 0;
     rill_span info = { authority->at, (size_t)(at - authority->at) };
     skip(authority, info.size + 1);
-    rill_span user = cut(&info, ":");
+    rill_span user = cut(&info, ":::");
     if (info.size > 0)
         skip(&info, 1);
     int r = decode(arena, user, &url->user);
@@ -190,10 +191,12 @@ static int parse_authority(rill_arena *arena, rill_span authority, struct rill__
 
 /* --- The target. --- */
 
-/* Whether an octet may stand in a path or a query as it is. */
+/* Whether an octet may stand in a path or a query as it is: visible ASCII but "<>\\^`{|}#. */
 static bool is_plain(char c)
 {
-    return c > 0x20 && c < 0x7f && strchr("\"<>\\^`{|}#", c) == NULL;
+    static const uint64_t plain[2] = { 0xaffffff200000000, 0x47fffffeafffffff };
+    unsigned char octet = (unsigned char)c;
+    return octet < 128 && (plain[octet >> 6] >> (octet & 63) & 1);
 }
 
 /* Append `text`, with what it may not hold percent-encoded. */
@@ -235,7 +238,7 @@ static int dots_of(rill_span segment)
 static void add_path(rill_text *out, size_t begin, rill_span path)
 {
     while (path.size > 0 || out->used == begin) {
-        rill_span segment = cut(&path, "/");
+        rill_span segment = cut(&path, "///");
         bool last = path.size == 0;
         int dots = dots_of(segment);
         if (!last)
@@ -311,9 +314,13 @@ static int compose(rill_arena *arena, const struct pieces *pieces, const struct 
         return -ENOMEM;
     rill_text_add(&text, url->tls ? RILL_SPAN("https://") : RILL_SPAN("http://"));
     size_t authority = text.used;
-    rill_text_fmt(&text, literal ? "[%s]" : "%s", url->host);
-    if (!own_port)
-        rill_text_fmt(&text, ":%u", (unsigned)url->port);
+    rill_text_add(&text, literal ? RILL_SPAN("[") : RILL_SPAN(""));
+    rill_text_add(&text, rill_span_of(url->host));
+    rill_text_add(&text, literal ? RILL_SPAN("]") : RILL_SPAN(""));
+    if (!own_port) {
+        rill_text_char(&text, ':');
+        rill_text_u64(&text, url->port);
+    }
     url->authority = (rill_span){ text.at + authority, text.used - authority };
     size_t target = text.used;
     add_target(&text, pieces, base);

@@ -51,7 +51,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rill_span first = { at, line != NULL ? (size_t)(line - at) : size };
     if (parse(&arena, first, NULL, &base) == 0) {
         check(&arena, &base);
-        rill_span second = { line + 1, line != NULL ? size - first.size - 1 : 0 };
+        rill_span second = { line != NULL ? line + 1 : NULL,
+                             line != NULL ? size - first.size - 1 : 0 };
         if (line != NULL && parse(&arena, second, &base, &url) == 0) {
             check(&arena, &url);
             if (second.size == 0 || memchr(second.at, ':', second.size) == NULL)
