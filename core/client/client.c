@@ -158,8 +158,9 @@ static int prepare(struct rill__request *request, const char *url)
 {
     rill_http_session *session = request->session;
     const struct rill__url *base = session->base.text.at != NULL ? &session->base : NULL;
-    if (request->method.size == 0 || rill_span_equal(request->method, RILL_SPAN("CONNECT")))
-        return rill_fail(-EINVAL, "no method for a request");
+    if (!rill_http_is_token(request->method) ||
+        rill_span_equal(request->method, RILL_SPAN("CONNECT")))
+        return rill_fail(-EINVAL, "the method is no token, or not for a session");
     int r = rill__url_parse(&request->response->arena, rill_span_of(url), base,
                             &request->response->url);
     if (r < 0)

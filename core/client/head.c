@@ -22,9 +22,10 @@ struct given {
     rill_span cookie;
 };
 
-bool rill__head_is_good(const rill_http_line *line)
+/* Whether a caller's line frames no message and can be written. */
+static bool is_good(const rill_http_line *line, rill_http_field_id id)
 {
-    switch (rill_http_field_of(line->name)) {
+    switch (id) {
     case RILL_HTTP_FIELD_HOST:
     case RILL_HTTP_FIELD_CONNECTION:
     case RILL_HTTP_FIELD_CONTENT_LENGTH:
@@ -33,12 +34,17 @@ bool rill__head_is_good(const rill_http_line *line)
     }
 }
 
+bool rill__head_is_good(const rill_http_line *line)
+{
+    return is_good(line, rill_http_field_of(line->name));
+}
+
 /* Whether a line is sent, and what it makes superfluous. A redirect to a strange server, and one that made
  * a GET of the request, leave some out. */
 static bool note(const struct rill__request *request, const rill_http_line *line,
-                 struct given *given)
+                 rill_http_field_id id, struct given *given)
 {
-    switch (rill_http_field_of(line->name)) {
+    switch (id) {
     case RILL_HTTP_FIELD_ACCEPT: given->accept = true; return true;
     case RILL_HTTP_FIELD_ACCEPT_ENCODING: given->accept_encoding = true; return true;
     case RILL_HTTP_FIELD_USER_AGENT: given->agent = true; return true;
@@ -66,33 +72,6 @@ static bool is_overridden(const struct rill__request *request, rill_span name)
     return false;
 }
 
-static int write_line(const struct rill__request *request, const rill_http_line *line,
-                      struct given *given, rill_text *text)
-{
-    return note(request, line, given) ? rill_http_write_field(text, line->name, line->value) : 0;
-}
-
-static int write_callers(const struct rill__request *request, struct given *given, rill_text *text)
-{
-    const rill_http_session_opts *session = &request->session->opts;
-    const rill_http_request_opts *own = request->opts;
-    int r = 0;
-    for (size_t i = 0; i < session->header_count && r == 0; i++)
-        if (!is_overridden(request, session->headers[i].name))
-            r = write_line(request, &session->headers[i], given, text);
-    for (size_t i = 0; i < own->header_count && r == 0; i++)
-        r = rill__head_is_good(&own->headers[i])
-                ? write_line(request, &own->headers[i], given, text)
-                : rill_fail(-EINVAL, "header %zu of the request is no good", i);
-    return r;
-}
-
-/* Whether a request without a body says so: one that usually has one does (RFC 9110, 8.6). */
-static bool tells_no_body(rill_http_method method)
-{
-    return method != RILL_HTTP_GET && method != RILL_HTTP_HEAD && method != RILL_HTTP_OPTIONS;
-}
-
 /* A line that was found good when it came, or was made by us. */
 static void add_line(rill_text *text, rill_span name, rill_span value)
 {
@@ -100,6 +79,33 @@ static void add_line(rill_text *text, rill_span name, rill_span value)
     rill_text_add(text, RILL_SPAN(": "));
     rill_text_add(text, value);
     rill_http_write_end(text);
+}
+
+static int write_callers(const struct rill__request *request, struct given *given, rill_text *text)
+{
+    const rill_http_session_opts *session = &request->session->opts;
+    const rill_http_request_opts *own = request->opts;
+    for (size_t i = 0; i < session->header_count; i++) {
+        const rill_http_line *line = &session->headers[i];
+        if (!is_overridden(request, line->name) &&
+            note(request, line, rill_http_field_of(line->name), given))
+            add_line(text, line->name, line->value);
+    }
+    for (size_t i = 0; i < own->header_count; i++) {
+        const rill_http_line *line = &own->headers[i];
+        rill_http_field_id id = rill_http_field_of(line->name);
+        if (!is_good(line, id))
+            return rill_fail(-EINVAL, "header %zu of the request is no good", i);
+        if (note(request, line, id, given))
+            add_line(text, line->name, line->value);
+    }
+    return 0;
+}
+
+/* Whether a request without a body says so: one that usually has one does (RFC 9110, 8.6). */
+static bool tells_no_body(rill_http_method method)
+{
+    return method != RILL_HTTP_GET && method != RILL_HTTP_HEAD && method != RILL_HTTP_OPTIONS;
 }
 
 static void add_framing(const struct rill__request *request, const struct given *given,
@@ -191,10 +197,12 @@ int rill__head_write(struct rill__request *request)
     rill_text text = { rill_arena_alloc(&request->response->arena, size), size, 0, false };
     if (text.at == NULL)
         return -ENOMEM;
-    r = rill_http_write_request(&text, request->method, target_of(request),
-                                request->response->url.authority);
-    if (r < 0)
-        return rill_fail(r, "the method is no token");
+    rill_text_add(&text, request->method);
+    rill_text_char(&text, ' ');
+    rill_text_add(&text, target_of(request));
+    rill_text_add(&text, RILL_SPAN(" HTTP/1.1\r\nHost: "));
+    rill_text_add(&text, request->response->url.authority);
+    rill_http_write_end(&text);
     r = write_callers(request, &given, &text);
     if (r < 0)
         return r;

@@ -213,7 +213,7 @@ static int wait_for_octets(rill_http_response *response, rill_span *ret_octets)
     bool bound = response->total_at != RILL_FOREVER || response->read_for != RILL_FOREVER;
     int r = bound && rill_stream_buffered(stream) == 0 ? wait_in_time(response, ret_octets)
                                                        : rill_stream_peek(stream, 1, ret_octets);
-    if (r < 0 && r != -ECANCELED && session->closed)
+    if (session->closed && r != -ECANCELED) /* the connection has gone, also if octets came */
         r = rill_fail(-ESHUTDOWN, "%s: the session was closed", response->url.text.at);
     return r;
 }

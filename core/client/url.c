@@ -7,6 +7,7 @@
 #include "core/client/url.h"
 
 #include "core/base/check.h"
+#include "core/http/scan.h"
 
 #include <rill/http.h>
 #include <rill/task.h>
@@ -199,22 +200,40 @@ static bool is_plain(char c)
     return octet < 128 && (plain[octet >> 6] >> (octet & 63) & 1);
 }
 
+static void add_escape(rill_text *out, char c)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    rill_text_char(out, '%');
+    rill_text_char(out, digits[(unsigned char)c >> 4]);
+    rill_text_char(out, digits[c & 15]);
+}
+
 /* Append `text`, with what it may not hold percent-encoded. */
 static void add_encoded(rill_text *out, rill_span text)
 {
-    static const char digits[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < text.size; i++) {
-        char c = text.at[i];
-        bool escape = c == '%' && i + 2 < text.size && hex_value(text.at[i + 1]) >= 0 &&
-                      hex_value(text.at[i + 2]) >= 0;
-        if (is_plain(c) && (c != '%' || escape)) {
-            rill_text_char(out, c);
+    for (size_t i = 0, begin = 0; i <= text.size; i++) {
+        if (i < text.size && is_plain(text.at[i]) &&
+            (text.at[i] != '%' || (i + 2 < text.size && hex_value(text.at[i + 1]) >= 0 &&
+                                   hex_value(text.at[i + 2]) >= 0)))
             continue;
-        }
-        rill_text_char(out, '%');
-        rill_text_char(out, digits[(unsigned char)c >> 4]);
-        rill_text_char(out, digits[c & 15]);
+        rill_text_add(out, (rill_span){ text.at + begin, i - begin });
+        if (i < text.size)
+            add_escape(out, text.at[i]);
+        begin = i + 1;
     }
+}
+
+/* Whether a path stays as it is: nothing to be encoded, and nothing that could be a dot segment. */
+static bool is_simple(rill_span path)
+{
+    char before = '/';
+    for (size_t i = 0; i < path.size; i++) {
+        char c = path.at[i];
+        if (!is_plain(c) || c == '%' || (c == '.' && before == '/'))
+            return false;
+        before = c;
+    }
+    return true;
 }
 
 /* How many dots a segment is, each plain or as %2e: 1, 2, or 0 for any other segment. */
@@ -237,6 +256,10 @@ static int dots_of(rill_span segment)
  * (RFC 3986, 5.2.4). */
 static void add_path(rill_text *out, size_t begin, rill_span path)
 {
+    if (is_simple(path)) {
+        rill_text_add(out, path);
+        return;
+    }
     while (path.size > 0 || out->used == begin) {
         rill_span segment = cut(&path, "///");
         bool last = path.size == 0;
@@ -296,8 +319,9 @@ static int check_octets(rill_span text)
 {
     if (text.size > RILL__URL_MAX)
         return bad("it is longer than 32 KiB");
-    for (size_t i = 0; i < text.size; i++)
-        if ((unsigned char)text.at[i] < 0x20 || text.at[i] == 0x7f)
+    const char *end = text.at + text.size;
+    for (const char *p = scan_visible(text.at, end); p < end; p = scan_visible(p + 1, end))
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
             return bad("it holds a control octet");
     return 0;
 }
@@ -359,7 +383,9 @@ int rill__url_parse(rill_arena *arena, rill_span text, const struct rill__url *b
                     struct rill__url *ret_url)
 {
     struct rill__url url = { .port = 0 };
-    struct pieces pieces = split(text.size > 0 ? text : RILL_SPAN(""));
+    if (text.size == 0)
+        text = RILL_SPAN("");
+    struct pieces pieces = split(text);
     int r = check_octets(text);
     if (r == 0)
         r = find_host(arena, &pieces, base, &url);

@@ -505,6 +505,48 @@ static int closing_the_session_ends_what_is_under_way(void *arg)
     return 0;
 }
 
+static rill_http_response *reading;
+
+static int read_to_the_end(void *arg)
+{
+    char buf[16];
+    int r;
+    (void)arg;
+    while ((r = rill_http_read(reading, buf, sizeof buf)) > 0)
+        ;
+    rill_http_close(reading);
+    reading = NULL;
+    return r;
+}
+
+static void close_reading(void *arg)
+{
+    (void)arg;
+    rill_http_close(reading); /* its task did not begin */
+    reading = NULL;
+}
+
+/* The reader waits, or octets for it come in the turn of the close. */
+static int closing_the_session_ends_a_reader(void *arg)
+{
+    static const struct peer_answer answers[] = {
+        { .octets = OK "Content-Length: 9\r\n\r\nhi", .end = PEER_HOLD }, { .octets = NULL }
+    };
+    (void)arg;
+    OWNED_SESSION;
+    EXPECT_IS(begin(answers, NULL), 0);
+    EXPECT_IS(rill_http_get(session, "/", NULL, &reading), 0);
+    after_run(close_reading, NULL);
+    rill_task *task = kept(rill_create_task(RILL_CORO(read_to_the_end, NULL)));
+    int r = rill_sleep(RILL_MS(1));
+    rill_http_session *closing = session;
+    session = NULL;
+    r = rill_first_error(r, rill_http_session_close(closing));
+    EXPECT_IS(r, 0);
+    EXPECT_IS(rill_await(task), -ESHUTDOWN);
+    return 0;
+}
+
 static int session_of_nothing_closes(void *arg)
 {
     (void)arg;
@@ -555,6 +597,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(sock_read_counts_from_the_last_octets),
     SCENARIO(keepalive_bounds_the_time_without_use),
     SCENARIO(closing_the_session_ends_what_is_under_way),
+    SCENARIO(closing_the_session_ends_a_reader),
     SCENARIO(session_of_nothing_closes),
     SCENARIO(options_that_are_no_good_are_refused),
 };
