@@ -178,7 +178,7 @@ static void start_grace(struct rill_loop *loop, rill_time span)
     stop_grace(loop);
     loop->harden.run = on_grace;
     loop->grace.ready = &loop->harden;
-    rill__timer_start(loop, &loop->grace, rill_time_add(rill__loop_now(loop), span));
+    rill__timer_start(loop, &loop->grace, rill__loop_after(loop, span));
 }
 
 static rill_time end_grace(const struct rill_loop *loop)

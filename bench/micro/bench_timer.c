@@ -30,9 +30,14 @@ static int start(void *arg)
 {
     (void)arg;
     rill_loop *loop = rill_get_running_loop();
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < 3; i++)
+        rc = rill_sleep(RILL_MS(1)); /* a loop that has been running for a while */
+    if (rc < 0)
+        return rc;
     for (int i = 0; i < PENDING; i++)
         pending[i] = rill_call_later(loop, RILL_SEC(1000) + RILL_MS(10) * i, nothing, NULL);
-    int rc = start_and_stop(loop);
+    rc = start_and_stop(loop);
     for (int i = 0; i < PENDING; i++)
         rill_handle_cancel(pending[i]);
     return rc;

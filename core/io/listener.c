@@ -72,7 +72,7 @@ static void free_listener(rill_listener *listener)
 
 static void pause_accepting(rill_listener *listener, int error)
 {
-    rill_time at = rill_time_add(rill__loop_now(listener->loop), RILL_MS(pause_ms));
+    rill_time at = rill__loop_after(listener->loop, RILL_MS(pause_ms));
     listener->error = error;
     rill__timer_start(listener->loop, &listener->pause, at);
 }

@@ -45,7 +45,7 @@ static void set_limit(rill_stream *stream, rill_time span)
     struct rill_loop *loop = stream->loop;
     rill__timer_stop(loop, &stream->idle);
     stream->idle.ready = &stream->ready;
-    rill__timer_start(loop, &stream->idle, rill_time_add(rill__loop_now(loop), span));
+    rill__timer_start(loop, &stream->idle, rill__loop_after(loop, span));
 }
 
 void rill__park_start(rill_stream *stream)

@@ -93,7 +93,7 @@ rill_handle rill_call_later(rill_loop *loop, rill_time span, rill_call_fn *fn, v
 {
     if (rill__loop_check(loop) < 0)
         return (rill_handle){ 0 }; /* nor is there a clock to ask */
-    return rill_call_at(loop, rill_time_add(rill__loop_now(loop), span), fn, arg);
+    return rill_call_at(loop, rill__loop_after(loop, span), fn, arg);
 }
 
 bool rill_handle_cancel(rill_handle handle)

@@ -214,6 +214,15 @@ static inline void rill__loop_outside(struct rill_loop *loop, int more)
 /* Now, not as of the turn's begin: a timer armed late in a long step must not fire early. */
 rill_time rill__loop_now(const struct rill_loop *loop);
 
+/* When `span` will have passed, or up to a microsecond later: when a timer is to fire. Without a span it is
+ * now, for then the next turn is to fire it. */
+static inline rill_time rill__loop_after(const struct rill_loop *loop, rill_time span)
+{
+    struct rill__backend *backend = loop->backend;
+    bool cheap = span > 0 && backend != NULL && backend->ops->soon != NULL;
+    return rill_time_add(cheap ? backend->ops->soon(backend) : rill__loop_now(loop), span);
+}
+
 void rill__wake_init(struct rill_loop *loop);
 /* Put `ready`, which is on no queue, on the loop's from any thread, and wake the loop. The loop may be
  * gone. False: it is, or it is closing, and `ready` stays where it is. */

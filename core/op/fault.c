@@ -180,6 +180,12 @@ static int fault_wait(struct rill__backend *backend, rill_time deadline)
     return r;
 }
 
+static rill_time fault_soon(struct rill__backend *backend)
+{
+    struct rill__backend *inner = fault_of(backend)->inner;
+    return inner->ops->soon != NULL ? inner->ops->soon(inner) : inner->ops->now(inner);
+}
+
 static bool fault_is_quiet(struct rill__backend *backend, rill_time deadline)
 {
     struct fault *fault = fault_of(backend);
@@ -245,6 +251,7 @@ int rill__fault_wrap(int made, struct rill__backend **backend)
         .call = fault_call,
         .wait = fault_wait,
         .is_quiet = fault_is_quiet,
+        .soon = fault_soon,
         .turn = fault_turn,
         .give_back = fault_give_back,
         .now = fault_now,

@@ -34,6 +34,8 @@ struct ring {
     uint64_t entered_ticks, ticks_between; /* the same in ticks; ticks in enter_every, 0: unknown */
     uint64_t looked_ticks;                 /* when the counter was last looked at */
     unsigned unlooked;                     /* turns that need no look at it */
+    rill_time soon;                        /* a microsecond after the clock was last read for it, */
+    uint64_t soon_ticks;                   /* and when that was */
 };
 
 static inline struct ring *ring_of(struct rill__backend *backend)

@@ -58,7 +58,7 @@ static void grace_start(struct rill_loop *loop, struct rill__grace *grace)
         return;
     grace->state = GRACE_RUNS;
     if (grace->span > 0)
-        rill__timer_start(loop, &grace->timer, rill_time_add(rill__loop_now(loop), grace->span));
+        rill__timer_start(loop, &grace->timer, rill__loop_after(loop, grace->span));
     else
         grace->ready.run(&grace->ready);
 }

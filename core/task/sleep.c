@@ -39,7 +39,7 @@ int rill_sleep(rill_time span)
     struct sleep_wait sleep = { .plain = rill__plain_wait(task, &tells_sleep),
                                 .timer = { .ready = &task->ready, .at = RILL_FOREVER } };
     if (span != RILL_FOREVER)
-        rill__timer_start(loop, &sleep.timer, rill_time_add(rill__loop_now(loop), span));
+        rill__timer_start(loop, &sleep.timer, rill__loop_after(loop, span));
     r = rill__plain_park(&sleep.plain);
     if (!PLANTED(10))
         rill__timer_stop(loop, &sleep.timer);
@@ -114,6 +114,6 @@ rill_future *rill_sleep_future(rill_time span, int rc, void *value)
     if (span <= 0)
         rill__loop_ready(loop, &sleep->ready);
     else
-        rill__timer_start(loop, &sleep->timer, rill_time_add(rill__loop_now(loop), span));
+        rill__timer_start(loop, &sleep->timer, rill__loop_after(loop, span));
     return &sleep->future;
 }

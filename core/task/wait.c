@@ -147,7 +147,7 @@ static int wait_parked(struct waiting *waiting, size_t count, rill_future *const
     struct watched *watched = rill_alloc(count * sizeof *watched);
     if (watched == NULL)
         return -ENOMEM;
-    rill__timer_start(loop, &waiting->timer, rill_time_add(rill__loop_now(loop), timeout));
+    rill__timer_start(loop, &waiting->timer, rill__loop_after(loop, timeout));
     size_t distinct = watch_all(watched, count, futures, on_wait_member, waiting);
     waiting->watched = watched;
     waiting->left = waiting->distinct = distinct;
@@ -268,7 +268,7 @@ int rill_as_completed_init(rill_as_completed *public, size_t count, rill_future 
     if (span <= 0)
         rill__loop_ready(loop, &it->expiry);
     else
-        rill__timer_start(loop, &it->timer, rill_time_add(rill__loop_now(loop), span));
+        rill__timer_start(loop, &it->timer, rill__loop_after(loop, span));
     *iteration_of(public) = it;
     return 0;
 }

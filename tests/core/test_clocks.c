@@ -59,6 +59,7 @@ static void take_clock(void)
     shifted.is_quiet = NULL;
     shift = wall_shift = stopped_at = 0;
     waits = stopped_waits = 0;
+    shifted.soon = NULL;
     backend->ops = &shifted;
 }
 
@@ -233,6 +234,40 @@ static void namespace_with_another_clock_has_the_same_time(void **state)
 
 static const char why[] = "the simulator has a clock of its own";
 
+/* --- A clock that is not read for each timer. --- */
+
+struct early {
+    rill_time begun, span;
+};
+
+static int fired, early_ones;
+
+static void look_whether_early(void *arg)
+{
+    const struct early *timer = arg;
+    early_ones += rill_now() - timer->begun < timer->span;
+    fired++;
+}
+
+/* Timers that are set within a microsecond share a reading of the clock; that makes none of them early. */
+static int timers_set_at_nearly_one_moment_are_never_early(void *arg)
+{
+    rill_loop *loop = rill_get_running_loop();
+    (void)arg;
+    fired = early_ones = 0;
+    for (int round = 0; round < 3000; round++) {
+        static struct early timer;
+        rill_handle first = rill_call_later(loop, RILL_SEC(1), look_whether_early, &timer);
+        timer = (struct early){ rill_now(), RILL_US(2) + 16 * (round % 64) };
+        EXPECT(rill_call_later(loop, timer.span, look_whether_early, &timer).entry != NULL);
+        while (fired <= round) /* a loop that is busy fires it within its short turns */
+            EXPECT_IS(rill_sleep(0), 0);
+        (void)rill_handle_cancel(first);
+    }
+    EXPECT_IS(early_ones, 0);
+    return 0;
+}
+
 static const struct scenario scenarios[] = {
     { .name = "timers_work_up_to_the_end_of_the_clock",
       .main = timers_work_up_to_the_end_of_the_clock,
@@ -254,6 +289,7 @@ static const struct scenario scenarios[] = {
       .main = wall_clock_that_jumps_moves_no_timer_and_is_followed,
       .once = true,
       .real = why },
+    SCENARIO_ONCE(timers_set_at_nearly_one_moment_are_never_early),
     OUTSIDE(namespace_with_another_clock_has_the_same_time),
 };
 
