@@ -39,6 +39,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* A turn lasts no longer, but for the one whose master was held up. */
+#define TURN_LIMIT RILL_SEC(1)
+
 static struct master the_master;
 
 /* --- start of a worker --- */
@@ -201,7 +204,7 @@ static void start_stop(struct master *master)
 
 static void begin_reload(struct master *master)
 {
-    notify_reloading(&master->notify, master->now);
+    notify_reloading(&master->notify, rill_now());
     reload_begin(master); /* if it fails, the turn sees that it was refused */
 }
 
@@ -253,6 +256,18 @@ void master_event(struct master *master, enum phase_event event)
 }
 
 /* --- the clock --- */
+
+/* The master's clock stands still while the master does: stopped, or in a call that the kernel does not
+ * finish (reaping a process may take it seconds while others look at /proc). What was not seen in that
+ * time is nobody's silence, and limits set before it are not over. */
+static void read_clock(struct master *master)
+{
+    rill_time read = rill_now(), passed = read - master->clock_read;
+    master->clock_read = read;
+    master->now += passed < TURN_LIMIT ? passed : TURN_LIMIT;
+    if (passed > TURN_LIMIT && master->ping_at != RILL_FOREVER)
+        master->ping_at = master->now; /* the service manager's did not stand still */
+}
 
 static void check_slots(struct master *master)
 {
@@ -361,7 +376,7 @@ static int wait_ms(const struct master *master)
         until = master->reload_deadline;
     if (master->ping_at < until)
         until = master->ping_at;
-    rill_time left = until - rill_now();
+    rill_time left = until - master->now - (rill_now() - master->clock_read);
     return left <= 0 ? 0 : (int)((left + RILL_MS(1) - 1) / RILL_MS(1));
 }
 
@@ -381,7 +396,7 @@ static void turn(struct master *master)
         fds[used++] = (struct pollfd){ .fd = slot->pidfd, .events = POLLIN };
     }
     poll(fds, used, wait_ms(master));
-    master->now = rill_now();
+    read_clock(master);
     if (fds[0].revents != 0)
         take_signals(master);
     for (nfds_t i = 1; i < used; i += 2) { /* its last words first */
@@ -417,6 +432,7 @@ int master_run(struct master_options *options)
     struct master *master = &the_master;
     *master = (struct master){ .phase = PHASE_STARTING,
                                .now = rill_now(),
+                               .clock_read = rill_now(),
                                .none_since = RILL_FOREVER,
                                .ping_at = RILL_FOREVER,
                                .source = &options->source,

@@ -21,7 +21,8 @@ struct master_options {
 
 struct master {
     enum phase phase;
-    rill_time now; /* read once a turn */
+    rill_time now;        /* of a clock of its own, read once a turn: see read_clock */
+    rill_time clock_read; /* when; the loop's clock */
     int exit_status;
     uint64_t cut;         /* requests cut by drains */
     unsigned workers;     /* slots that should have one */

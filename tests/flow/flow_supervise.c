@@ -49,14 +49,14 @@ static void reload(int workers, const char *listen, const char *top)
     assert_int_equal(fclose(file), 0);
     assert_int_equal(rename(next, rilld.config), 0);
     assert_int_equal(proc_signal(&rilld.proc, SIGHUP), 0);
-    assert_int_equal(daemon_await_notice(&rilld, "RELOADING=1", 5000), 0);
-    assert_int_equal(daemon_await_notice(&rilld, "READY=1", 5000), 0);
+    assert_int_equal(daemon_await_notice(&rilld, "RELOADING=1", 20000), 0);
+    assert_int_equal(daemon_await_notice(&rilld, "READY=1", 20000), 0);
 }
 
 static void await_workers(int wanted)
 {
     pid_t children[PROC_CHILDREN_MAX];
-    for (long end = proc_now_ms() + 10000; proc_now_ms() < end; proc_pause())
+    for (long end = proc_now_ms() + 20000; proc_now_ms() < end; proc_pause())
         if (proc_children(rilld.proc.pid, children) == wanted)
             return;
     fail_msg("there are not %d workers: %s", wanted, proc_text(&rilld.proc, PROC_ERR));
@@ -115,6 +115,32 @@ static void worker_without_heartbeat_is_replaced_and_its_queue_served(void **sta
     assert_in_range(served, 0, 7500);
     assert_in_range(replaced, 4500, 8500);
     assert_non_null(strstr(proc_text(&rilld.proc, PROC_ERR), "no heartbeat for 5 s"));
+}
+
+/* Who was held up himself has not seen that others stood still: neither a daemon that was stopped as a
+ * whole, nor a master that hung in the kernel, takes it for the end of its workers. */
+static void daemon_stopped_as_a_whole_goes_on_with_its_workers(void **state)
+{
+    (void)state;
+    pid_t workers[DAEMON_WORKERS], after[DAEMON_WORKERS];
+    start();
+    struct load *load = start_load();
+    assert_int_equal(daemon_workers(&rilld, workers), 0);
+    assert_int_equal(proc_freeze(rilld.proc.pid), 0);
+    for (int i = 0; i < DAEMON_WORKERS; i++)
+        assert_int_equal(proc_freeze(workers[i]), 0);
+    long began = proc_now_ms();
+    while (proc_now_ms() - began < 6000)
+        proc_pause();
+    assert_int_equal(proc_signal(&rilld.proc, SIGCONT), 0);
+    assert_int_equal(proc_signal(&rilld.proc, SIGUSR1), 0); /* a turn at least, before they go on */
+    assert_int_equal(proc_await_text(&rilld.proc, PROC_ERR, "opened again", 5000), 0);
+    for (int i = 0; i < DAEMON_WORKERS; i++)
+        assert_int_equal(kill(workers[i], SIGCONT), 0);
+    assert_untroubled(load);
+    assert_int_equal(daemon_workers(&rilld, after), 0);
+    assert_memory_equal(workers, after, sizeof after);
+    assert_null(strstr(proc_text(&rilld.proc, PROC_ERR), "stuck"));
 }
 
 static void worker_told_to_leave_is_replaced_and_nobody_notices(void **state)
@@ -289,6 +315,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(worker_without_heartbeat_is_replaced_and_its_queue_served,
                                   end_daemon),
+        cmocka_unit_test_teardown(daemon_stopped_as_a_whole_goes_on_with_its_workers, end_daemon),
         cmocka_unit_test_teardown(worker_told_to_leave_is_replaced_and_nobody_notices, end_daemon),
         cmocka_unit_test_teardown(signals_for_a_whole_group_do_workers_no_harm, end_daemon),
         cmocka_unit_test_teardown(number_of_workers_follows_the_configuration_under_load,
