@@ -4,6 +4,7 @@
  * parked streams are started, so that they can clean up; leftover tasks are cancelled together and
  * awaited, and so is what they start meanwhile; open generators are closed; the loop's operations
  * are cancelled and their last completions taken; memory goes last. */
+#include "core/dns/dns.h"
 #include "core/io/executor.h"
 #include "core/io/park.h"
 #include "core/io/signal.h"
@@ -347,6 +348,7 @@ int rill_loop_close(rill_loop *loop)
     rill_executor_free(loop->executor);
     loop->executor = NULL;
     rill__signals_end(loop);
+    rill__dns_end(loop);
     loop->closing = true;
     if (loop->backend == NULL)
         drop_unstarted(loop);

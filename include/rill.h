@@ -541,6 +541,7 @@
 #include <rill/base.h>
 #include <rill/client.h>
 #include <rill/dir.h>
+#include <rill/dns.h>
 #include <rill/executor.h>
 #include <rill/file.h>
 #include <rill/future.h>

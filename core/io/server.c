@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { doors_max = 2, admit_most = 64 };
+enum { doors_max = 32, admit_most = 64 };
 
 struct door {
     struct rill__ready ready; /* something came */
@@ -229,15 +229,15 @@ static rill_addr beside(const rill_server *server, rill_addr addr)
     return addr;
 }
 
-static int open_doors(rill_server *server, const struct rill__hosts *hosts,
+static int open_doors(rill_server *server, const rill_addr *addrs, size_t count,
                       const rill_listen_opts *opts)
 {
     int r = 0, first = 0;
-    for (size_t i = 0; i < hosts->count && r == 0; i++) {
-        rill_addr addr = server->door_count > 0 ? beside(server, hosts->at[i]) : hosts->at[i];
+    for (size_t i = 0; i < count && i < doors_max && r == 0; i++) {
+        rill_addr addr = server->door_count > 0 ? beside(server, addrs[i]) : addrs[i];
         r = open_door(server, &addr, opts);
-        if (r == -EADDRINUSE && !rill_addr_equal(&addr, &hosts->at[i]))
-            r = open_door(server, &hosts->at[i], opts);
+        if (r == -EADDRINUSE && !rill_addr_equal(&addr, &addrs[i]))
+            r = open_door(server, &addrs[i], opts);
         if (r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT) { /* a machine without that family */
             first = rill_first_error(first, r);
             r = 0;
@@ -248,30 +248,22 @@ static int open_doors(rill_server *server, const struct rill__hosts *hosts,
 
 static const rill_server_opts defaults;
 
-int rill_start_server(const char *host, unsigned port, rill_connection_fn *handler, void *arg,
-                      const rill_server_opts *opts, rill_server **ret_server)
+int rill__server_start(const rill_addr *addrs, size_t count, rill_connection_fn *handler, void *arg,
+                       const rill_server_opts *opts, rill_server **ret_server)
 {
-    struct rill__hosts hosts;
-    struct rill__task *task;
     rill_server *server;
-    int r = rill__await_begin(&task);
-    if (r < 0)
-        return r;
     if (opts == NULL)
         opts = &defaults;
     rill_listen_opts listen = { opts->backlog, opts->reuse_port, .only_in6 = true };
-    r = rill__hosts_of(host, port, true, &hosts);
+    int r = new_server(handler, arg, opts, &server);
     if (r < 0)
         return r;
-    r = new_server(handler, arg, opts, &server);
-    if (r < 0)
-        return r;
-    r = open_doors(server, &hosts, &listen);
+    r = open_doors(server, addrs, count, &listen);
     if (r < 0)
         rill_server_free(server);
     else
         *ret_server = server;
-    return rill__await_ready(task, r);
+    return r;
 }
 
 static int open_unix_door(rill_server *server, const char *path, const rill_server_opts *opts)

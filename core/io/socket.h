@@ -4,6 +4,7 @@
 #include "core/io/io.h"
 
 #include <rill/net.h>
+#include <rill/stream.h>
 
 struct stat;
 
@@ -25,14 +26,10 @@ static inline bool rill__addr_is_inet(const rill_addr *addr)
     return addr->any.sa_family == AF_INET || addr->any.sa_family == AF_INET6;
 }
 
-/* The addresses that a host stands for, in the order in which they are tried. */
-struct rill__hosts {
-    rill_addr at[2];
-    size_t count;
-};
-
-/* What `host` and `port` stand for: a numeric address or "localhost". No host stands for the loopback,
- * or, to listen, for every address. 0; -EINVAL: a name, or no port. */
-int rill__hosts_of(const char *host, unsigned port, bool listens, struct rill__hosts *ret_hosts);
+/* A socket for a stream that is to be connected to `addr`: the descriptor or -errno. */
+int rill__socket_to(const rill_addr *addr);
 /* 0; -EINVAL: no path; -ENAMETOOLONG. */
 int rill__addr_of_path(const char *path, rill_addr *ret_addr);
+/* A server at all of `addrs`, which are not of Unix sockets. As rill_start_server. */
+int rill__server_start(const rill_addr *addrs, size_t count, rill_connection_fn *handler, void *arg,
+                       const rill_server_opts *opts, rill_server **ret_server);

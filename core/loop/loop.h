@@ -80,6 +80,7 @@ struct rill_loop {
     struct rill__ready on_signal; /* looks which; written by signal.c */
     struct list signal_waits;
     struct rill_executor *executor; /* its own; NULL: not asked for yet; written by executor.c */
+    struct rill__dns *dns;          /* looks names up; NULL: nobody has asked; written by dns.c */
     unsigned outside;               /* jobs that other threads or processes do for it */
     uint64_t steps;                 /* entries run; read by the watchdog */
     bool timed;                     /* each step is timed: the option `slow` was set */

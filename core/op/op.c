@@ -94,6 +94,7 @@ const char *const rill__op_words[RILL__OP_WORDS] = {
     [RILL__OP_SOCKET] = "socket",     [RILL__OP_SOCKETPAIR] = "socketpair",
     [RILL__OP_BIND] = "bind",         [RILL__OP_LISTEN] = "listen",
     [RILL__OP_ACCEPT_NOW] = "accept", [RILL__OP_CONNECT_NOW] = "connect",
+    [RILL__OP_LOAD_NOW] = "load",
 };
 
 const char *rill__op_word(enum rill__op_kind kind)

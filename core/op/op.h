@@ -55,6 +55,7 @@ enum rill__op_kind {
     RILL__OP_TRUNCATE_NOW,   /* fd, offset = size */
     RILL__OP_STAT_NOW,       /* addr = path, offset = stat */
     RILL__OP_UNLINK_NOW,     /* addr = path */
+    RILL__OP_LOAD_NOW,       /* addr = path of a small file, offset = memory, size: how it begins */
     RILL__OP_GETDENTS, /* fd = directory, addr, size: the next entries as getdents64(2) has them */
 };
 

@@ -1,7 +1,7 @@
 /* net.h - socket addresses as values, single operations on sockets, listening, datagrams.
  *
  * An address is a plain value over the kernel's structures, ready for bind, connect and accept.
- * Nothing here asks a resolver: a host name is no address.
+ * Nothing here asks a resolver: a host name is no address (dns.h looks names up).
  *
  * The calls on descriptors take any socket of the caller's; it is closed with rill_file_close, which wakes
  * who waits for it. Streams (rill/stream.h) are made of these, with buffers and back-pressure. */

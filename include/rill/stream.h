@@ -80,9 +80,10 @@ RILL_API int rill_stream_new(int fd, const rill_stream_opts *opts, rill_stream *
 RILL_API int rill_stream_connect(const rill_addr *addr, const rill_stream_opts *opts,
                                  rill_stream **ret_stream) RILL_SUSPENDS;
 
-/** Connect to `port` of `host`: a numeric address or "localhost", of which all addresses are tried in turn.
- *  Names are not looked up.   Args: `host` NULL or "" is localhost; `opts` may be NULL.
- *  Returns: 0 and the stream; -EINVAL (another name, or a port above 65535); the first address's error; else as
+/** Connect to `port` of `host`, which is looked up as by rill_getaddrinfo (dns.h). Of several addresses the families
+ *  take turns; the next one is tried once one has failed or been silent for 250 ms, and the first connection wins
+ *  (RFC 8305).   Args: `host` NULL or "" is localhost; `opts` may be NULL.
+ *  Returns: 0 and the stream; as rill_getaddrinfo; if no address will do, the error of the first that failed, as
  *           rill_stream_connect.
  *  Owns: gives one reference.   Suspends: yes.   Like: asyncio.open_connection.   Since: 0.1 */
 RILL_API int rill_open_connection(const char *host, unsigned port, const rill_stream_opts *opts,
@@ -268,12 +269,13 @@ RILL_API int rill_stream_fd(const rill_stream *stream);
  *  When the handler returns, its reference is dropped, which closes the stream unless somebody else refers to
  *  it; an error of the handler closes it in any case, and is told to the loop's error handler once; a cancel
  *  is not told. If accepting fails, for descriptors or memory, that is told, and tried again after 100 ms.
- *  Args: `host` is a numeric address, "localhost" (both loopbacks), or NULL or "" (all addresses); a `port` of
- *  0 takes a free one, the same one for all addresses if it can be; `opts` may be NULL.
- *  Returns: 0 and the server; -EINVAL (another name, or a port above 65535); -ENOMEM; -ECANCELED; as
- *           rill_listen, of an address whose family the machine has.
+ *  Args: `host` is looked up as by rill_getaddrinfo, and the server listens at all that is found; NULL or ""
+ *  stands for all addresses; a `port` of 0 takes a free one, the same one for all addresses if it can be; `opts`
+ *  may be NULL.
+ *  Returns: 0 and the server; -ENOMEM; -ECANCELED; as rill_getaddrinfo; as rill_listen, of an address whose family
+ *           the machine has.
  *  Owns: gives the server; rill_server_free ends it. `arg` lives as long as the handlers.
- *  Suspends: no; may give up a turn.   Like: asyncio.start_server.   Since: 0.1 */
+ *  Suspends: while a name is looked up.   Like: asyncio.start_server.   Since: 0.1 */
 RILL_API int rill_start_server(const char *host, unsigned port, rill_connection_fn *handler,
                                void *arg, const rill_server_opts *opts, rill_server **ret_server)
     RILL_SUSPENDS;

@@ -141,13 +141,13 @@ static int names_and_bad_ports_and_paths_are_refused(void *arg)
     (void)arg;
     memset(too_long, 'x', sizeof too_long);
     too_long[sizeof too_long - 1] = 0;
-    EXPECT_IS(rill_open_connection("example.org", 80, NULL, &stream), -EINVAL);
+    EXPECT_IS(rill_open_connection("example..org", 80, NULL, &stream), -EINVAL);
     EXPECT_IS(rill_open_connection("127.0.0.1", 65536, NULL, &stream), -EINVAL);
     EXPECT_IS(rill_open_connection("1.2.3", 80, NULL, &stream), -EINVAL);
     EXPECT_IS(rill_open_unix_connection(NULL, NULL, &stream), -EINVAL);
     EXPECT_IS(rill_open_unix_connection("", NULL, &stream), -EINVAL);
     EXPECT_IS(rill_open_unix_connection(too_long, NULL, &stream), -ENAMETOOLONG);
-    EXPECT_IS(rill_start_server("example.org", 0, echo_lines, NULL, NULL, &none), -EINVAL);
+    EXPECT_IS(rill_start_server("example..org", 0, echo_lines, NULL, NULL, &none), -EINVAL);
     EXPECT_IS(rill_start_unix_server(too_long, echo_lines, NULL, NULL, &none), -ENAMETOOLONG);
     return 0;
 }
