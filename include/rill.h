@@ -533,6 +533,7 @@
  *   queue.h    bounded queue: fifo, lifo, priority     var.h      values that belong to a task
  *   inspect.h  what tasks do and wait for; dumps       sim.h      the simulator
  *   net.h      addresses, sockets, datagrams           file.h, dir.h  files and directories
+ *   dns.h      names looked up
  *   http.h     HTTP/1.1 engine without I/O             client.h   HTTP client session
  *   table.h    what a reader in another process finds where
  */
