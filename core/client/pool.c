@@ -151,7 +151,7 @@ static int wait_for_place(struct rill__pool *pool, struct rill__origin *origin)
     if (!list_is_linked(&origin->waiting))
         list_push_back(&pool->waiting, &origin->waiting);
     origin->waiters.kind = RILL__WAITQ_CONNECTION;
-    r = rill__waitq_wait(&origin->waiters, &own.waiter, task, false);
+    r = rill__waitq_wait(&origin->waiters, &own.waiter, task);
     if (origin->waiters.first == NULL)
         list_remove(&origin->waiting);
     if (r < 0 && own.waiter.woken)

@@ -157,7 +157,7 @@ static int wait_for_requests(rill_http_session *session)
     struct rill__task *task;
     int r = rill__await_begin(&task);
     if (r == 0 && !list_is_empty(&session->requests))
-        r = rill__waitq_wait(&session->closer, &waiter, task, false);
+        r = rill__waitq_wait(&session->closer, &waiter, task);
     return r;
 }
 

@@ -78,7 +78,7 @@ static int wait_inside(struct barrier *barrier, struct rill__task *task)
 {
     struct barrier_waiter in = { .index = 0 };
     barrier->inside.kind = RILL__WAITQ_BARRIER;
-    int r = rill__waitq_wait(&barrier->inside, &in.waiter, task, false);
+    int r = rill__waitq_wait(&barrier->inside, &in.waiter, task);
     if (!in.waiter.woken)
         return r;
     bool broken = barrier->state != DRAINING;
@@ -94,7 +94,7 @@ static int pass(struct barrier *barrier, struct rill__task *task)
     while (barrier->state == DRAINING || barrier->state == RESETTING) {
         struct rill__waiter out;
         barrier->outside.kind = RILL__WAITQ_BARRIER;
-        int r = rill__waitq_wait(&barrier->outside, &out, task, false);
+        int r = rill__waitq_wait(&barrier->outside, &out, task);
         if (r < 0)
             return r;
     }

@@ -55,7 +55,7 @@ static int wait_for_notice(struct condition *condition, struct rill__task *task)
     condition->users++;
     rill__lock_pass_on(lock);
     condition->queue.kind = RILL__WAITQ_CONDITION;
-    r = rill__waitq_wait(&condition->queue, &waiter, task, false);
+    r = rill__waitq_wait(&condition->queue, &waiter, task);
     r = rill_first_error(rill__lock_take_again(lock, task), r);
     condition->users--;
     if (r < 0 && waiter.woken)

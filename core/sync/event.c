@@ -41,5 +41,5 @@ int rill_event_wait(rill_event *public)
     if (event->set)
         return rill__await_ready(task, 0);
     event->queue.kind = RILL__WAITQ_EVENT;
-    return rill__waitq_wait(&event->queue, &waiter, task, false);
+    return rill__waitq_wait(&event->queue, &waiter, task);
 }

@@ -30,7 +30,7 @@ static __attribute__((noinline)) int wait_for_lock(struct rill__lock *lock, stru
 {
     struct rill__waiter waiter;
     lock->queue.kind = RILL__WAITQ_LOCK;
-    int r = rill__waitq_wait(&lock->queue, &waiter, task, false);
+    int r = rill__waitq_wait(&lock->queue, &waiter, task);
     if (waiter.woken)
         lock->handed = false;
     if (waiter.woken && r < 0)

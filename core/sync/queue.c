@@ -1,9 +1,9 @@
 /* queue.c - a queue between tasks: who waits for an item, who for room, who for the end of all work.
  *
- * A waiter is woken for an item, or for room, that is there; it takes or puts when it runs, so a cancel
- * that comes first loses nothing: the item keeps its place, and the next waiter is woken for it. Until
- * then tasks that come later let it pass (`getters_woken`, `putters_woken`). The _nowait calls do not,
- * as in asyncio; who finds nothing then waits again, before all others. */
+ * Each item that is put in wakes one getter, each that is taken out one putter; the waiter takes or puts
+ * when it runs, so a cancel that comes first loses nothing: the item keeps its place, and the next waiter is
+ * woken for it. Who comes meanwhile need not wait for what is there, as in asyncio: a waiter that
+ * then finds nothing waits again, behind all others. */
 #include "core/sync/items.h"
 #include "core/sync/waitq.h"
 
@@ -17,7 +17,7 @@ struct queue {
     size_t maxsize;
     size_t unfinished; /* items put in whose work is not done */
     rill_call_fn *drop;
-    uint32_t getters_woken, putters_woken; /* and have not run yet */
+    uint32_t woken; /* getters and putters that have not run yet */
     bool shut;
 };
 
@@ -62,7 +62,7 @@ int rill_queue_fini(rill_queue *public)
     if (queue == NULL)
         return 0;
     if (queue->getters.first != NULL || queue->putters.first != NULL ||
-        queue->joiners.first != NULL || queue->getters_woken > 0 || queue->putters_woken > 0)
+        queue->joiners.first != NULL || queue->woken > 0)
         return rill__misuse(-EBUSY);
     drop_items(queue);
     rill_free(queue->items.memory);
@@ -77,28 +77,9 @@ static bool is_full(const struct queue *queue)
     return queue->maxsize > 0 && queue->items.size >= queue->maxsize;
 }
 
-/* Whether there is room that nobody was woken for. */
-static bool has_room(const struct queue *queue)
+static void wake_one(struct queue *queue, struct rill__waitq *waiters)
 {
-    return queue->maxsize == 0 || queue->items.size + queue->putters_woken < queue->maxsize;
-}
-
-/* Whether there is an item that nobody was woken for. */
-static bool has_item(const struct queue *queue)
-{
-    return queue->items.size > queue->getters_woken;
-}
-
-static void wake_getters(struct queue *queue)
-{
-    while (has_item(queue) && rill__waitq_wake(&queue->getters) != NULL)
-        queue->getters_woken++;
-}
-
-static void wake_putters(struct queue *queue)
-{
-    while (has_room(queue) && rill__waitq_wake(&queue->putters) != NULL)
-        queue->putters_woken++;
+    queue->woken += rill__waitq_wake(waiters) != NULL;
 }
 
 static int store(struct queue *queue, void *item)
@@ -110,16 +91,14 @@ static int store(struct queue *queue, void *item)
     }
     rill__items_put(&queue->items, item);
     queue->unfinished++;
-    if (queue->getters.first != NULL)
-        wake_getters(queue);
+    wake_one(queue, &queue->getters);
     return 0;
 }
 
 static void *take(struct queue *queue)
 {
     void *item = rill__items_take(&queue->items);
-    if (queue->putters.first != NULL)
-        wake_putters(queue);
+    wake_one(queue, &queue->putters);
     return item;
 }
 
@@ -136,16 +115,15 @@ int rill_queue_put_nowait(rill_queue *public, void *item)
 static int wait_for_room(struct queue *queue, struct rill__task *task)
 {
     struct rill__waiter waiter;
-    bool again = false;
     do {
         queue->putters.kind = RILL__WAITQ_PUT;
-        int r = rill__waitq_wait(&queue->putters, &waiter, task, again);
-        queue->putters_woken -= waiter.woken;
+        int r = rill__waitq_wait(&queue->putters, &waiter, task);
+        queue->woken -= waiter.woken;
         if (r < 0) {
-            wake_putters(queue);
+            if (waiter.woken && !is_full(queue))
+                wake_one(queue, &queue->putters);
             return r;
         }
-        again = true;
     } while (is_full(queue) && !queue->shut);
     return queue->shut ? -ESHUTDOWN : 0;
 }
@@ -159,7 +137,7 @@ int rill_queue_put(rill_queue *public, void *item)
         return r;
     if (queue->shut)
         return -ESHUTDOWN;
-    if (has_room(queue))
+    if (!is_full(queue))
         return rill__await_ready(task, store(queue, item));
     r = wait_for_room(queue, task);
     return r < 0 ? r : store(queue, item);
@@ -179,16 +157,15 @@ int rill_queue_get_nowait(rill_queue *public, void **ret_item)
 static int wait_for_item(struct queue *queue, struct rill__task *task)
 {
     struct rill__waiter waiter;
-    bool again = false;
     do {
         queue->getters.kind = RILL__WAITQ_GET;
-        int r = rill__waitq_wait(&queue->getters, &waiter, task, again);
-        queue->getters_woken -= waiter.woken;
+        int r = rill__waitq_wait(&queue->getters, &waiter, task);
+        queue->woken -= waiter.woken;
         if (r < 0) {
-            wake_getters(queue);
+            if (waiter.woken && queue->items.size > 0)
+                wake_one(queue, &queue->getters);
             return r;
         }
-        again = true;
     } while (queue->items.size == 0 && !queue->shut);
     return queue->items.size > 0 ? 0 : -ESHUTDOWN;
 }
@@ -200,7 +177,7 @@ int rill_queue_get(rill_queue *public, void **ret_item)
     int r = rill__await_begin(&task);
     if (r < 0)
         return r;
-    if (has_item(queue) || queue->shut)
+    if (queue->items.size > 0 || queue->shut)
         return rill__await_ready(task, rill_queue_get_nowait(public, ret_item));
     r = wait_for_item(queue, task);
     if (r == 0)
@@ -246,7 +223,7 @@ int rill_queue_join(rill_queue *public)
     if (queue->unfinished == 0)
         return rill__await_ready(task, 0);
     queue->joiners.kind = RILL__WAITQ_JOIN;
-    return rill__waitq_wait(&queue->joiners, &waiter, task, false);
+    return rill__waitq_wait(&queue->joiners, &waiter, task);
 }
 
 int rill_queue_shutdown(rill_queue *public, bool immediate)
@@ -257,7 +234,7 @@ int rill_queue_shutdown(rill_queue *public, bool immediate)
         drop_items(queue);
     if (queue->unfinished == 0)
         rill__waitq_wake_all(&queue->joiners);
-    queue->getters_woken += rill__waitq_wake_all(&queue->getters);
-    queue->putters_woken += rill__waitq_wake_all(&queue->putters);
+    queue->woken += rill__waitq_wake_all(&queue->getters);
+    queue->woken += rill__waitq_wake_all(&queue->putters);
     return 0;
 }

@@ -75,7 +75,7 @@ static int wait_for_permit(struct semaphore *semaphore, struct rill__task *task)
 {
     struct rill__waiter waiter;
     semaphore->queue.kind = RILL__WAITQ_SEMAPHORE;
-    int r = rill__waitq_wait(&semaphore->queue, &waiter, task, false);
+    int r = rill__waitq_wait(&semaphore->queue, &waiter, task);
     if (!waiter.woken)
         return r;
     semaphore->handed--;

@@ -73,15 +73,13 @@ static bool cancel_waiter(struct rill__wait *wait, const char *msg)
 }
 
 int rill__waitq_wait(struct rill__waitq *queue, struct rill__waiter *waiter,
-                     struct rill__task *task, bool first)
+                     struct rill__task *task)
 {
     *waiter = (struct rill__waiter){ .wait = { cancel_waiter, &tells[queue->kind] }, .task = task };
     int r = rill__waitq_bind(queue, task->future.loop);
     if (r < 0)
         return r;
     rill__waitq_add(queue, waiter);
-    if (first)
-        queue->first = waiter; /* a ring: the place before the first is the one behind the last */
     rill__task_park(task, &waiter->wait);
     if (!waiter->woken)
         return rill__task_deliver_accepted(task);

@@ -42,11 +42,11 @@ struct rill__waiter {
     bool woken;
 };
 
-/* Wait in `queue`: behind all others, or before them if `first`. 0: woken. -ECANCELED: a request was
+/* Wait in `queue`, behind all others. 0: woken. -ECANCELED: a request was
  * delivered; with `woken` also set, what was handed over is to be given on. -EXDEV: others, of another
  * loop, use the queue; nothing happened. */
 int rill__waitq_wait(struct rill__waitq *queue, struct rill__waiter *waiter,
-                     struct rill__task *task, bool first);
+                     struct rill__task *task);
 /* Wait in `queue`, which is of this loop, until woken: requests to cancel that come meanwhile are
  * delivered then. 0 or -ECANCELED, woken in both cases. */
 int rill__waitq_wait_stubbornly(struct rill__waitq *queue, struct rill__task *task);

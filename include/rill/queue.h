@@ -1,8 +1,8 @@
 /* queue.h - a queue between tasks: first in first out, last in first out, or by priority.
  *
  * With a bound, putting waits while the queue is full: that is how a slow consumer slows its producer
- * down. Waiters are served in order of arrival. An item stays in its place until the task that takes it
- * runs: a getter that is cancelled takes nothing. Waiting and handing over allocate nothing.
+ * down. Waiters are woken in order of arrival. An item stays in its place until a task takes it: a getter that
+ * is cancelled takes nothing, and who comes while a waiter that was woken has not run yet is served at once. Waiting and handing over allocate nothing.
  *
  *     rill_queue queue;
  *     int rc = rill_queue_init(&queue, &(rill_queue_opts){ .maxsize = 64 });
@@ -60,16 +60,16 @@ RILL_API int rill_queue_put(rill_queue *queue, void *item) RILL_SUSPENDS;
 /** Take the next item out, waiting while there is none.
  *  Returns: 0 and the item in *ret_item; -ECANCELED (none was taken, the next waiter gets it);
  *           -ESHUTDOWN (shut down, and empty); -EXDEV (in use by another loop); -ESRCH (not in a task).
- *  Owns: gives the item.   Suspends: while the queue is empty, or others come first.
+ *  Owns: gives the item.   Suspends: while the queue is empty.
  *  Like: asyncio.Queue.get.   Since: 0.1 */
 RILL_API int rill_queue_get(rill_queue *queue, void **ret_item) RILL_SUSPENDS;
 
-/** Put an item in at once, before those who wait for room.
+/** Put an item in at once.
  *  Returns: 0; -EAGAIN (full); -ESHUTDOWN; -ENOMEM (unbounded queues only).
  *  Owns: takes the item if 0.   Like: asyncio.Queue.put_nowait.   Since: 0.1 */
 RILL_API int rill_queue_put_nowait(rill_queue *queue, void *item);
 
-/** Take the next item out at once, before those who were woken for it.
+/** Take the next item out at once.
  *  Returns: 0 and the item in *ret_item; -EAGAIN (empty); -ESHUTDOWN (shut down, and empty).
  *  Owns: gives the item.   Like: asyncio.Queue.get_nowait.   Since: 0.1 */
 RILL_API int rill_queue_get_nowait(rill_queue *queue, void **ret_item);
