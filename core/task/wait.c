@@ -193,7 +193,7 @@ struct iteration {
     struct rill__timer timer;
     struct rill__ready expiry;
     bool expired;
-    size_t distinct, ended, given;
+    size_t distinct, ended, given, waiting;
     rill_future **done; /* in order of completion */
     struct watched watched[];
 };
@@ -211,10 +211,10 @@ static struct iteration **iteration_of(rill_as_completed *it)
     return (struct iteration **)(void *)it;
 }
 
-/* Whether the next wait need not wait. */
+/* Whether the first who waits need not wait any more. */
 static bool settled(const struct iteration *it)
 {
-    return it->given < it->ended || it->given == it->distinct || it->expired;
+    return it->given < it->ended || it->expired;
 }
 
 /* The first in the queue looks again; when it leaves, it wakes the one behind it. */
@@ -285,8 +285,6 @@ static const rill_table_wait tells_next = {
 
 static int take_next(struct iteration *it, rill_future **ret_future)
 {
-    if (it->given == it->distinct)
-        return 0;
     if (it->given >= it->ended) { /* those that came too late count as given, too */
         it->given++;
         return -ETIME;
@@ -302,14 +300,18 @@ int rill_as_completed_next(rill_as_completed *public, rill_future **ret_future)
     int r = rill__await_begin(&task);
     if (r < 0)
         return r;
-    if (list_is_empty(&it->waiters) && settled(it))
+    if (it->given + it->waiting == it->distinct) /* each of the others is somebody's */
+        return rill__await_ready(task, 0);
+    if (it->waiting == 0 && settled(it))
         return rill__await_ready(task, take_next(it, ret_future));
     struct next_wait next = { .plain = rill__plain_wait(task, &tells_next), .it = it };
     list_push_back(&it->waiters, &next.link);
+    it->waiting++;
     do
         r = rill__plain_park(&next.plain);
     while (r == 0 && (it->waiters.next != &next.link || !settled(it)));
     list_remove(&next.link);
+    it->waiting--;
     if (r == 0)
         r = take_next(it, ret_future);
     wake_first(it);

@@ -78,7 +78,7 @@ RILL_API int rill_as_completed_init(rill_as_completed *it, size_t count,
                                     rill_future *const futures[], rill_time span);
 
 /** The next member that finishes; several tasks may wait at once, first come first served.
- *  Returns: 1 and the member; 0 (no more members); -ETIME (the span has passed: once for each member that
+ *  Returns: 1 and the member; 0 (no more members, but those that others wait for); -ETIME (the span has passed: once for each member that
  *           was not done in time, then 0); -ECANCELED.
  *  Owns: borrows; the member lives until fini.   Suspends: until one is done.   Since: 0.1 */
 RILL_API int rill_as_completed_next(rill_as_completed *it, rill_future **ret_future) RILL_SUSPENDS;
