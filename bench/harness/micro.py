@@ -25,6 +25,7 @@ ROWS = {
     "queue": ["rill", "go", "asyncio"],
     "handoff": ["rill", "go", "asyncio"],
     "sleepers": ["rill", "go", "asyncio"],
+    "ps": ["rill"],
     "echo": ["rill", "ring"],
     "fetch": ["rill", "go", "aiohttp"],
     "reads": ["rill", "fio", "go", "asyncio"],
@@ -37,6 +38,7 @@ GOALS = {
     "spawn": (100, "go", 0.70), "gather": (150, "asyncio", 1 / 49), "timer": (30, None, None),
     "lock": (None, "go", 1.0), "queue": (None, "go", 1.0), "handoff": (None, "go", 1.0),
     "sleepers-time": (2.0, "go", 0.62), "sleepers-memory": (4.6 * GB, "go", 1.92),
+    "ps": (1000, None, None), "ps-cost": (1, None, None),
     "echo": (None, "ring", 1.15), "fetch": (None, "go", 0.25),
 }
 for kind in ("cached", "direct"):

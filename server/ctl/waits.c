@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { kinds_most = 128, words_most = 128, record_size = 256, blocks_most = 32, hops_most = 2 };
+enum { kinds_most = 128, words_most = 128, record_size = 128, blocks_most = 32, hops_most = 2 };
 
 /* A kind of wait. */
 struct kind {
