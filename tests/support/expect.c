@@ -263,7 +263,8 @@ static void look_for_hang(void *task);
 
 static void begin_watch(rill_task *task)
 {
-    watch = rill_call_later(rill_get_running_loop(), RILL_MS(hang_ms), look_for_hang, task);
+    rill_time patience = RILL_MS(under_valgrind() ? 5 * hang_ms : hang_ms);
+    watch = rill_call_later(rill_get_running_loop(), patience, look_for_hang, task);
 }
 
 static void look_for_hang(void *task)
