@@ -125,7 +125,7 @@ int rill__upload_init(struct rill__upload *upload, const rill_http_request_opts 
                       rill_arena *arena) RILL_SUSPENDS;
 /* No body, from now on: a redirect made a GET of the request. */
 void rill__upload_drop(struct rill__upload *upload);
-/* Send it, behind the head. *ret_whole: all of it; else the other side answered or ended before.
+/* Send it, behind the head. *ret_whole: all of it; else the other side refused it or ended before.
  * Returns: 0; -errno. */
 int rill__upload_send(struct rill__upload *upload, rill_stream *stream, bool *ret_whole)
     RILL_SUSPENDS;

@@ -1,8 +1,11 @@
 /* upload.c - the body of a request: what it is, and sending it.
  *
  * A body is a list of pieces with a known size, or comes from the caller's producer, in chunks. A server may
- * answer before it has read all: the rest is not sent then, and its answer counts. */
+ * refuse before it has read all: the rest is not sent then, and its answer counts. What one answers that accepts
+ * waits in the stream until the body is sent. */
 #include "core/client/session.h"
+
+#include "core/io/stream.h"
 
 #include <rill/file.h>
 #include <rill/task.h>
@@ -11,7 +14,7 @@
 #include <sys/stat.h>
 
 enum {
-    at_once = 256 << 10,  /* octets between two looks for an early answer */
+    at_once = 64 << 10,   /* octets between two looks for an early answer */
     chunk_max = 16 << 10, /* octets asked of a producer */
     chunk_end = 2         /* CRLF */
 };
@@ -95,10 +98,19 @@ void rill__upload_drop(struct rill__upload *upload)
 
 /* --- Sending it. --- */
 
-/* Whether there is still a point in sending: nothing was answered, and the other side is there. */
+/* Whether the server has answered with an error or a redirect, before it has read all: as curl takes it, with
+ * less than 300 it may well answer while it reads on. */
+static bool is_refused(const rill_stream *stream)
+{
+    enum { status_at = 9 }; /* "HTTP/1.1 413" */
+
+    return stream->size > status_at && stream->at[status_at] >= '3';
+}
+
+/* Whether there is still a point in sending. */
 static bool is_wanted(const rill_stream *stream)
 {
-    return rill_stream_buffered(stream) == 0 && !rill_stream_peer_ended(stream);
+    return !is_refused(stream) && !rill_stream_peer_ended(stream);
 }
 
 static int send_octets(rill_stream *stream, rill_span octets, bool *ret_whole) RILL_SUSPENDS;

@@ -314,6 +314,27 @@ static int early_answer_ends_the_sending(void *arg)
     return 0;
 }
 
+/* It answers first and reads then, as one does that sends back what it gets. */
+static int answer_of_a_server_that_reads_on_comes_behind_the_body(void *arg)
+{
+    static const struct peer_answer answers[] = { { .octets = GOOD, .early = true },
+                                                  { .octets = NULL } };
+    static char large[20 << 10];
+    rill_http_request_opts opts = { .body = { large, sizeof large } };
+    int left = 3;
+    (void)arg;
+    OWNED_SESSION;
+    EXPECT_IS(begin(answers, NULL), 0);
+    memset(large, 'x', sizeof large);
+    EXPECT_IS(ask("POST", "/", &opts), 200);
+    opts = (rill_http_request_opts){ .produce = produce, .produce_arg = &left };
+    EXPECT_IS(ask("POST", "/", &opts), 200);
+    EXPECT_IS(ask("GET", "/", NULL), 200); /* behind the body that was read meanwhile */
+    EXPECT(peer_saw(&peer, "piece 3;piece 2;piece 1;"));
+    EXPECT_IS(peer.connections, 1);
+    return 0;
+}
+
 static int request_with_two_bodies_is_refused(void *arg)
 {
     rill_http_request_opts opts = { .body = RILL_SPAN("x"), .produce = produce };
@@ -589,6 +610,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(body_of_a_producer_is_sent_in_chunks),
     SCENARIO(error_of_a_producer_ends_the_request),
     SCENARIO_ONCE(early_answer_ends_the_sending),
+    SCENARIO_ONCE(answer_of_a_server_that_reads_on_comes_behind_the_body),
     SCENARIO(request_with_two_bodies_is_refused),
     SCENARIO(limits_bound_the_requests_at_once),
     SCENARIO(full_host_does_not_hold_up_another),
