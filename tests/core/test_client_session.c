@@ -1,4 +1,5 @@
 /* test_client_session.c - requests of a session: what is sent, what comes back, how it ends. */
+#include "core/base/mem.h"
 #include "tests/support/expect.h"
 #include "tests/support/peer.h"
 
@@ -492,6 +493,20 @@ static int keepalive_bounds_the_time_without_use(void *arg)
     return 0;
 }
 
+/* What a request on a kept connection takes from the allocator: the response, its arena, the body that is read
+ * whole. */
+static int request_on_a_kept_connection_allocates_little(void *arg)
+{
+    (void)arg;
+    OWNED_SESSION;
+    EXPECT_IS(begin(always_good, NULL), 0);
+    EXPECT_IS(ask("GET", "/", NULL), 200);
+    uint64_t before = rill__mem_count();
+    EXPECT_IS(ask("GET", "/", NULL), 200);
+    EXPECT(rill__mem_count() - before <= 3);
+    return 0;
+}
+
 /* --- The end. --- */
 
 static int closing_the_session_ends_what_is_under_way(void *arg)
@@ -618,6 +633,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(silence_is_bounded_by_sock_read_and_total),
     SCENARIO(sock_read_counts_from_the_last_octets),
     SCENARIO(keepalive_bounds_the_time_without_use),
+    SCENARIO_ONCE(request_on_a_kept_connection_allocates_little),
     SCENARIO(closing_the_session_ends_what_is_under_way),
     SCENARIO(closing_the_session_ends_a_reader),
     SCENARIO(session_of_nothing_closes),
