@@ -128,6 +128,34 @@ static int sort_out(size_t count, rill_future *const futures[], size_t ended, ri
     return (int)done;
 }
 
+static bool any_queued(const struct waiting *waiting)
+{
+    for (size_t i = 0; i < waiting->distinct; i++)
+        if (list_is_linked(&waiting->watched[i].ready.link))
+            return true;
+    return false;
+}
+
+static void take_queued(struct waiting *waiting, const struct list *queue)
+{
+    list_for_each(node, queue) {
+        struct rill__ready *ready = container_of(node, struct rill__ready, link);
+        if (ready->run == on_wait_member &&
+            container_of(ready, struct watched, ready)->owner == waiting)
+            waiting->out[waiting->ended++] = container_of(ready, struct watched, ready)->future;
+    }
+}
+
+/* Members may be done whose callbacks have not run: the queues have them in order of completion. */
+static void take_late(struct waiting *waiting)
+{
+    const struct rill_loop *loop = waiting->plain.task->future.loop;
+    if (!any_queued(waiting))
+        return;
+    take_queued(waiting, &loop->turn);
+    take_queued(waiting, &loop->ready);
+}
+
 static bool holds_already(size_t count, rill_future *const futures[], rill_wait_when when)
 {
     size_t done = 0;
@@ -154,8 +182,10 @@ static int wait_parked(struct waiting *waiting, size_t count, rill_future *const
     for (size_t i = 0; i < distinct; i++)
         watch_start(loop, &watched[i]);
     int r = rill__plain_park(&waiting->plain);
-    if (r == 0)
+    if (r == 0) {
+        take_late(waiting);
         r = sort_out(count, futures, waiting->ended, waiting->out);
+    }
     for (size_t i = 0; i < distinct; i++)
         watch_end(&watched[i]);
     rill__timer_stop(loop, &waiting->timer);

@@ -132,6 +132,25 @@ static int first_error_without_errors_waits_for_all(void *arg)
     return 0;
 }
 
+static int sleep_a_ms(void *arg)
+{
+    (void)arg;
+    return rill_sleep(RILL_MS(1));
+}
+
+/* They end in the turn of the timeout: who waits runs before it is told of them. */
+static int members_that_end_with_the_timeout_are_in_order_of_completion(void *arg)
+{
+    (void)arg;
+    rill_future *members[3];
+    for (size_t i = 3; i-- > 0;)
+        members[i] = kept(rill_create_task(RILL_CORO(sleep_a_ms, NULL)));
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(rill_wait(3, members, RILL_ALL_COMPLETED, RILL_MS(1), ends), 3);
+    EXPECT(ends[0] == members[2] && ends[1] == members[1] && ends[2] == members[0]);
+    return 0;
+}
+
 /* Row 69. */
 static int timeout_is_no_error_and_cancels_nothing(void *arg)
 {
@@ -204,6 +223,7 @@ static const struct scenario scenarios[] = {
     SCENARIO_WITH(
         done_members_stand_in_order_of_completion_and_pending_ones_in_that_of_the_argument,
         &simulated),
+    SCENARIO_WITH(members_that_end_with_the_timeout_are_in_order_of_completion, &simulated),
     SCENARIO(first_completed_gives_everything_that_is_done_when_the_waiter_runs),
     SCENARIO(first_completed_counts_who_ended_behind_the_trigger),
     SCENARIO(wait_for_what_is_done_returns_at_once),
