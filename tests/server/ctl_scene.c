@@ -20,7 +20,7 @@
 static rill_lock lock;
 static rill_event never;
 static rill_task *first, *second;
-static unsigned port;
+static unsigned port, dead_port;
 static volatile bool for_ever = true;
 
 /* What stands behind a call keeps its caller on the stack. */
@@ -144,6 +144,32 @@ static int run_group(void *arg)
     return rc;
 }
 
+/* A listener whose queue is full: who connects to it waits for an answer. Its port; 0: there is none. */
+static unsigned make_dead_server(void)
+{
+    rill_addr addr = { .in4 = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) },
+                       .length = sizeof addr.in4 };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(fd, &addr.any, addr.length) < 0 || listen(fd, 0) < 0 ||
+        getsockname(fd, &addr.any, &addr.length) < 0)
+        return 0;
+    for (int i = 0; i < 4; i++) /* they stay open until the end */
+        (void)connect(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), &addr.any,
+                      addr.length);
+    return rill_addr_port(&addr);
+}
+
+static int connect_to_dead_server(void *arg)
+{
+    rill_scope scope = { 0 };
+    rill_stream *stream;
+    (void)arg;
+    int rc = rill_timeout(&scope, RILL_SEC(1800));
+    return rc < 0 ? rc
+                  : rill_scope_leave(&scope,
+                                     rill_open_connection("127.0.0.1", dead_port, NULL, &stream));
+}
+
 static int set_scene(void)
 {
     rill_server *server;
@@ -161,12 +187,14 @@ static int set_scene(void)
     rill_unref(named(sleep_long, NULL, "b\033[31mad\xff\xc3\xa9"));
     for (int i = 0; rc == 0 && i < 20; i++)
         rc = rill_sleep(RILL_MS(1));
-    return rc;
+    dead_port = make_dead_server();
+    rill_unref(named(connect_to_dead_server, NULL, "connecting"));
+    return rc < 0 ? rc : rill_sleep(RILL_MS(1));
 }
 
 static int say_ready(void)
 {
-    printf("ready %u\n", port);
+    printf("ready %u %u\n", port, dead_port);
     fflush(stdout);
     return 0;
 }
