@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,15 +72,17 @@ static void record_given_back_is_the_next_one_taken(void **state)
     (void)state;
     take(0);
     take(1);
-    if (slab_of(0) != slab_of(1))
-        skip(); /* each record is a block of its own, for the sanitizers */
+    bool lone = slab_of(0) != slab_of(1); /* for the sanitizers each record is a block of its own */
     void *first = records[0];
     give(0);
     take(2);
-    assert_ptr_equal(records[2], first);
+    bool again = records[2] == first;
     give(1);
     give(2);
     rill__slabs_fini(&slabs);
+    if (lone)
+        skip();
+    assert_true(again);
 }
 
 static void empty_slabs_go_back_but_for_one(void **state)
