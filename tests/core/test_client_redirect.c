@@ -1,6 +1,5 @@
 /* test_client_redirect.c - redirects, cookies on the way, compressed answers, proxies. */
-#include "tests/support/expect.h"
-#include "tests/support/peer.h"
+#include "tests/support/asking.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,66 +7,6 @@
 #define TO(status, location) \
     "HTTP/1.1 " status " X\r\nLocation: " location "\r\nContent-Length: 5\r\n\r\nmoved"
 #define GOOD "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
-
-static struct peer peer, other;
-static rill_http_session *session;
-static char body[1 << 16], url[256];
-
-#define OWNED_SESSION                                            \
-    __attribute__((cleanup(drop_session))) int session_mark = 0; \
-    (void)session_mark
-
-static void drop_session(int *mark)
-{
-    (void)mark;
-    rill_http_session_free(session);
-    session = NULL;
-    peer_end(&peer);
-    peer_end(&other);
-}
-
-static int begin(const struct peer_answer *answers, const rill_http_session_opts *opts)
-    RILL_SUSPENDS;
-
-static int begin(const struct peer_answer *answers, const rill_http_session_opts *opts)
-{
-    rill_http_session_opts own = { .base_url = peer.url };
-    int r = peer_start(&peer, NULL, answers);
-    if (r < 0)
-        return r;
-    if (opts != NULL)
-        own = *opts;
-    if (own.base_url == NULL)
-        own.base_url = peer.url;
-    return rill_http_session_new(&own, &session);
-}
-
-/* One request: the status, its body in `body`, its URL in `url`; or -errno. */
-static int ask(const char *method, const char *to, const rill_http_request_opts *opts)
-    RILL_SUSPENDS;
-
-static int ask(const char *method, const char *to, const rill_http_request_opts *opts)
-{
-    rill_http_response *response;
-    rill_span octets;
-    int r = rill_http_request(session, method, to, opts, &response);
-    if (r < 0)
-        return r;
-    snprintf(url, sizeof url, "%s", rill_http_url(response));
-    r = rill_http_read_all(response, sizeof body - 1, &octets);
-    if (r == 0) {
-        memcpy(body, octets.at, octets.size + 1);
-        r = rill_http_status(response);
-    }
-    rill_http_close(response);
-    return r;
-}
-
-static bool error_says(const char *text)
-{
-    const rill_err *error = rill_last_error();
-    return error == NULL || error->msg == NULL || strstr(error->msg, text) != NULL;
-}
 
 /* --- Redirects. --- */
 
@@ -113,7 +52,7 @@ static int method_changes_as_with_curl(void *arg)
 
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(redirects, NULL), 0);
+    EXPECT_IS(begin_asking(redirects, NULL), 0);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         bool post = strcmp(rows[i].method, "POST") == 0 || strcmp(rows[i].method, "PUT") == 0;
         rill_http_request_opts opts = { .body = post ? RILL_SPAN("data") : (rill_span){ NULL, 0 } };
@@ -135,11 +74,11 @@ static int url_of_the_response_is_the_last_one(void *arg)
     char wanted[128];
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(redirects, NULL), 0);
+    EXPECT_IS(begin_asking(redirects, NULL), 0);
     EXPECT_IS(ask("POST", "/307", NULL), 200);
     snprintf(wanted, sizeof wanted, "%s/end?q", peer.url);
-    EXPECT(strcmp(url, wanted) == 0);
-    EXPECT(strcmp(body, "hi") == 0);
+    EXPECT(strcmp(asked_url, wanted) == 0);
+    EXPECT(strcmp(asked_body, "hi") == 0);
     return 0;
 }
 
@@ -148,7 +87,7 @@ static int redirects_are_counted(void *arg)
     rill_http_response *response;
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(redirects, NULL), 0);
+    EXPECT_IS(begin_asking(redirects, NULL), 0);
     EXPECT_IS(ask("GET", "/loop", NULL), -ELOOP);
     EXPECT(error_says("more than 10 redirects"));
     EXPECT_IS(peer.requests, 11);
@@ -166,7 +105,7 @@ static int redirect_to_a_bad_url_is_an_error(void *arg)
 {
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(redirects, NULL), 0);
+    EXPECT_IS(begin_asking(redirects, NULL), 0);
     EXPECT_IS(ask("GET", "/bad", NULL), -EPROTO);
     EXPECT_IS(ask("GET", "/ftp", NULL), -EPROTO);
     return 0;
@@ -188,7 +127,7 @@ static int body_that_cannot_be_sent_twice_is_an_error(void *arg)
     rill_http_request_opts opts = { .produce = produce_once, .produce_arg = &done };
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(redirects, NULL), 0);
+    EXPECT_IS(begin_asking(redirects, NULL), 0);
     EXPECT_IS(ask("POST", "/307", &opts), -ESPIPE);
     done = 0;
     EXPECT_IS(ask("POST", "/302", &opts), 200);
@@ -215,7 +154,7 @@ static int secrets_are_not_taken_to_another_origin(void *arg)
     snprintf(location, sizeof location,
              "HTTP/1.1 302 X\r\nLocation: %s/x\r\nSet-Cookie: jar=2\r\nContent-Length: 0\r\n\r\n",
              other.url);
-    EXPECT_IS(begin(answers, NULL), 0);
+    EXPECT_IS(begin_asking(answers, NULL), 0);
     EXPECT_IS(ask("GET", "/here", &opts), 200);
     const char *second = strstr(peer.log, "|");
     EXPECT(strstr(second, "Authorization: Basic YTpi") != NULL && strstr(second, "mine=1") != NULL);
@@ -240,7 +179,7 @@ static int cookies_are_kept_and_sent(void *arg)
     static const rill_http_line own[] = { { RILL_SPAN("Cookie"), RILL_SPAN("own=1") } };
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(cookies, NULL), 0);
+    EXPECT_IS(begin_asking(cookies, NULL), 0);
     EXPECT_IS(ask("GET", "/login", NULL), 200);
     EXPECT(peer_saw(&peer, "GET /home HTTP/1.1") && peer_saw(&peer, "\r\nCookie: id=7\r\n"));
     EXPECT_IS(ask("GET", "/other/x", NULL), 200);
@@ -254,7 +193,7 @@ static int session_without_cookies_keeps_none(void *arg)
 {
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(cookies, &(rill_http_session_opts){ .no_cookies = true }), 0);
+    EXPECT_IS(begin_asking(cookies, &(rill_http_session_opts){ .no_cookies = true }), 0);
     EXPECT_IS(ask("GET", "/login", NULL), 200);
     EXPECT(!peer_saw(&peer, "Cookie"));
     return 0;
@@ -286,10 +225,10 @@ static int compressed_body_is_made_plain(void *arg)
 {
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(packed, NULL), 0);
+    EXPECT_IS(begin_asking(packed, NULL), 0);
     for (int i = 0; i < 2; i++) {
         EXPECT_IS(ask("GET", i == 0 ? "/gzip" : "/chunked", NULL), 200);
-        EXPECT(strcmp(body, "drop by drop\n") == 0);
+        EXPECT(strcmp(asked_body, "drop by drop\n") == 0);
     }
     EXPECT_IS(ask("HEAD", "/gzip", NULL), 200);
     EXPECT_IS(ask("GET", "/none", NULL), 204);
@@ -303,9 +242,9 @@ static int raw_session_leaves_it_compressed(void *arg)
 {
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(packed, &(rill_http_session_opts){ .raw = true }), 0);
+    EXPECT_IS(begin_asking(packed, &(rill_http_session_opts){ .raw = true }), 0);
     EXPECT_IS(ask("GET", "/gzip", NULL), 200);
-    EXPECT(memcmp(body, PACKED, 31) == 0);
+    EXPECT(memcmp(asked_body, PACKED, 31) == 0);
     EXPECT(!peer_saw(&peer, "Accept-Encoding"));
     return 0;
 }
@@ -335,7 +274,7 @@ static int proxy_of_the_environment_gets_whole_urls(void *arg)
     EXPECT_IS(peer_start(&other, NULL, answers), 0);
     snprintf(proxy, sizeof proxy, "http://me:secret@127.0.0.1:%u", other.port);
     set_proxies(proxy, NULL, "127.0.0.1");
-    int r = begin(answers, &opts);
+    int r = begin_asking(answers, &opts);
     set_proxies(NULL, NULL, NULL);
     EXPECT_IS(r, 0);
     EXPECT_IS(ask("GET", "x?y", NULL), 200);
@@ -375,7 +314,7 @@ static int proxy_that_refuses_a_tunnel_is_an_error(void *arg)
     rill_addr at = rill_server_address(other.server);
     snprintf(proxy, sizeof proxy, "me:x@127.0.0.1:%u", rill_addr_port(&at));
     set_proxies(NULL, proxy, NULL);
-    int r = begin(redirects, &opts);
+    int r = begin_asking(redirects, &opts);
     set_proxies(NULL, NULL, NULL);
     EXPECT_IS(r, 0);
     EXPECT_IS(ask("GET", "https://far.example/", NULL), -EPROTO);

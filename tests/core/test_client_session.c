@@ -1,7 +1,6 @@
 /* test_client_session.c - requests of a session: what is sent, what comes back, how it ends. */
 #include "core/base/mem.h"
-#include "tests/support/expect.h"
-#include "tests/support/peer.h"
+#include "tests/support/asking.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,66 +10,7 @@
 #define OK   "HTTP/1.1 200 OK\r\n"
 #define GOOD OK "Content-Length: 2\r\n\r\nhi"
 
-static struct peer peer;
-static rill_http_session *session;
-
-#define OWNED_SESSION                                            \
-    __attribute__((cleanup(drop_session))) int session_mark = 0; \
-    (void)session_mark
-
-static void drop_session(int *mark)
-{
-    (void)mark;
-    rill_http_session_free(session);
-    session = NULL;
-    peer_end(&peer);
-}
-
 static const struct peer_answer always_good[] = { { .octets = GOOD }, { .octets = NULL } };
-
-/* A session whose base_url is the peer's. */
-static int begin(const struct peer_answer *answers, const rill_http_session_opts *opts)
-    RILL_SUSPENDS;
-
-static int begin(const struct peer_answer *answers, const rill_http_session_opts *opts)
-{
-    rill_http_session_opts own = { .base_url = peer.url };
-    session = NULL;
-    int r = peer_start(&peer, NULL, answers);
-    if (r < 0)
-        return r;
-    if (opts != NULL) {
-        own = *opts;
-        own.base_url = peer.url;
-    }
-    return rill_http_session_new(&own, &session);
-}
-
-/* One request, its body read and thrown away: the status, or -errno. */
-static int ask(const char *method, const char *url, const rill_http_request_opts *opts)
-    RILL_SUSPENDS;
-
-static int ask(const char *method, const char *url, const rill_http_request_opts *opts)
-{
-    rill_http_response *response;
-    rill_span body;
-    if (session == NULL) /* the scenario was left before this task began */
-        return -ESHUTDOWN;
-    int r = rill_http_request(session, method, url, opts, &response);
-    if (r < 0)
-        return r;
-    r = rill_http_read_all(response, 1 << 20, &body);
-    if (r == 0)
-        r = rill_http_status(response);
-    rill_http_close(response);
-    return r;
-}
-
-static bool error_says(const char *text)
-{
-    const rill_err *error = rill_last_error();
-    return error == NULL || error->msg == NULL || strstr(error->msg, text) != NULL;
-}
 
 /* --- What is sent. --- */
 
@@ -85,7 +25,7 @@ static int each_method_is_sent_by_its_function(void *arg)
                                          "DELETE / ", "HEAD / ", "OPTIONS / " };
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(always_good, NULL), 0);
+    EXPECT_IS(begin_asking(always_good, NULL), 0);
     for (size_t i = 0; i < 7; i++) {
         rill_http_response *response;
         EXPECT_IS(calls[i](session, "/", NULL, &response), 0);
@@ -108,7 +48,7 @@ static int headers_of_the_request_override_those_of_the_session(void *arg)
     rill_http_session_opts opts = { .headers = all, .header_count = 2 };
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(always_good, &opts), 0);
+    EXPECT_IS(begin_asking(always_good, &opts), 0);
     EXPECT_IS(ask("GET", "/a", NULL), 200);
     EXPECT(peer_saw(&peer, "X-One: session\r\nUser-Agent: mine\r\nAccept: */*\r\n"));
     peer.logged = 0;
@@ -142,7 +82,7 @@ static int authorization_comes_from_the_url_the_request_or_the_session(void *arg
     rill_http_session_opts opts = { .auth = { "all", "of it" } };
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(always_good, &opts), 0);
+    EXPECT_IS(begin_asking(always_good, &opts), 0);
     EXPECT_IS(ask("GET", "/", NULL), 200);
     EXPECT(peer_saw(&peer, "Authorization: Basic YWxsOm9mIGl0\r\n"));
     EXPECT_IS(ask("GET", "/", &(rill_http_request_opts){ .auth = { "me", "x" } }), 200);
@@ -162,7 +102,7 @@ static int body_of_octets_is_sent_with_its_length(void *arg)
     rill_http_request_opts opts = { .body = RILL_SPAN("hello") };
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(always_good, NULL), 0);
+    EXPECT_IS(begin_asking(always_good, NULL), 0);
     EXPECT_IS(ask("POST", "/", &opts), 200);
     EXPECT(peer_saw(&peer,
                     "Content-Type: application/octet-stream\r\nContent-Length: 5\r\n\r\nhello|"));
@@ -187,7 +127,7 @@ static int forms_are_sent_as_browsers_do(void *arg)
     rill_http_request_opts opts = { .form = form, .form_count = 2 };
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(always_good, NULL), 0);
+    EXPECT_IS(begin_asking(always_good, NULL), 0);
     EXPECT_IS(ask("POST", "/", &opts), 200);
     EXPECT(peer_saw(&peer, "Content-Type: application/x-www-form-urlencoded\r\n"));
     EXPECT(peer_saw(&peer, "\r\n\r\na+b=1%262%3D3&name=J%C3%B6rg*|"));
@@ -219,7 +159,7 @@ static int multipart_form_has_fields_and_files(void *arg)
     (void)arg;
     OWNED_SESSION;
     EXPECT(fd >= 0);
-    EXPECT_IS(begin(always_good, NULL), 0);
+    EXPECT_IS(begin_asking(always_good, NULL), 0);
     EXPECT_IS(ask("POST", "/", &opts), 200);
     const char *at = strstr(peer.log, "multipart/form-data; boundary=");
     EXPECT(at != NULL && sscanf(at, "multipart/form-data; boundary=%63[0-9a-f]", boundary) == 1);
@@ -243,7 +183,7 @@ static int file_is_sent_from_its_offset_to_its_end(void *arg)
     (void)arg;
     OWNED_SESSION;
     EXPECT(fd >= 0);
-    EXPECT_IS(begin(always_good, NULL), 0);
+    EXPECT_IS(begin_asking(always_good, NULL), 0);
     EXPECT_IS(ask("PUT", "/", &opts), 200);
     EXPECT(peer_saw(&peer, "Content-Length: 4\r\n\r\n6789|"));
     return 0;
@@ -265,7 +205,7 @@ static int body_of_a_producer_is_sent_in_chunks(void *arg)
     rill_http_request_opts opts = { .produce = produce, .produce_arg = &left };
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(always_good, NULL), 0);
+    EXPECT_IS(begin_asking(always_good, NULL), 0);
     EXPECT_IS(ask("POST", "/", &opts), 200);
     EXPECT(peer_saw(&peer, "Transfer-Encoding: chunked\r\n\r\npiece 3;piece 2;piece 1;|"));
     EXPECT(!peer_saw(&peer, "Content-Length"));
@@ -285,7 +225,7 @@ static int error_of_a_producer_ends_the_request(void *arg)
     rill_http_request_opts opts = { .produce = fail_to_produce, .produce_arg = &calls };
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(always_good, NULL), 0);
+    EXPECT_IS(begin_asking(always_good, NULL), 0);
     EXPECT_IS(ask("POST", "/", &opts), -ENOTSUP);
     EXPECT_IS(ask("GET", "/", NULL), 200);
     EXPECT_IS(peer.connections, 2);
@@ -307,7 +247,7 @@ static int early_answer_ends_the_sending(void *arg)
     rill_http_request_opts opts = { .body = { large, sizeof large } };
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(answers, NULL), 0);
+    EXPECT_IS(begin_asking(answers, NULL), 0);
     int r = ask("POST", "/", &opts);
     EXPECT(r == 413 || r == -ECONNRESET); /* a reset may overtake the answer */
     EXPECT_IS(ask("GET", "/", NULL), 200);
@@ -325,7 +265,7 @@ static int answer_of_a_server_that_reads_on_comes_behind_the_body(void *arg)
     int left = 3;
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(answers, NULL), 0);
+    EXPECT_IS(begin_asking(answers, NULL), 0);
     memset(large, 'x', sizeof large);
     EXPECT_IS(ask("POST", "/", &opts), 200);
     opts = (rill_http_request_opts){ .produce = produce, .produce_arg = &left };
@@ -341,7 +281,7 @@ static int request_with_two_bodies_is_refused(void *arg)
     rill_http_request_opts opts = { .body = RILL_SPAN("x"), .produce = produce };
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(always_good, NULL), 0);
+    EXPECT_IS(begin_asking(always_good, NULL), 0);
     EXPECT_IS(ask("POST", "/", &opts), -EINVAL);
     EXPECT(error_says("more than one body"));
     EXPECT_IS(ask("GET", "no-scheme:x", NULL), -EINVAL);
@@ -395,7 +335,7 @@ static int limits_bound_the_requests_at_once(void *arg)
         rill_http_session_opts opts = { .limit = rows[i].limit,
                                         .limit_per_host = rows[i].per_host };
         OWNED_SESSION;
-        EXPECT_IS(begin(slow(), &opts), 0);
+        EXPECT_IS(begin_asking(slow(), &opts), 0);
         EXPECT_IS(ask_at_once(8, NULL), 0);
         EXPECT_IS(peer.requests, 8);
         EXPECT_IS(peer.most, rows[i].most);
@@ -411,7 +351,7 @@ static int full_host_does_not_hold_up_another(void *arg)
     static char url[64];
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(slow(), &opts), 0);
+    EXPECT_IS(begin_asking(slow(), &opts), 0);
     snprintf(url, sizeof url, "http://localhost:%u/", peer.port);
     EXPECT_IS(ask_at_once(3, url), 0);
     EXPECT_IS(peer.most, 2);
@@ -426,7 +366,7 @@ static int waiting_for_a_connection_is_bounded_by_connect(void *arg)
                                                   { .octets = NULL } };
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(answers, &opts), 0);
+    EXPECT_IS(begin_asking(answers, &opts), 0);
     EXPECT_IS(rill_http_get(session, "/", NULL, &held), 0);
     int r = ask("GET", "/", NULL);
     bool told = error_says("(connect)");
@@ -455,7 +395,7 @@ static int silence_is_bounded_by_sock_read_and_total(void *arg)
 
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(answers, NULL), 0);
+    EXPECT_IS(begin_asking(answers, NULL), 0);
     for (size_t i = 0; i < 3; i++) {
         rill_http_request_opts opts = { .timeouts = rows[i].timeouts };
         EXPECT_IS(ask("GET", "/silent", &opts), -ETIME);
@@ -473,7 +413,7 @@ static int sock_read_counts_from_the_last_octets(void *arg)
     rill_http_request_opts opts = { .timeouts = { .sock_read = RILL_SEC(5) } };
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(slow(), NULL), 0);
+    EXPECT_IS(begin_asking(slow(), NULL), 0);
     for (int i = 0; i < 3; i++)
         EXPECT_IS(ask("GET", "/", &opts), 200);
     EXPECT_IS(peer.connections, 1);
@@ -485,7 +425,7 @@ static int keepalive_bounds_the_time_without_use(void *arg)
     rill_http_session_opts opts = { .keepalive = RILL_MS(4) };
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(always_good, &opts), 0);
+    EXPECT_IS(begin_asking(always_good, &opts), 0);
     EXPECT_IS(ask("GET", "/", NULL), 200);
     EXPECT_IS(rill_sleep(RILL_MS(8)), 0);
     EXPECT_IS(ask("GET", "/", NULL), 200);
@@ -500,7 +440,7 @@ static int request_on_a_kept_connection_allocates_little(void *arg)
     uint64_t least = UINT64_MAX;
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(always_good, NULL), 0);
+    EXPECT_IS(begin_asking(always_good, NULL), 0);
     for (int i = 0; i < 8; i++) {
         uint64_t before = rill__mem_count();
         EXPECT_IS(ask("GET", "/", NULL), 200);
@@ -525,7 +465,7 @@ static int closing_the_session_ends_what_is_under_way(void *arg)
     char buf[16];
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(answers, &opts), 0);
+    EXPECT_IS(begin_asking(answers, &opts), 0);
     EXPECT_IS(rill_http_get(session, "/open", NULL, &open), 0);
     rill_task *asking = kept(rill_create_task(RILL_CORO(ask_root, NULL)));
     rill_task *waiting = kept(rill_create_task(RILL_CORO(ask_root, NULL)));
@@ -574,7 +514,7 @@ static int closing_the_session_ends_a_reader(void *arg)
     };
     (void)arg;
     OWNED_SESSION;
-    EXPECT_IS(begin(answers, NULL), 0);
+    EXPECT_IS(begin_asking(answers, NULL), 0);
     EXPECT_IS(rill_http_get(session, "/", NULL, &reading), 0);
     after_run(close_reading, NULL);
     rill_task *task = kept(rill_create_task(RILL_CORO(read_to_the_end, NULL)));
@@ -592,7 +532,7 @@ static int session_of_nothing_closes(void *arg)
     (void)arg;
     OWNED_SESSION;
     EXPECT_IS(rill_http_session_close(NULL), 0);
-    EXPECT_IS(begin(always_good, NULL), 0);
+    EXPECT_IS(begin_asking(always_good, NULL), 0);
     rill_http_session *closing = session;
     session = NULL;
     EXPECT_IS(rill_http_session_close(closing), 0);
