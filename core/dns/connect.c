@@ -28,7 +28,8 @@ struct race {
     struct rill__task *task;
     struct rill__timer timer;
     const struct rill__dns_list *list;
-    const void *address; /* that was tried last */
+    const void *address; /* that was tried last, and its socket */
+    int fd;
     rill_time next_at;
     size_t tried;
     bool asked; /* to stop, by a request to cancel the task */
@@ -37,6 +38,7 @@ struct race {
 };
 
 static const rill_table_wait tells_race = { .what = "connect",
+                                            .fd = RILL__AT(struct race, fd),
                                             .address = RILL__AT(struct race, address) };
 
 /* --- The order. --- */
@@ -85,6 +87,7 @@ static void start(struct race *race)
     struct try *try = &race->tries[race->tried++];
     *try = (struct try){ .race = race, .fd = rill__socket_to(addr) };
     race->address = &addr->any;
+    race->fd = try->fd;
     try->op = (struct rill__op){ .kind = RILL__OP_CONNECT,
                                  .done = on_done,
                                  .fd = try->fd,
@@ -218,6 +221,7 @@ static int connect_any(struct rill__dns_list *list, const rill_stream_opts *opts
     race->wait = (struct rill__wait){ ask_to_stop, &tells_race };
     race->task = task;
     race->timer.ready = &task->ready;
+    race->fd = -1;
     race->list = list;
     struct try *winner = run(race);
     end(race, winner);

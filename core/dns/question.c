@@ -125,20 +125,22 @@ static int open_channel(struct rill__question *question)
     char lookups[] = "b";
     struct in_addr placeholder = { 0 };
     struct ares_options options = {
-        .flags = ARES_FLAG_NOCHECKRESP | (question->absolute ? ARES_FLAG_NOSEARCH : 0),
+        .flags = ARES_FLAG_NOCHECKRESP,
         .timeout = hour_ms,
         .tries = 1,
         .ndots = (int)conf->ndots,
         .servers = &placeholder,
         .nservers = 1,
         .domains = (char **)(uintptr_t)conf->domains,
-        .ndomains = (int)conf->domain_count,
+        .ndomains = question->absolute ? 0 : (int)conf->domain_count,
         .lookups = lookups,
+        .sock_state_cb = rill__dns_socket_state,
+        .sock_state_cb_data = question,
     };
     return ares_init_options(&question->channel, &options,
                              ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS |
                                  ARES_OPT_SERVERS | ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS |
-                                 ARES_OPT_SORTLIST | ARES_OPT_NOROTATE);
+                                 ARES_OPT_SORTLIST | ARES_OPT_NOROTATE | ARES_OPT_SOCK_STATE_CB);
 }
 
 static int set_server(struct rill__question *question)

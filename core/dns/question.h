@@ -51,6 +51,8 @@ void rill__question_drop(struct rill__question *question);
 /* --- socket.c --- */
 
 extern const struct ares_socket_functions rill__dns_socket_functions;
+/* What c-ares waits for; `arg` is the question. */
+void rill__dns_socket_state(void *arg, ares_socket_t fd, int readable, int writable);
 /* The server was silent for too long: everything fails, and c-ares is told. */
 void rill__dns_sockets_fail(struct rill__question *question, int error);
 /* A query was sent: the server has its time from now on. */

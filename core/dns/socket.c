@@ -26,6 +26,7 @@ struct rill__dns_socket {
     unsigned sending; /* sends that have not */
     int fd, error;
     bool stream, sends, in_done, connect_done, ended;
+    bool writes;    /* c-ares has something to send over this connection */
     bool full;      /* what was received waits to be taken */
     uint32_t in_at; /* octets of it that are taken */
     int in_result, connect_result;
@@ -175,34 +176,65 @@ static void take_sent(struct outgoing *out)
     send_out(out);
 }
 
-/* c-ares takes what there is, and may close the socket meanwhile. */
-static void call_ares(struct rill__dns_socket *socket, bool writable)
+static bool can_write(const struct rill__dns_socket *socket)
+{
+    return socket->writes && !socket->connect.in_flight && socket->sending == 0;
+}
+
+/* c-ares takes a part of what there is, and may close the socket. False: there is nothing for it to do. */
+static bool call_ares(struct rill__dns_socket *socket)
 {
     bool broken = socket->error < 0;
     bool readable = socket->full || socket->ended || broken;
+    bool writable = can_write(socket) || broken;
     ares_socket_t none = ARES_SOCKET_BAD, fd = socket->fd;
     if (readable || writable)
-        ares_process_fd(socket->question->channel, readable ? fd : none,
-                        writable || broken ? fd : none);
+        ares_process_fd(socket->question->channel, readable ? fd : none, writable ? fd : none);
+    return readable || writable;
+}
+
+/* It expects to be called for as long as there is something to do. Who needs more calls than that for one
+ * receive sends no answers. */
+static void call_often(struct rill__dns_socket *socket)
+{
+    enum { calls_most = 16 };
+
+    for (int left = calls_most; left > 0 && socket->question != NULL; left--)
+        if (!call_ares(socket))
+            return;
+    socket->full = false;
+    if (socket->question != NULL && socket->error == 0) {
+        socket->error = -EPROTO;
+        rill__loop_ready(socket->loop, &socket->ready);
+    }
 }
 
 static void run_socket(struct rill__ready *ready)
 {
     struct rill__dns_socket *socket = container_of(ready, struct rill__dns_socket, ready);
     struct list *node;
-    bool writable = socket->connect_done || !list_is_empty(&socket->sent);
     if (socket->question != NULL && socket->in_done)
         take_in(socket);
     if (socket->question != NULL && socket->connect_done)
         take_connect(socket);
     while (socket->question != NULL && (node = list_pop_front(&socket->sent)) != NULL)
         take_sent(container_of(node, struct outgoing, link));
-    if (socket->question != NULL)
-        call_ares(socket, writable && socket->stream && !socket->connect.in_flight);
+    call_often(socket);
     if (socket->question == NULL)
         end(socket);
     else if (socket->sends)
         receive(socket);
+}
+
+void rill__dns_socket_state(void *arg, ares_socket_t fd, int readable, int writable)
+{
+    struct rill__dns_socket *socket = socket_of(arg, fd);
+    (void)readable;
+    if (socket == NULL)
+        return;
+    socket->writes = writable && socket->stream;
+    if (can_write(socket))
+        rill__loop_ready(socket->loop, &socket->ready);
 }
 
 void rill__dns_sockets_fail(struct rill__question *question, int error)

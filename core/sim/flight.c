@@ -220,7 +220,7 @@ void rill__flight_cancel(struct rill__sim *sim, struct rill__op *op)
     bool waits = list_is_linked(&flight->link);
     flight->may_lose =
         waits ? !rill__foreign_is_ready(flight) : flight->again || rill__foreign_is_slow(op);
-    if (waits)
+    if (waits || op->kind == RILL__OP_CONNECT) /* which may be between two of its own tries */
         rill__sim_wake(sim, flight);
 }
 
