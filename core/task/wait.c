@@ -294,11 +294,8 @@ int rill_as_completed_init(rill_as_completed *public, size_t count, rill_future 
     it->distinct = watch_all(it->watched, count, futures, on_next_member, it);
     for (size_t i = 0; i < it->distinct; i++)
         watch_start(loop, &it->watched[i]);
-    /* Behind the members that are done: what was there in time is given. */
-    if (span <= 0)
-        rill__loop_ready(loop, &it->expiry);
-    else
-        rill__timer_start(loop, &it->timer, rill__loop_after(loop, span));
+    /* Also without time a timer: behind what ends in this turn, which is given. */
+    rill__timer_start(loop, &it->timer, rill__loop_after(loop, span > 0 ? span : 0));
     *iteration_of(public) = it;
     return 0;
 }

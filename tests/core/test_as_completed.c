@@ -246,6 +246,20 @@ static int iteration_without_time_gives_what_is_done(void *arg)
     return 0;
 }
 
+/* A deadline and a completion in one turn: the completion comes first. */
+static int member_that_ends_in_the_turn_of_the_deadline_is_given(void *arg)
+{
+    rill_future *next;
+    (void)arg;
+    OWNED_ITERATION rill_as_completed *it = &iteration;
+    EXPECT_IS(begin(2, 0), 0);
+    EXPECT_IS(end_part(0), 0);
+    EXPECT_IS(rill_as_completed_next(it, &next), 1);
+    EXPECT(next == parts[0]);
+    EXPECT_IS(rill_as_completed_next(it, &next), -ETIME);
+    return 0;
+}
+
 static int fini_too_early(rill_group *takers)
 {
     EXPECT_IS(start_taker(takers, 0), 0);
@@ -279,6 +293,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(time_that_has_passed_is_told_for_each_member_that_is_late),
     SCENARIO(time_that_passes_is_told_to_as_many_waiters_as_members_are_late),
     SCENARIO(iteration_without_time_gives_what_is_done),
+    SCENARIO(member_that_ends_in_the_turn_of_the_deadline_is_given),
     SCENARIO(fini_while_a_task_waits_is_refused),
 };
 

@@ -39,6 +39,7 @@ static rill_event event;
 static rill_semaphore semaphore;
 static rill_condition condition;
 static rill_barrier barrier;
+static rill_var var = { .name = "var" };
 static int count, messages;
 static const char *said; /* what a verb gave, if it is no number */
 
@@ -182,6 +183,15 @@ static int do_completed(char *const *word)
     return rill_as_completed_init(it, n, some, span(word[1]));
 }
 
+static int do_cover(char *const *word)
+{
+    rill_future *future = find(word[1]);
+    if (future == NULL)
+        return NOTHING;
+    gathers[slot(word[0])] = rill_shield(future);
+    return rill_done(gathers[slot(word[0])]);
+}
+
 /* The name of a member: that of the slot which it is in. */
 static const char *name_of(const rill_future *future)
 {
@@ -274,6 +284,18 @@ static int do_cond_wait(char *const *word)
 {
     (void)word;
     return rill_condition_wait(&condition);
+}
+
+static bool event_is_set(void *unused)
+{
+    (void)unused;
+    return rill_event_is_set(&event);
+}
+
+static int do_cond_until(char *const *word)
+{
+    (void)word;
+    return rill_condition_wait_for(&condition, event_is_set, NULL);
 }
 
 static int do_notify(char *const *word)
@@ -393,7 +415,7 @@ static int do_shutdown(char *const *word)
     return rill_queue_shutdown(queue(word[0]), word[1][0] == 'n');
 }
 
-/* --- Verbs about calls, and about scopes of anybody. --- */
+/* --- Verbs about calls, values, and scopes of anybody. --- */
 
 static void watcher(rill_future *future, void *arg)
 {
@@ -439,6 +461,17 @@ static int do_drop(char *const *word)
     return handle.entry == NULL ? NOTHING : rill_handle_cancel(handle);
 }
 
+static int do_var_set(char *const *word)
+{
+    return rill_var_set(&var, (void *)(intptr_t)number(word[0]), NULL);
+}
+
+static int do_var_get(char *const *word)
+{
+    (void)word;
+    return (int)(intptr_t)rill_var_get(&var);
+}
+
 static int do_fire(char *const *word)
 {
     rill_scope *scope = scopes[slot(word[0])];
@@ -466,7 +499,9 @@ static const struct {
     { "cancel", do_cancel },
     { "cancelling", do_cancelling },
     { "completed", do_completed },
+    { "cond_until", do_cond_until },
     { "cond_wait", do_cond_wait },
+    { "cover", do_cover },
     { "drop", do_drop },
     { "error", do_error },
     { "event_clear", do_event_clear },
@@ -499,6 +534,8 @@ static const struct {
     { "uncancel", do_uncancel },
     { "unlock", do_unlock },
     { "unwatch", do_unwatch },
+    { "var_get", do_var_get },
+    { "var_set", do_var_set },
     { "wait", do_wait },
     { "wait_for", do_wait_for },
     { "watch", do_watch },
@@ -543,6 +580,27 @@ static enum flow run_scope(struct actor *actor, const struct statement *block, i
     say("%d left scope %d %u", actor->me, rill_scope_expired(&scope),
         rill_cancelling(rill_current_task()));
     return *rc < 0 ? GO_ON : flow;
+}
+
+struct limited {
+    struct actor *actor;
+    const struct statement *block;
+    enum flow flow;
+};
+
+static int run_limited(void *arg)
+{
+    struct limited *limited = arg;
+    int rc = 0;
+    limited->flow = run_block(limited->actor, limited->block->body, &rc);
+    return rc;
+}
+
+static enum flow run_limit(struct actor *actor, const struct statement *block, int *rc)
+{
+    struct limited limited = { .actor = actor, .block = block, .flow = GO_ON };
+    *rc = rill_wait_for_call(RILL_CORO(run_limited, &limited), span(block->word[1]));
+    return *rc < 0 ? GO_ON : limited.flow;
 }
 
 /* The group stays: others may try to start children when it has ended. */
@@ -613,6 +671,8 @@ static enum flow run_statement(struct actor *actor, const struct statement *stat
     }
     if (strcmp(verb, "scope") == 0)
         return run_scope(actor, statement, rc);
+    if (strcmp(verb, "limit") == 0)
+        return run_limit(actor, statement, rc);
     if (strcmp(verb, "group") == 0)
         return run_group(actor, statement, rc);
     if (strcmp(verb, "spawn") == 0)
@@ -655,7 +715,8 @@ static void quiet(rill_loop *loop, const char *message, rill_future *future, voi
 
 static int make_world(void)
 {
-    int r = rill_semaphore_init(&semaphore, program.permits);
+    int r = (program.bounded ? rill_semaphore_init_bounded : rill_semaphore_init)(&semaphore,
+                                                                                  program.permits);
     if (r == 0)
         r = rill_condition_init(&condition, &lock);
     if (r == 0)

@@ -49,6 +49,11 @@ static struct statement *statement_new(char *line)
     return statement;
 }
 
+static bool is_block(const char *verb)
+{
+    return strcmp(verb, "scope") == 0 || strcmp(verb, "limit") == 0 || strcmp(verb, "group") == 0;
+}
+
 /* Statements until the end of their block; `ret_line` is what ended it, or NULL. */
 static struct statement *read_block(FILE *from, char **ret_line)
 {
@@ -59,7 +64,7 @@ static struct statement *read_block(FILE *from, char **ret_line)
         struct statement *statement = statement_new(line);
         if (statement == NULL)
             break;
-        if (strcmp(statement->word[0], "scope") == 0 || strcmp(statement->word[0], "group") == 0)
+        if (is_block(statement->word[0]))
             statement->body = read_block(from, &line);
         *at = statement;
         at = &statement->next;
@@ -71,12 +76,15 @@ static struct statement *read_block(FILE *from, char **ret_line)
 static bool read_head(struct program *program, const char *line)
 {
     int value;
-    char order[16];
+    char order[16]; /* or whether it is bounded */
     if (sscanf(line, "tops %d", &program->tops) == 1 ||
         sscanf(line, "futures %d", &program->futures) == 1 ||
-        sscanf(line, "permits %d", &program->permits) == 1 ||
         sscanf(line, "parties %d", &program->parties) == 1)
         return true;
+    if (sscanf(line, "permits %d %15s", &program->permits, order) == 2) {
+        program->bounded = order[0] == 'b';
+        return true;
+    }
     if (sscanf(line, "eager %d", &value) == 1) {
         program->eager = value != 0;
         return true;

@@ -17,7 +17,7 @@ struct statement {
 
 struct program {
     int tops, futures, permits, parties, queues;
-    bool eager;
+    bool bounded, eager;
 
     struct {
         size_t size;

@@ -5,22 +5,22 @@ procedures are tasks from the beginning, t0, t1, ...; the others are started by 
 
     tops 2              tasks
     futures 1           f0
-    permits 1           of the semaphore
+    permits 1 bounded   of the semaphore (or `free`)
     parties 2           of the barrier
     queue 1 fifo        q0: at most so many items (0: any number), and their order
     queue 0 lifo        q1
     eager 0             1: tasks run at once, where they are made, until they wait
     proc
       try await f0      `try`: an error of this statement does not end the procedure
-      scope 0 500       a block; it begins with a deadline in ms, or `-`
+      scope 0 500       a block, here with a deadline in ms; `limit 500` is one inside wait_for
         get q0
       end
     proc
       set f0 7
 
 There are one lock, event, semaphore, barrier, and one condition on the lock; and slots that statements fill: k0
-k1 for tasks (start), g0 g1 for gathers, a0 for an iteration (completed), h0 h1 for calls (soon, later), scopes and
-groups 0 and 1. A statement about an empty slot does nothing and says `none`.
+k1 for tasks (start), g0 g1 for gathers and shields (gather, cover), a0 for an iteration (completed), h0 h1 for calls (soon, later), scopes and
+groups 0 and 1; and one task-local value. A statement about an empty slot does nothing and says `none`.
 
 Who awaits whom has no circles: a task of the beginning awaits later ones, k0, k1, gathers and futures;
 gathers have no tasks of the beginning; what is started awaits futures alone. Times are random
@@ -29,7 +29,7 @@ milliseconds, so that no two deadlines are the same by chance of the arithmetic.
 import random
 from dataclasses import dataclass, field
 
-BLOCKS = ('scope', 'group')
+BLOCKS = ('scope', 'limit', 'group')
 HEAD = ('tops', 'futures', 'permits', 'parties', 'queue', 'eager')
 
 
@@ -93,9 +93,9 @@ THEMES = {
     'gather': ['gather', 'gather', 'await_slot', 'await_slot', 'cancel', 'set', 'error', 'result', 'start'],
     'wait': ['wait', 'wait', 'completed', 'next', 'next', 'set', 'error', 'cancel', 'start'],
     'limits': ['wait_for', 'wait_for', 'shield', 'shield', 'scope', 'fire', 'sleep', 'sleep', 'start', 'uncancel',
-               'reschedule'],
+               'reschedule', 'limit', 'limit', 'cover'],
     'groups': ['group', 'group', 'spawn', 'spawn', 'spawn', 'spawn', 'fail', 'uncancel', 'scope', 'fire'],
-    'locks': ['lock', 'lock', 'unlock', 'unlock', 'locked', 'cond_wait', 'cond_wait', 'notify', 'notify', 'scope',
+    'locks': ['lock', 'lock', 'unlock', 'unlock', 'locked', 'cond_wait', 'cond_wait', 'cond_until', 'event_set', 'event_clear', 'notify', 'notify', 'scope',
               'fire', 'uncancel'],
     'events': ['event_wait', 'event_wait', 'event_set', 'event_clear', 'acquire', 'acquire', 'release', 'sem_locked',
                'scope', 'fire'],
@@ -103,12 +103,12 @@ THEMES = {
     'queues': ['put', 'put', 'get', 'get', 'get', 'put_nowait', 'get_nowait', 'task_done', 'task_done', 'join', 'size',
                'scope', 'fire'],
     'shutdown': ['put', 'put', 'get', 'get', 'task_done', 'join', 'shutdown', 'size'],
-    'calls': ['soon', 'soon', 'later', 'drop', 'watch', 'watch', 'unwatch', 'sleep', 'start'],
-    'eager': ['start', 'start', 'await_slot', 'set', 'shield', 'uncancel', 'cancelling'],
+    'calls': ['soon', 'soon', 'later', 'drop', 'watch', 'watch', 'unwatch', 'sleep', 'start', 'var_set', 'var_get', 'var_get'],
+    'eager': ['start', 'start', 'await_slot', 'set', 'shield', 'uncancel', 'cancelling', 'var_set', 'var_get'],
 }
 # What a call may do: nothing that waits, nothing about the running task.
 IN_CALLS = ['set', 'error', 'cancel', 'cancel', 'unlock', 'event_set', 'event_clear', 'release', 'notify', 'put_nowait',
-            'get_nowait', 'task_done', 'fire', 'result']
+            'get_nowait', 'task_done', 'fire', 'result', 'var_set', 'var_get']
 
 
 class Maker:
@@ -127,12 +127,12 @@ class Maker:
     def program(self):
         def queue():
             return ['queue', str(self.random.choice([0, 1, 2])), self.random.choice(['fifo', 'fifo', 'lifo', 'priority'])]
-        head = [['tops', str(self.tops)], ['futures', str(self.futures)], ['permits', str(self.random.randint(0, 2))],
+        head = [['tops', str(self.tops)], ['futures', str(self.futures)], ['permits', str(self.random.randint(0, 2)), self.random.choice(['free', 'free', 'bounded'])],
                 ['parties', str(self.random.choice([1, 2, 2, 3]))], queue(), queue(),
                 ['eager', str(int(self.random.random() < .15))]]
         procs = []
         for self.owner in range(self.total):
-            procs.append(self.block(0, 9 if self.owner < self.tops else 5))
+            procs.append(self.block(0, self.random.choice([5, 9, 14]) if self.owner < self.tops else 5))
         return Program(head, procs)
 
     def block(self, depth, most):
@@ -187,8 +187,7 @@ class Maker:
     def span(self, zero=.3):
         return '0' if self.random.random() < zero else str(self.times.pop())
 
-    def limit(self):
-        """A span, or none."""
+    def span_or_none(self):
         return '-' if self.random.random() < .4 else self.span()
 
     # Statements; those without operands are `plain`.
@@ -215,16 +214,19 @@ class Maker:
         return [verb, self.awaitable()]
 
     def wait_for(self, verb):
-        return [verb, self.awaitable(), self.limit()]
+        return [verb, self.awaitable(), self.span_or_none()]
 
     def wait(self, verb):
-        return [verb, self.random.choice(['all', 'first', 'error']), self.limit()] + self.members(True)
+        return [verb, self.random.choice(['all', 'first', 'error']), self.span_or_none()] + self.members(True)
 
     def gather(self, verb):
         return [verb, self.slot('g'), self.random.choice(['errors', 'first'])] + self.members(False)
 
+    def cover(self, verb):
+        return [verb, self.slot('g'), self.future() if self.owner >= self.tops or self.random.random() < .5 else self.slot('k')]
+
     def completed(self, verb):
-        return [verb, 'a0', self.limit()] + self.members(True)
+        return [verb, 'a0', self.span_or_none()] + self.members(True)
 
     def next(self, verb):
         return [verb, 'a0']
@@ -281,11 +283,17 @@ class Maker:
     def scope(self, verb):
         return [verb, str(self.random.randrange(2)), '-' if self.random.random() < .6 else self.span()]
 
+    def limit(self, verb):
+        return [verb, self.span_or_none()]
+
+    def var_set(self, verb):
+        return [verb, str(self.random.randrange(100))]
+
     def fire(self, verb):
         return [verb, str(self.random.randrange(2))]
 
     def reschedule(self, verb):
-        return [verb, str(self.random.randrange(2)), self.limit()]
+        return [verb, str(self.random.randrange(2)), self.span_or_none()]
 
     group = fire
 

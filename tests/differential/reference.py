@@ -4,6 +4,7 @@ asyncio is used as it is, but for the differences that the contract of the runti
 table DIFFERENCES; each has its rule, and the code that follows it is marked with the same number.
 """
 import asyncio
+import contextvars
 import errno
 import os
 import signal
@@ -22,9 +23,12 @@ DIFFERENCES = {
     'D5': ('3.4', 'wait and wait_for that need not wait return at once: asyncio lets turns pass'),
     'D6': ('9/37, 9/45', 'wait_for with no time cancels and awaits: asyncio wakes a turn later, and leaves when it is '
                          'cancelled meanwhile'),
-    'D7': ('9/101', 'a barrier counts those that wait and are not cancelled, and numbers them when it is full: '
-                    'asyncio counts a cancelled one until it has run, and may give a number twice'),
-    'D8': ('6', 'a cancelled wait for the next completion takes none: asyncio counts it as taken'),
+    'D7': ('9/101', 'a barrier counts those that wait and are not cancelled, and numbers them when it is full; '
+                    'who comes too early is woken when it can be used again: asyncio counts a cancelled one until it '
+                    'has run, may give a number twice, and wakes tasks by chance'),
+    'D8': ('6, 9/71', 'who waits for the next completion gets it in order of arrival, and takes none when cancelled: '
+                      'in asyncio a later one may come first, and a cancelled one counts'),
+    'D9': ('9/89', 'a group hears of a child that ended inside the create call in the next turn, as in Python 3.13.2'),
 }
 
 TASKS_MAX = 40
@@ -68,12 +72,14 @@ class Future(Awaited, futures._PyFuture):
 
 
 class Task(Awaited, tasks._PyTask):
+    asked = None  # D4: the message of the last cancel
     barrier = None  # D7: that it waits in
 
     def cancel(self, msg=None):
         caller = sys._getframe(1)
         if caller.f_globals is vars(taskgroups) and caller.f_code.co_name in ('__aexit__', '_aexit'):
-            msg = self._cancel_message  # D4: the request that the group takes back and makes again
+            msg = self.asked  # D4: the request that the group takes back and makes again
+        self.asked = msg
         taken = super().cancel(msg)
         if taken and self.barrier is not None:
             self.barrier.leave(self)
@@ -143,21 +149,22 @@ class Loop(asyncio.BaseEventLoop):
         return super().call_at(when + self.timers * 1e-9, callback, *args, **options)  # D3
 
 
+class Stubborn(Future):
+    """Whose waiter gets a cancel when it is done, not sooner."""
+
+    def cancel(self, msg=None):
+        return False
+
+
 async def wait_for_now(future):
     """D5, D6."""
     if future.done():
         return future.result()
     future.cancel()
-    request = None
-    while not future.done():
-        ended = asyncio.get_running_loop().create_future()
-        future.add_done_callback(lambda _, ended=ended: end_now(ended))
-        try:
-            await ended
-        except asyncio.CancelledError as error:
-            request = error
-    if request is not None:
-        raise request
+    if not future.done():
+        ended = Stubborn(loop=asyncio.get_running_loop())
+        future.add_done_callback(lambda _: end_now(ended))
+        await ended
     if future.cancelled():
         raise asyncio.TimeoutError
     return future.result()
@@ -179,6 +186,7 @@ class Barrier(asyncio.Barrier):
     def __init__(self, parties):
         super().__init__(parties)
         self._cond = BarrierCondition()
+        self.outside = BarrierCondition(self._cond._lock)
         self.inside, self.gone, self.indexes = OrderedSet(), set(), {}
 
     def leave(self, task):
@@ -209,13 +217,34 @@ class Barrier(asyncio.Barrier):
         self.inside = OrderedSet()
         await super()._release()
 
+    async def _block(self):
+        await self.outside.wait_for(lambda: self._state.value not in ('draining', 'resetting'))
+        await super()._block()
+
+    def _exit(self):
+        super()._exit()
+        if self._count == 0:
+            self.outside.notify_all()
+
     async def reset(self):
         self.inside = OrderedSet()
         await super().reset()
+        if self._count == 0:
+            self.outside.notify_all()
 
     async def abort(self):
         self.inside = OrderedSet()
         await super().abort()
+        self.outside.notify_all()
+
+
+class Group(asyncio.TaskGroup):
+    def _on_task_done(self, task):
+        if sys._getframe(1).f_code.co_name == 'create_task':  # D9
+            self._tasks.add(task)
+            task.add_done_callback(self._on_task_done)
+        else:
+            super()._on_task_done(task)
 
 
 # --- The program. ---
@@ -225,7 +254,7 @@ class Failure(Exception):
 
 
 # What a RuntimeError or ValueError of a statement is called.
-MISUSE = {'unlock': -errno.EPERM, 'cond_wait': -errno.EPERM, 'notify': -errno.EPERM, 'release': -errno.EOVERFLOW,
+MISUSE = {'unlock': -errno.EPERM, 'cond_wait': -errno.EPERM, 'cond_until': -errno.EPERM, 'notify': -errno.EPERM, 'release': -errno.EOVERFLOW,
           'task_done': -errno.EOVERFLOW, 'fire': -errno.EINVAL, 'reschedule': -errno.EINVAL,
           'spawn': -errno.ESHUTDOWN}
 
@@ -287,7 +316,8 @@ class Run:
         self.watchers = {}
         self.messages, self.open = 0, True
         self.eager = head['eager'] == ['1']
-        self.permits, self.parties = int(head['permits'][0]), int(head['parties'][0])
+        self.permits, self.parties = head['permits'], int(head['parties'][0])
+        self.var = contextvars.ContextVar('var', default=0)
         self.queue_heads = [words for words in program.head if words[0] == 'queue']
 
     def log(self, *words):
@@ -304,7 +334,8 @@ class Run:
 
     async def begin(self):
         self.lock, self.event = asyncio.Lock(), asyncio.Event()
-        self.semaphore, self.barrier = asyncio.Semaphore(self.permits), Barrier(self.parties)
+        kind = asyncio.BoundedSemaphore if self.permits[1] == 'bounded' else asyncio.Semaphore
+        self.semaphore, self.barrier = kind(int(self.permits[0])), Barrier(self.parties)
         self.condition = asyncio.Condition(self.lock)
         for i, (_, size, order) in enumerate(self.queue_heads):
             self.slots[f'q{i}'] = QUEUES[order](int(size))
@@ -345,7 +376,7 @@ class Run:
                 if words[0] == 'return':
                     return int(words[1])
                 if words[0] in language.BLOCKS:
-                    value = await getattr(self, words[0])(me, *words[1:], statement.body, group)
+                    value = await getattr(self, 'block_' + words[0])(me, *words[1:], statement.body, group)
                     if value is not None:
                         return value
                     self.log(me, *words, '->', 0)
@@ -372,7 +403,7 @@ class Run:
     def at(self, span):
         return None if span == '-' else self.loop.time() + int(span) / 1000
 
-    async def scope(self, me, slot, span, body, group):
+    async def block_scope(self, me, slot, span, body, group):
         scope = asyncio.timeout_at(self.at(span))
         try:
             async with scope:
@@ -383,9 +414,15 @@ class Run:
                 del self.scopes[slot]
             self.log(me, 'left scope', int(scope.expired()), asyncio.current_task().cancelling())
 
-    async def group(self, me, slot, body, _):
+    async def block_limit(self, me, span, body, group):
+        deliver_pending()
+        if span == '0':  # D5
+            raise asyncio.TimeoutError
+        return await asyncio.wait_for(self.block(me, body, group), None if span == '-' else int(span) / 1000)
+
+    async def block_group(self, me, slot, body, _):
         try:
-            async with asyncio.TaskGroup() as group:
+            async with Group() as group:
                 self.groups[slot] = group
                 return await self.block(me, body, group)
         finally:
@@ -447,9 +484,10 @@ class Run:
         future = self.find(name)
         if future is None:
             return 'none'
-        deliver_pending()
         if span == '0':
+            deliver_pending()
             return await wait_for_now(future)
+        deliver_pending(future)
         return await asyncio.wait_for(future, None if span == '-' else int(span) / 1000)
 
     async def await_wait(self, when, span, *names):
@@ -472,11 +510,18 @@ class Run:
         self.slots[slot] = asyncio.gather(*members, return_exceptions=flag == 'errors')
         return int(self.slots[slot].done())
 
+    def do_cover(self, slot, name):
+        if self.find(name) is None:
+            return 'none'
+        self.slots[slot] = asyncio.shield(self.find(name))
+        return int(self.slots[slot].done())
+
     def do_completed(self, slot, span, *names):
         members = self.members(names)
         if not members:
             return 'none'
         iteration = asyncio.as_completed([], timeout=None)
+        iteration.line = asyncio.Lock()
         iteration._todo = OrderedSet(members)  # D3
         iteration._todo_left = len(iteration._todo)
         for member in iteration._todo:
@@ -490,10 +535,12 @@ class Run:
         if iteration is None:
             return 'none'
         deliver_pending()
-        try:
-            found = await anext(iteration)
-        except StopAsyncIteration:
+        if not iteration._todo_left:
             return 'no more'
+        iteration._todo_left -= 1
+        try:
+            async with iteration.line:  # D8
+                found = await iteration._wait_for_one()
         except asyncio.CancelledError:
             iteration._todo_left += 1  # D8
             raise
@@ -560,7 +607,14 @@ class Run:
         call.handle.cancel()
         return int(still)
 
-    # Scopes of anybody.
+    # Values and scopes.
+
+    def do_var_set(self, value):
+        self.var.set(int(value))
+
+    def do_var_get(self):
+        return self.var.get()
+
 
     def do_fire(self, slot):
         if slot not in self.scopes:
@@ -587,6 +641,10 @@ class Run:
     async def await_cond_wait(self):
         deliver_pending()
         await self.condition.wait()
+
+    async def await_cond_until(self):
+        deliver_pending()
+        await self.condition.wait_for(self.event.is_set)
 
     def do_notify(self, count):
         self.condition.notify(int(count))
