@@ -563,5 +563,6 @@
 #include <rill/text.h>
 #include <rill/time.h>
 #include <rill/timeout.h>
+#include <rill/tls.h>
 #include <rill/var.h>
 #include <rill/wait.h>

@@ -85,7 +85,7 @@ static const struct library {
     { "liburing", { "core/ring/", "bench/floor.c", "bench/micro/ring_echo.c" } },
     { "linux/io_uring", { "core/ring/", "tests/support/" } },
     { "ares", { "core/dns/" } },
-    { "openssl/", { "core/tls/" } },
+    { "openssl/", { "core/tls/", "tests/" } },
     { "sanitizer/", { "core/coro/" } },
     { "valgrind/", { "core/coro/", "core/ring/" } },
     { "yaml", { "server/conf/load" } },

@@ -27,7 +27,8 @@ void rill__park_leave(rill_stream *stream)
     rill__loop_unready(&stream->ready);
     list_remove(&stream->park.link);
     stream->parked = false;
-    stream->peer_end.fn = NULL; /* it shares its place with the coroutine */
+    stream->peer_end.fn = NULL; /* they share their place with the coroutine */
+    stream->reader = NULL;
 }
 
 /* The fresh task. */
@@ -76,7 +77,7 @@ int rill_stream_park(rill_stream *stream, rill_time idle, rill_coro coro)
         return -ESRCH;
     if (loop->leaving)
         return -ESHUTDOWN;
-    if (stream->reader != NULL)
+    if (!stream->parked && stream->reader != NULL)
         return -EBUSY;
     rill__park_leave(stream);
     stream->parked = true;

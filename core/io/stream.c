@@ -68,6 +68,8 @@ static void free_stream(rill_stream *stream)
     rill__loop_unready(&stream->ready);
     rill__stream_fini_read(stream);
     rill__stream_fini_write(stream);
+    if (stream->filter != NULL)
+        stream->filter->ops->free(stream->filter);
     if (PLANTED(11)) {
         struct rill__op op = { .kind = RILL__OP_CLOSE, .fd = stream->recv.fd };
         (void)ops_of(stream)->call(stream->loop->backend, &op);

@@ -13,6 +13,33 @@ struct rill__stream_closer {
     bool told;    /* by now the stream may be gone */
 };
 
+struct rill__filter;
+
+/* What makes the octets of a stream out of those of its socket, and the other way round: TLS. All but `free`
+ * is called on the loop's own stack. */
+struct rill__filter_ops {
+    /* Octets have come: what they hold goes into the stream, see rill__stream_make_room. 0; why the connection
+     * is broken. */
+    int (*received)(struct rill__filter *filter, const char *octets, size_t size);
+    /* Make what is sent for `size` octets, at most RILL__FILTER_MOST: all of it, or an error that breaks the
+     * connection. */
+    int (*seal)(struct rill__filter *filter, const char *octets, size_t size);
+    /* Make what tells the other side that nothing more comes. 0; why it cannot be told. */
+    int (*finish)(struct rill__filter *filter);
+    void (*free)(struct rill__filter *filter);
+};
+
+enum { RILL__FILTER_MOST = 16 << 10 };
+
+struct rill__filter {
+    const struct rill__filter_ops *ops;
+    char *made; /* to be sent; the stream takes it over */
+    size_t made_size, made_room;
+    bool opening;  /* the two sides have not come to terms: nothing is written yet */
+    bool ended;    /* the other side has said that nothing more comes */
+    bool finished; /* we have, or cannot any more */
+};
+
 /* A connection that waits for its client has this and nothing else: keep it below 320 octets, since the
  * allocator's next size is 384. */
 struct rill_stream {
@@ -41,7 +68,8 @@ struct rill_stream {
     size_t room;
     char *held; /* former `memory` with the slice that is shown; NULL: none */
     struct rill__op recv;
-    struct rill__stream_reader *reader;
+
+    struct rill__filter *filter; /* NULL: octets are sent and received as they are */
 
     /* Writing. */
     struct rill__stream_out *out; /* NULL: nothing was written since it last rested */
@@ -53,9 +81,13 @@ struct rill_stream {
 
     union {
         struct {
-            void (*fn)(void *arg); /* NULL: nobody wants to know */
-            void *arg;
-        } peer_end;
+            struct {
+                void (*fn)(void *arg); /* NULL: nobody wants to know */
+                void *arg;
+            } peer_end;
+
+            struct rill__stream_reader *reader;
+        };
 
         struct {
             rill_coro coro;
@@ -77,6 +109,14 @@ int rill__stream_slice(rill_stream *stream, size_t size, rill_span *ret_slice);
 /* Sending failed though the other side is there: it will wait for what is lost, and who waits for its
  * answer here has to know. */
 void rill__stream_break_read(rill_stream *stream, int error);
+/* Octets have come for the filter. */
+void rill__stream_feed(rill_stream *stream, const char *octets, size_t size);
+/* Room for `size` octets behind what is there, in memory of the stream's own: who fills it raises `size`. 0 or
+ * -ENOMEM. */
+int rill__stream_make_room(rill_stream *stream, size_t size);
+/* Wait, as the only reader, until the filter has opened the connection or that is broken. 0; -ECANCELED; -EBUSY;
+ * -EBADF: it was closed. */
+int rill__stream_wait_opened(rill_stream *stream, struct rill__task *task) RILL_SUSPENDS;
 /* The stream is being closed: nobody waits for octets any more. */
 void rill__stream_end_reader(rill_stream *stream);
 void rill__stream_fini_read(rill_stream *stream);
@@ -87,6 +127,8 @@ void rill__stream_run_later(struct rill__ready *ready);
 void rill__stream_prepare_write(rill_stream *stream);
 /* Whether something is unsent that no send carries of which nobody would be told. */
 bool rill__stream_must_send(const rill_stream *stream);
+/* It is about to break: send what the filter made, as far as it fits now. */
+void rill__stream_send_last(rill_stream *stream);
 /* Whether the kernel has a send. */
 bool rill__stream_is_sending(const rill_stream *stream);
 /* Nobody is about to write: give back what only writing needs, unless something is unsent. */
@@ -107,3 +149,11 @@ void rill__stream_settle(rill_stream *stream);
 /* The end of a wait that took a reference: 0, or -EBADF if the stream was closed meanwhile; it may be
  * gone then. */
 int rill__stream_unpin(rill_stream *stream);
+
+/* Whether the filter has something to send, or the end to tell. */
+static inline bool rill__stream_filter_wants(const rill_stream *stream)
+{
+    const struct rill__filter *filter = stream->filter;
+    return filter != NULL && (filter->made_size > 0 ||
+                              ((stream->closing || stream->eof_written) && !filter->finished));
+}

@@ -1,10 +1,14 @@
-/* stream_file.c - sending files over a stream, by the kernel, behind what was written. */
+/* stream_file.c - sending files over a stream, behind what was written: by the kernel, or through a filter.
+ *
+ * A filter must see the octets: they are read through the ring, and sealed while the next ones are read. */
 #include "core/io/stream_out.h"
+
+#include <rill/mem.h>
 
 #include <errno.h>
 #include <poll.h>
 
-enum { file_slice = 2 << 20, file_turn = 8 << 20 };
+enum { file_slice = 2 << 20, file_turn = 8 << 20, copy_slice = 64 << 10 };
 
 /* What the block holds goes ahead of a file at once, and tells the kernel that more follows. */
 static int send_head(rill_stream *stream, struct rill__task *task)
@@ -14,7 +18,8 @@ static int send_head(rill_stream *stream, struct rill__task *task)
     if (r < 0)
         return r;
     size_t size = out->chunk_end - out->chunk_at;
-    if (size > 0 && !out->send.in_flight && !stream->filing && rill__out_nobody_waits(out)) {
+    if (size > 0 && !out->send.in_flight && !stream->filing && rill__out_nobody_waits(out) &&
+        stream->filter == NULL) {
         struct rill__op op = { .kind = RILL__OP_SEND_MORE,
                                .fd = stream->fd,
                                .addr = out->chunk + out->chunk_at,
@@ -75,6 +80,31 @@ static int send_slices(rill_stream *stream, int fd, uint64_t offset, uint64_t si
     return r < 0 ? r : *sent < size ? stream->send_error : 0;
 }
 
+static int send_copies(rill_stream *stream, int fd, uint64_t offset, uint64_t size, uint64_t *sent)
+{
+    char *copy = rill_alloc(copy_slice);
+    int r = copy == NULL ? -ENOMEM : 0;
+    while (r >= 0 && *sent < size) {
+        uint64_t left = size - *sent;
+        struct rill__op op = { .kind = RILL__OP_READ,
+                               .fd = fd,
+                               .addr = copy,
+                               .offset = offset + *sent,
+                               .size = (uint32_t)(left < copy_slice ? left : copy_slice) };
+        r = rill__io(&op);
+        if (r == 0)
+            r = -ENODATA;
+        if (r >= 0 && stream->closing)
+            break;
+        size_t taken = 0;
+        if (r > 0)
+            r = rill__stream_write_ahead(stream, copy, (size_t)r, &taken);
+        *sent += taken;
+    }
+    rill_free(copy);
+    return r < 0 ? r : 0;
+}
+
 int rill_stream_sendfile(rill_stream *stream, int fd, uint64_t offset, uint64_t size,
                          uint64_t *ret_sent)
 {
@@ -86,7 +116,8 @@ int rill_stream_sendfile(rill_stream *stream, int fd, uint64_t offset, uint64_t 
     if (r == 0) {
         stream->filing = true; /* writes of others queue up behind it */
         stream->refs++;
-        r = send_slices(stream, fd, offset, size, &sent);
+        r = stream->filter == NULL ? send_slices(stream, fd, offset, size, &sent)
+                                   : send_copies(stream, fd, offset, size, &sent);
         stream->filing = false;
         rill__stream_pass_on(stream);
         rill__stream_settle(stream);

@@ -28,9 +28,11 @@ struct rill__stream_out {
     size_t chunk_at, chunk_end, chunk_room;
     char *more; /* NULL: nothing lies behind the block */
     size_t more_size, more_room;
-    size_t high, low; /* the marks, once `limited` */
-    bool limited;     /* they were set: writes are buffered as far as they allow */
-    bool over;        /* the buffer was above the high mark and has not come down to the low one */
+    char *sealed;                  /* what a filter made of them, on its way; NULL: nothing */
+    size_t sealed_at, sealed_size; /* what is left of it */
+    size_t high, low;              /* the marks, once `limited` */
+    bool limited;                  /* they were set: writes are buffered as far as they allow */
+    bool over; /* the buffer was above the high mark and has not come down to the low one */
     struct rill__op send; /* at most one */
     struct rill__stream_direct *direct;
     struct list writers; /* rill__callback of tasks that wait for their turn, in order */
@@ -49,12 +51,13 @@ void rill__out_wake_writer(struct rill__stream_out *out);
 
 static inline size_t rill__out_buffered(const struct rill__stream_out *out)
 {
-    return out->chunk_end - out->chunk_at + out->more_size;
+    return out->chunk_end - out->chunk_at + out->more_size + out->sealed_size;
 }
 
 static inline bool rill__out_has_unsent(const struct rill__stream_out *out)
 {
-    return out->chunk_end > out->chunk_at || out->direct != NULL;
+    return out->chunk_end > out->chunk_at || out->direct != NULL || out->sealed_size > 0 ||
+           rill__stream_filter_wants(out->stream);
 }
 
 static inline bool rill__out_nobody_waits(const struct rill__stream_out *out)
@@ -69,5 +72,8 @@ int rill__out_begin(rill_stream *stream, struct rill__stream_out **ret_out);
 /* Wait in the queue until it is our turn and at most `most` octets are buffered. 0; -ECANCELED; the send
  * error; -EBADF: the stream was closed. After an error others have their turn, and it may be gone. */
 int rill__stream_wait_turn(rill_stream *stream, struct rill__task *task, size_t most) RILL_SUSPENDS;
+/* Write `size` octets as who has the turn, before all who wait. As rill_stream_write. */
+int rill__stream_write_ahead(rill_stream *stream, const void *buf, size_t size, size_t *ret_taken)
+    RILL_SUSPENDS;
 /* We are done with our turn: the next writer looks whether it is his. */
 void rill__stream_pass_on(rill_stream *stream);

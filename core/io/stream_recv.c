@@ -38,14 +38,14 @@ static void give_buffer_back(rill_stream *stream, uint16_t buffer)
 
 static void wake_reader(rill_stream *stream)
 {
-    struct rill__stream_reader *reader = stream->reader;
     bool enough = stream->ended || stream->recv_error != 0;
-    if (reader == NULL) {
-        if (stream->parked && (enough || stream->size > 0))
+    if (stream->parked) {
+        if (enough || stream->size > 0)
             rill__loop_ready(stream->loop, &stream->ready);
         return;
     }
-    if (enough || stream->size >= reader->least)
+    struct rill__stream_reader *reader = stream->reader;
+    if (reader != NULL && (enough || stream->size >= reader->least))
         rill__loop_ready(stream->loop, &reader->plain.task->ready);
 }
 
@@ -95,11 +95,16 @@ static int own_memory(rill_stream *stream, size_t more)
     return 0;
 }
 
-static int append(rill_stream *stream, const char *octets, size_t size)
+int rill__stream_make_room(rill_stream *stream, size_t size)
 {
     bool fits =
         stream->memory != NULL && stream->at + stream->size + size <= stream->memory + stream->room;
-    int r = fits ? 0 : own_memory(stream, size);
+    return fits ? 0 : own_memory(stream, size);
+}
+
+static int append(rill_stream *stream, const char *octets, size_t size)
+{
+    int r = rill__stream_make_room(stream, size);
     if (r < 0)
         return r;
     memcpy(stream->at + stream->size, octets, size);
@@ -118,9 +123,9 @@ static void pause_above_limit(rill_stream *stream)
 /* Receive again once the reader has caught up, or waits for more than there is. */
 static void go_on_below_limit(rill_stream *stream)
 {
-    const struct rill__stream_reader *reader = stream->reader;
     if (!stream->paused)
         return;
+    const struct rill__stream_reader *reader = stream->parked ? NULL : stream->reader;
     bool wanted =
         stream->size <= stream->limit / 2 || (reader != NULL && stream->size < reader->least);
     if (!wanted || stream->recv.in_flight || stream->closing || rill_stream_peer_ended(stream))
@@ -147,10 +152,43 @@ static void break_stream(rill_stream *stream, int error)
     wake_reader(stream);
 }
 
+/* Nothing more will come, though the connection may stay. */
+static void end_by_filter(rill_stream *stream)
+{
+    stream->ended = true;
+    ops_of(stream)->cancel(stream->loop->backend, &stream->recv);
+    peer_ended(stream);
+}
+
+void rill__stream_feed(rill_stream *stream, const char *octets, size_t size)
+{
+    struct rill__filter *filter = stream->filter;
+    bool was_opening = filter->opening;
+    int r = filter->ops->received(filter, octets, size);
+    if (stream->size == 0 && stream->memory != NULL)
+        drop_memory(stream);
+    if (filter->made_size > 0)
+        rill__loop_prepare(stream->loop, &stream->prepare);
+    if (r < 0) {
+        rill__stream_send_last(stream);
+        break_stream(stream, r);
+    } else if (filter->ended && !stream->ended) {
+        end_by_filter(stream);
+    }
+    if (was_opening && !filter->opening && stream->reader != NULL)
+        rill__loop_ready(stream->loop, &stream->reader->plain.task->ready);
+}
+
 static void take_octets(rill_stream *stream, const struct rill__op *op, size_t size)
 {
     int r = 0;
     bool wanted = !stream->closing && stream->recv_error == 0;
+    if (stream->filter != NULL) {
+        if (wanted && !stream->ended)
+            rill__stream_feed(stream, op->addr, size);
+        give_buffer_back(stream, op->buffer);
+        return;
+    }
     if (wanted && stream->size == 0 && stream->memory == NULL) {
         stream->at = op->addr;
         stream->size = size;
@@ -171,7 +209,11 @@ static void note_end(rill_stream *stream, int result)
 {
     if (stream->recv_error != 0 || result == -EINTR) /* by a signal: it is armed anew */
         return;
-    if (result == 0)
+    if (stream->ended) /* the filter said so, and what comes behind that is nothing to us */
+        return;
+    if (result == 0 && stream->filter != NULL)
+        break_stream(stream, -ECONNRESET); /* cut off: there would have been word of an end */
+    else if (result == 0)
         stream->ended = true;
     else if (result < 0 && result != -ECANCELED)
         break_stream(stream, result);
@@ -254,11 +296,14 @@ void rill__stream_fini_read(rill_stream *stream)
 
 static const rill_table_wait tells_read = { .what = "stream read",
                                             .fd = RILL__AT(struct rill__stream_reader, fd) };
+static const rill_table_wait tells_open = { .what = "TLS handshake",
+                                            .fd = RILL__AT(struct rill__stream_reader, fd) };
 
-static int wait_for_octets(rill_stream *stream, struct rill__task *task, size_t least)
+static int wait_for_octets(rill_stream *stream, struct rill__task *task, size_t least,
+                           const rill_table_wait *tells)
 {
-    struct rill__stream_reader reader = { rill__plain_wait(task, &tells_read), least, stream->fd };
-    if (stream->reader != NULL || stream->parked)
+    struct rill__stream_reader reader = { rill__plain_wait(task, tells), least, stream->fd };
+    if (stream->parked || stream->reader != NULL)
         return -EBUSY;
     stream->reader = &reader;
     stream->refs++;
@@ -279,13 +324,21 @@ int rill__stream_fill(rill_stream *stream, size_t least)
         end_slice(stream);
     bool waited = false;
     while (stream->size < least && !rill_stream_peer_ended(stream)) {
-        r = wait_for_octets(stream, task, least);
+        r = wait_for_octets(stream, task, least, &tells_read);
         if (r < 0)
             return r;
         waited = true;
     }
     r = stream->size >= least ? 1 : stream->recv_error;
     return waited ? r : rill__await_ready(task, r);
+}
+
+int rill__stream_wait_opened(rill_stream *stream, struct rill__task *task)
+{
+    int r = 0;
+    while (r == 0 && stream->filter->opening && !rill_stream_peer_ended(stream))
+        r = wait_for_octets(stream, task, SIZE_MAX, &tells_open);
+    return r;
 }
 
 int rill_stream_peek(rill_stream *stream, size_t least, rill_span *ret_octets)
@@ -311,7 +364,7 @@ int rill__stream_slice(rill_stream *stream, size_t size, rill_span *ret_slice)
 
 void rill__stream_end_reader(rill_stream *stream)
 {
-    if (stream->reader != NULL)
+    if (!stream->parked && stream->reader != NULL)
         rill__loop_ready(stream->loop, &stream->reader->plain.task->ready);
 }
 

@@ -8,6 +8,10 @@
  *    gets a waiting send for the rest.
  * I3 A direct write begins with an empty buffer or carries the buffer in front: order is kept.
  *
+ * Behind a filter nothing of this is sent as it is: right before a send as many records as it may carry are
+ * made of the buffer and the direct write, and those are sent. So a record is made as a whole or not at all,
+ * and what the filter has to say itself goes out at its place among them.
+ *
  * All of it but the counts lies in a block of its own, `out`, made by the first write and given back
  * when the stream is parked: a connection that waits needs none. Who is busy has one. */
 #include "core/base/plant.h"
@@ -17,6 +21,8 @@
 #include <rill/mem.h>
 
 #include <errno.h>
+
+enum { sealed_most = 4 * RILL__FILTER_MOST };
 
 static void on_sent(struct rill__op *op, int result, unsigned flags);
 
@@ -53,6 +59,9 @@ static void drop_buffer(struct rill__stream_out *out)
 {
     while (out->chunk != NULL)
         rill__out_next_chunk(out);
+    rill_free(out->sealed);
+    out->sealed = NULL;
+    out->sealed_size = 0;
 }
 
 void rill__out_wake_writer(struct rill__stream_out *out)
@@ -100,7 +109,8 @@ static void fail(struct rill__stream_out *out, int error)
 static bool is_at_rest(const struct rill__stream_out *out)
 {
     return chunk_size(out) == 0 && out->direct == NULL && !out->send.in_flight &&
-           !out->stream->filing && !out->limited && list_is_empty(&out->writers);
+           !out->stream->filing && !out->limited && out->sealed_size == 0 &&
+           !rill__stream_filter_wants(out->stream) && list_is_empty(&out->writers);
 }
 
 void rill__stream_rest(rill_stream *stream)
@@ -116,7 +126,7 @@ void rill__out_stop_direct(struct rill__stream_out *out)
 {
     struct rill__backend *backend = out->stream->loop->backend;
     out->direct->stop = true;
-    if (out->send.in_flight)
+    if (out->send.in_flight && out->stream->filter == NULL) /* else the kernel has copies */
         backend->ops->cancel(backend, &out->send);
     else
         end_direct(out);
@@ -152,7 +162,7 @@ void rill__stream_break_write(rill_stream *stream, int error)
         drop_buffer(stream->out);
 }
 
-/* --- Sending. --- */
+/* --- What was sent. --- */
 
 static size_t direct_left(const struct rill__stream_direct *direct)
 {
@@ -162,10 +172,10 @@ static size_t direct_left(const struct rill__stream_direct *direct)
     return left;
 }
 
-void rill__out_advance(struct rill__stream_out *out, size_t sent)
+/* Take `sent` octets off the buffer and then off the direct write. */
+static void take_off(struct rill__stream_out *out, size_t sent)
 {
     struct rill__stream_direct *direct = out->direct;
-    out->stream->sent += sent;
     while (sent > 0 && out->chunk_end > out->chunk_at) {
         size_t of_chunk = sent < chunk_size(out) ? sent : chunk_size(out);
         out->chunk_at += of_chunk;
@@ -186,6 +196,80 @@ void rill__out_advance(struct rill__stream_out *out, size_t sent)
         end_direct(out);
     }
 }
+
+void rill__out_advance(struct rill__stream_out *out, size_t sent)
+{
+    out->stream->sent += sent;
+    if (out->sealed == NULL) {
+        take_off(out, sent);
+        return;
+    }
+    out->sealed_at += sent;
+    out->sealed_size -= sent;
+    if (out->sealed_size == 0) {
+        rill_free(out->sealed);
+        out->sealed = NULL;
+    }
+}
+
+/* --- Records. --- */
+
+/* What is to be sealed next, at most one record of it. */
+static struct iovec next_plain(const struct rill__stream_out *out)
+{
+    const struct rill__stream_direct *direct = out->direct;
+    struct iovec plain = { NULL, 0 };
+    if (chunk_size(out) > 0)
+        plain = (struct iovec){ out->chunk + out->chunk_at, chunk_size(out) };
+    else if (direct != NULL && direct->at < direct->count)
+        plain = direct->pieces[direct->at];
+    if (plain.iov_len > RILL__FILTER_MOST)
+        plain.iov_len = RILL__FILTER_MOST;
+    return plain;
+}
+
+/* Have records made, as many as one send may carry, behind what the filter has to say anyway. */
+static int seal(struct rill__stream_out *out)
+{
+    rill_stream *stream = out->stream;
+    struct rill__filter *filter = stream->filter;
+    struct iovec plain = { NULL, 0 };
+    int r = 0;
+    if (!filter->opening)
+        plain = next_plain(out);
+    while (r == 0 && plain.iov_len > 0 && filter->made_size < sealed_most) {
+        r = filter->ops->seal(filter, plain.iov_base, plain.iov_len);
+        if (r == 0)
+            take_off(out, plain.iov_len);
+        plain = next_plain(out);
+    }
+    if (r == 0 && plain.iov_len == 0 && (stream->closing || stream->eof_written) &&
+        !filter->finished) {
+        filter->finished = true;
+        r = filter->ops->finish(filter);
+    }
+    out->sealed = filter->made;
+    out->sealed_at = 0;
+    out->sealed_size = filter->made_size;
+    filter->made = NULL;
+    filter->made_size = filter->made_room = 0;
+    return r;
+}
+
+void rill__stream_send_last(rill_stream *stream)
+{
+    const struct rill__filter *filter = stream->filter;
+    const struct rill__stream_out *out = stream->out;
+    if (filter->made_size == 0 || stream->closing || (out != NULL && out->sealed_size > 0))
+        return;
+    struct rill__op op = { .kind = RILL__OP_SEND_MORE,
+                           .fd = stream->fd,
+                           .addr = filter->made,
+                           .size = (uint32_t)filter->made_size };
+    (void)stream->loop->backend->ops->call(stream->loop->backend, &op);
+}
+
+/* --- Sending. --- */
 
 static void submit_send(struct rill__stream_out *out, uint8_t kind, void *addr, size_t size)
 {
@@ -217,10 +301,22 @@ static void submit_message(struct rill__stream_out *out)
     submit_send(out, RILL__OP_SENDMSG_NOW, &direct->message, size);
 }
 
+/* What is left of the records, or new ones. */
+static void submit_sealed(struct rill__stream_out *out, uint8_t kind)
+{
+    int r = out->sealed_size == 0 ? seal(out) : 0;
+    if (r < 0)
+        fail(out, r);
+    else if (out->sealed_size > 0)
+        submit_send(out, kind, out->sealed + out->sealed_at, out->sealed_size);
+}
+
 /* The first piece of what is unsent: the block, or a piece of the direct write. */
 static void submit_piece(struct rill__stream_out *out, uint8_t kind)
 {
-    if (chunk_size(out) > 0) {
+    if (out->stream->filter != NULL) {
+        submit_sealed(out, kind);
+    } else if (chunk_size(out) > 0) {
         submit_send(out, kind, out->chunk + out->chunk_at, chunk_size(out));
     } else {
         const struct iovec *piece = &out->direct->pieces[out->direct->at];
@@ -231,7 +327,8 @@ static void submit_piece(struct rill__stream_out *out, uint8_t kind)
 static void send_now(struct rill__stream_out *out)
 {
     const struct rill__stream_direct *direct = out->direct;
-    if (direct == NULL || (chunk_size(out) == 0 && direct->count - direct->at == 1))
+    if (direct == NULL || out->stream->filter != NULL ||
+        (chunk_size(out) == 0 && direct->count - direct->at == 1))
         submit_piece(out, RILL__OP_SEND_NOW);
     else
         submit_message(out);
@@ -247,8 +344,10 @@ bool rill__stream_is_sending(const rill_stream *stream)
 bool rill__stream_must_send(const rill_stream *stream)
 {
     const struct rill__stream_out *out = stream->out;
-    if (out == NULL || is_lost(stream))
+    if (is_lost(stream))
         return false;
+    if (out == NULL || rill__stream_filter_wants(stream))
+        return rill__stream_filter_wants(stream);
     bool silent = out->send.in_flight && (out->send.flags & RILL__OP_SILENT);
     return out->direct != NULL || rill__out_buffered(out) > (silent ? out->send.size : 0);
 }
@@ -292,13 +391,21 @@ static void on_sent(struct rill__op *op, int result, unsigned flags)
     rill__stream_settle(stream);
 }
 
+/* The filter may have something to say on a stream that nobody writes to: without memory it cannot. */
+static void open_for_filter(rill_stream *stream)
+{
+    if (!is_lost(stream) && rill__stream_filter_wants(stream) && rill__out_open(stream) == NULL)
+        rill__stream_break_write(stream, -ENOMEM);
+}
+
 void rill__stream_prepare_write(rill_stream *stream)
 {
+    if (stream->filter != NULL && stream->out == NULL)
+        open_for_filter(stream);
     struct rill__stream_out *out = stream->out;
-    if (out == NULL || is_lost(stream) || !rill__out_has_unsent(out) || out->send.in_flight)
-        return;
-    send_now(out);
-    if (is_lost(stream)) /* there was no memory for the send: a close waits for it no more */
+    if (out != NULL && !is_lost(stream) && rill__out_has_unsent(out) && !out->send.in_flight)
+        send_now(out);
+    if (is_lost(stream) || stream->filter != NULL) /* a close may have nothing left to wait for */
         rill__stream_settle(stream);
 }
 

@@ -163,7 +163,8 @@ static const rill_table_wait tells_write = { .what = "stream write",
 /* Whether what comes next has to wait for what is before it. */
 static bool is_busy(const struct rill__stream_out *out, size_t most)
 {
-    return out->direct != NULL || out->stream->filing || rill__out_buffered(out) > most;
+    return out->direct != NULL || out->stream->filing || rill__out_buffered(out) > most ||
+           rill__stream_filter_wants(out->stream);
 }
 
 void rill__stream_pass_on(rill_stream *stream)
@@ -234,6 +235,10 @@ int rill_stream_write_eof(rill_stream *stream)
         return r;
     stream->eof_written = true;
     rill__stream_pass_on(stream);
+    if (stream->filter != NULL) { /* it tells the other side at the end of the turn */
+        rill__loop_prepare(stream->loop, &stream->prepare);
+        return rill__await_ready(task, 0);
+    }
     struct rill__op op = { .kind = RILL__OP_SHUTDOWN, .fd = stream->fd, .flags = SHUT_WR };
     return rill__await_ready(task, rill__io_now(&op));
 }
@@ -282,6 +287,24 @@ static int write_direct(rill_stream *stream, struct rill__task *task,
         return 0;                           /* a pending cancel is delivered by the next await */
     }
     return wait.cancelled ? rill__task_deliver(task) : r;
+}
+
+int rill__stream_write_ahead(rill_stream *stream, const void *buf, size_t size, size_t *ret_taken)
+{
+    struct rill__stream_direct direct;
+    struct rill__task *task;
+    int r = rill__await_begin(&task);
+    if (r == 0)
+        r = rill__stream_may_write(stream);
+    if (r < 0)
+        return r;
+    direct.pieces[0] = (struct iovec){ (void *)(uintptr_t)buf, size };
+    direct.count = 1;
+    direct.at = direct.sent = 0;
+    direct.ended = direct.stop = false;
+    r = write_direct(stream, task, &direct);
+    *ret_taken = direct.sent;
+    return r;
 }
 
 /* The most that a single write may add to the buffer: what is larger is sent from where it lies. */
