@@ -478,6 +478,7 @@
  *   Queue, LifoQueue, PriorityQueue   rill_queue_*
  *   open_connection, start_server     rill_open_connection, rill_start_server; Unix sockets likewise
  *   StreamReader, StreamWriter        rill_stream_*            Server              rill_server_*
+ *   StreamWriter.start_tls, ssl=...   rill_stream_start_tls    SSLContext          rill_tls_context_*
  *   loop.sock_recv and its like       rill_recv, rill_send_all, rill_accept, rill_connect, rill_udp_*
  *   multiprocessing                   rill_run_workers
  *   aiohttp.ClientSession             rill_http_session_*      ClientResponse      rill_http_status, _header, _read
@@ -533,7 +534,7 @@
  *   queue.h    bounded queue: fifo, lifo, priority     var.h      values that belong to a task
  *   inspect.h  what tasks do and wait for; dumps       sim.h      the simulator
  *   net.h      addresses, sockets, datagrams           file.h, dir.h  files and directories
- *   dns.h      names looked up
+ *   dns.h      names looked up                         tls.h      TLS on connections
  *   http.h     HTTP/1.1 engine without I/O             client.h   HTTP client session
  *   table.h    what a reader in another process finds where
  */

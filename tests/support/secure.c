@@ -1,6 +1,8 @@
 /* secure.c - two ends of a connection that speak TLS. See secure.h. */
 #include "tests/support/secure.h"
 
+#include "core/io/stream.h"
+
 static struct {
     rill_tls_context *client, *server;
     const char *name;
@@ -49,6 +51,14 @@ int shake_hands(rill_tls_context *client, const char *name, rill_tls_context *se
     return r < 0 ? r : now.client_result;
 }
 
+/* Who waits for an end that is broken would wait for ever. */
+static void end_other(void *arg)
+{
+    rill_stream *broken = *(rill_stream **)arg, *other = arg == &left ? right : left;
+    if (broken != NULL && broken->recv_error != 0)
+        rill_stream_abort(other);
+}
+
 int make_secure_with(const rill_stream_opts *opts)
 {
     OWNED_CONTEXT rill_tls_context *client = NULL, *server = NULL;
@@ -60,7 +70,11 @@ int make_secure_with(const rill_stream_opts *opts)
         r = make_streams(opts);
     if (r == 0)
         r = shake_hands(client, "example.org", server, &other);
-    return r < 0 ? r : other;
+    if (r < 0 || other < 0)
+        return rill_first_error(r, other);
+    rill_stream_on_peer_end(left, end_other, &left);
+    rill_stream_on_peer_end(right, end_other, &right);
+    return 0;
 }
 
 int make_secure(void)

@@ -10,7 +10,8 @@ int make_streams(const rill_stream_opts *opts);
  * Returns: what the client's start gave; *ret_server (or NULL) has the server's. */
 int shake_hands(rill_tls_context *client, const char *name, rill_tls_context *server,
                 int *ret_server) RILL_SUSPENDS;
-/* All of it with contexts of the good kind: 0, and `left` speaks with `right`. */
+/* All of it with contexts of the good kind: 0, and `left` speaks with `right`. If one of them breaks, say for
+ * lack of memory, the other is aborted. */
 int make_secure(void) RILL_SUSPENDS;
 /* Write, and wait until it is sent: who cannot for lack of memory tells so, and is not waited for. */
 int say(rill_stream *stream, const char *text) RILL_SUSPENDS;
