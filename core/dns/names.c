@@ -267,25 +267,33 @@ int rill__dns_of_loop(struct rill_loop *loop, struct rill__dns **ret_dns)
     return 0;
 }
 
+/* What is in force, and what was known by it, gives way to `conf`. 0; -ENOMEM. */
+static int replace_conf(struct rill__dns *dns, struct rill__dns_conf *conf)
+{
+    int r = rill__dns_conf_look(conf, rill__loop_now(dns->loop)); /* those under way have servers */
+    if (r < 0) {
+        rill__dns_conf_fini(conf);
+        return r;
+    }
+    rill__dns_conf_fini(&dns->conf);
+    dns->conf = *conf;
+    forget_all(dns);
+    return 0;
+}
+
 int rill_dns_configure(const rill_dns_opts *opts)
 {
     struct rill_loop *loop = rill__loop_running;
-    struct rill__dns_conf conf;
     if (loop == NULL)
         return -ESRCH;
     if (loop->dns == NULL)
         return new_dns(loop, opts);
-    int r = rill__dns_conf_init(&conf, opts);
+    struct rill__dns_conf *conf = rill_alloc(sizeof *conf);
+    int r = conf != NULL ? rill__dns_conf_init(conf, opts) : -ENOMEM;
     if (r == 0)
-        r = rill__dns_conf_look(&conf, rill__loop_now(loop)); /* those under way have servers */
-    if (r < 0) {
-        rill__dns_conf_fini(&conf);
-        return r;
-    }
-    rill__dns_conf_fini(&loop->dns->conf);
-    loop->dns->conf = conf;
-    forget_all(loop->dns);
-    return 0;
+        r = replace_conf(loop->dns, conf);
+    rill_free(conf);
+    return r;
 }
 
 void rill__dns_end(struct rill_loop *loop)
