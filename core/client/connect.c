@@ -2,6 +2,7 @@
 #include "core/client/session.h"
 
 #include <rill/task.h>
+#include <rill/tls.h>
 
 #include <errno.h>
 
@@ -30,15 +31,21 @@ static struct rill__place place_of(const struct rill__request *request)
 
 /* --- TLS. --- */
 
-/* Speak TLS from now on, with the server `name`. */
+/* Speak TLS from now on, with the server `name`. What is spoken above it is HTTP/1.1, whatever the context
+ * offers. */
 static int secure(const struct rill__request *request, rill_stream *stream, const char *name)
     RILL_SUSPENDS;
 
 static int secure(const struct rill__request *request, rill_stream *stream, const char *name)
 {
-    (void)request;
-    (void)stream;
-    return rill_fail(-EPROTONOSUPPORT, "no TLS here for %s", name);
+    rill_tls_opts opts = { .context = request->session->opts.tls, .server_name = name };
+    int r = rill_stream_start_tls(stream, &opts);
+    if (r < 0)
+        return r;
+    rill_span protocol = rill_stream_alpn(stream);
+    if (protocol.size > 0 && !rill_span_equal(protocol, RILL_SPAN("http/1.1")))
+        return rill_fail(-EPROTO, "%s wants to speak %.*s", name, (int)protocol.size, protocol.at);
+    return 0;
 }
 
 /* --- Proxies. --- */

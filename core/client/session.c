@@ -8,6 +8,7 @@
 #include "core/client/auth.h"
 
 #include <rill/task.h>
+#include <rill/tls.h>
 
 #include <errno.h>
 
@@ -96,6 +97,8 @@ int rill_http_session_new(const rill_http_session_opts *opts, rill_http_session 
     session->refs = 1;
     if (opts != NULL)
         session->opts = *opts;
+    if (session->opts.tls != NULL)
+        rill_tls_context_ref(session->opts.tls);
     list_init(&session->requests);
     list_init(&session->responses);
     rill__jar_init(&session->jar);
@@ -121,6 +124,7 @@ void rill__session_unref(rill_http_session *session)
 {
     if (--session->refs > 0)
         return;
+    rill_tls_context_unref(session->opts.tls);
     rill__jar_fini(&session->jar);
     rill_arena_fini(&session->arena);
     rill_free(session);

@@ -30,6 +30,7 @@ typedef struct rill_addr rill_addr;
 typedef struct rill_http_message rill_http_message;
 typedef struct rill_http_response rill_http_response;
 typedef struct rill_http_session rill_http_session;
+typedef struct rill_tls_context rill_tls_context;
 
 /* A field line of a request, or a field of a form. */
 typedef struct rill_http_line {
@@ -69,7 +70,7 @@ typedef struct rill_http_timeouts {
     rill_time sock_read;    /* between octets of a response; none */
 } rill_http_timeouts;
 
-/* All zero: the defaults. Everything is copied. */
+/* All zero: the defaults. Everything is copied, `tls` is referred to. */
 typedef struct rill_http_session_opts {
     rill_http_timeouts timeouts;
     size_t limit;          /* connections in use at once, and kept: 100; SIZE_MAX: any number */
@@ -82,6 +83,7 @@ typedef struct rill_http_session_opts {
     int redirects;            /* followed by a request: 10; below 0: none */
     int retry;                /* below 0: never send again; else once, see rill_http_request */
     const rill_addr *address; /* where to connect to, whatever the URLs say; NULL: the URL's host */
+    rill_tls_context *tls;    /* of https; NULL: one that trusts whom the system trusts */
     bool no_cookies;          /* neither kept nor sent */
     bool raw;                 /* ask for no compression, and decode none */
     unsigned inflate_max;     /* a compressed body may grow so many times, above 1 MiB; 250 */
@@ -148,7 +150,7 @@ RILL_API void rill_http_session_free(rill_http_session *session);
  *           -EPROTO (the response, or a redirect's Location, breaks the rules or limits, or ended inside its
  *           head; it switches protocols; more than 16 interim responses; a proxy that refuses);
  *           -ELOOP (more than `redirects`); -ESPIPE (the body would have to be sent twice, and cannot);
- *           else as rill_open_connection, rill_stream_sendfile or the producer.
+ *           else as rill_open_connection, rill_stream_start_tls, rill_stream_sendfile or the producer.
  *  Owns: gives the response; rill_http_close ends it.   Suspends: yes.
  *  Limits: URLs of 32 KiB; 8 KiB of status line and of each field line, 32 KiB and 200 lines of fields;
  *          3000 cookies, 50 for each domain, of 4 KiB.

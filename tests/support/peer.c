@@ -4,6 +4,7 @@
 #include <rill/http.h>
 #include <rill/net.h>
 #include <rill/task.h>
+#include <rill/tls.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -141,6 +142,11 @@ static int serve(rill_stream *stream, void *arg)
     struct peer *peer = arg;
     int r;
     peer->connections++;
+    if (peer->tls != NULL) {
+        r = rill_stream_start_tls(stream, &(rill_tls_opts){ .context = peer->tls });
+        if (r < 0)
+            return r == -ECANCELED ? r : 0;
+    }
     while ((r = serve_one(peer, stream)) > 0)
         ;
     return r == -ECANCELED ? r : 0; /* what a connection meets is no error of the server */

@@ -26,6 +26,7 @@ enum { PEER_ROWS_MAX = 32 };
 struct peer {
     const struct peer_answer *answers;
     rill_server *server;
+    struct rill_tls_context *tls; /* set behind peer_start: it speaks TLS */
     unsigned port;
     char url[64]; /* http://127.0.0.1:PORT */
     unsigned connections, requests;
