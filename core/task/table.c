@@ -19,6 +19,8 @@
 /* Offsets in a type fit 16 bits; the compiler says so if not. */
 #define AT(type, member) offsetof(type, member)
 
+_Static_assert(RILL__FUTURE_KINDS <= (int)RILL_TABLE_KINDS, "each kind has its place");
+
 static rill_table *table; /* NULL: not made */
 
 static void tell_loop(rill_table *page)
@@ -52,8 +54,6 @@ static void tell_loop(rill_table *page)
     page->slab.owner = AT(struct rill__slab, owner);
     page->slab.fresh = AT(struct rill__slab, fresh);
     page->slab.records = RILL__SLAB_HEADER;
-    for (uint32_t kind = 0; kind < RILL__STACK_CLASSES; kind++)
-        page->stack_sizes[kind] = rill__stack_size(kind);
 }
 
 static void tell_task(rill_table *page)
@@ -78,7 +78,6 @@ static void tell_task(rill_table *page)
     page->coro.caller_sp = AT(struct rill__coro, caller_sp);
     page->coro.caller = AT(struct rill__coro, caller);
     page->coro.base = AT(struct rill__coro, stack.base);
-    page->coro.kind = AT(struct rill__coro, stack.kind);
     page->coro.site = AT(struct rill__coro, site);
     page->coro.title = AT(struct rill__coro, title);
     page->coro.number = AT(struct rill__coro, number);

@@ -14,7 +14,7 @@
 
 #include <rill/base.h>
 
-enum { RILL_TABLE_VERSION = 1, RILL_TABLE_LOOPS = 64 };
+enum { RILL_TABLE_VERSION = 1, RILL_TABLE_LOOPS = 64, RILL_TABLE_KINDS = 16 };
 
 #define RILL_TABLE_NAME  "rill-tasks"
 #define RILL_TABLE_MAGIC "rilltab"
@@ -40,10 +40,10 @@ typedef struct rill_table_wait {
     const char *const *words; /* better ones, one for each value of `which`, some NULL; or NULL */
     uint32_t words_count;
     rill_table_path which;
-    rill_table_path object; /* what has no better name than its address */
-    rill_table_path future; /* what is awaited */
-    rill_table_path holder,
-        number;                  /* the task that has what is waited for, if it has this number */
+    rill_table_path object;      /* what has no better name than its address */
+    rill_table_path future;      /* what is awaited */
+    rill_table_path holder;      /* the task that has what is waited for, */
+    rill_table_path number;      /* if its number is this one */
     rill_table_path deadline;    /* of the wait itself, on the loop's clock; INT64_MAX: none */
     rill_table_path fd;          /* the descriptor that is waited for */
     rill_table_path address;     /* a struct sockaddr: where it is to be connected to */
@@ -71,9 +71,8 @@ typedef struct rill_table {
     char magic[8];    /* RILL_TABLE_MAGIC; written last */
     uint32_t version; /* RILL_TABLE_VERSION; others have other fields from here on */
     uint32_t more;    /* loops that found no place here */
-    uint64_t loops[RILL_TABLE_LOOPS]; /* their addresses; 0: no loop */
-    uint64_t stack_sizes[4];          /* octets, by class */
-    rill_table_members futures[8];    /* what a future waits for, by its kind */
+    uint64_t loops[RILL_TABLE_LOOPS];             /* their addresses; 0: no loop */
+    rill_table_members futures[RILL_TABLE_KINDS]; /* what a future waits for, by its kind */
     rill_table_child child;
     rill_table_gen gen;
 
@@ -117,7 +116,7 @@ typedef struct rill_table {
 
     struct {
         uint16_t sp, caller_sp, caller, base, site, title; /* pointers */
-        uint16_t kind, number, finished;                   /* 2, 4, 1 octets */
+        uint16_t number, finished;                         /* 4, 1 octets */
     } coro;
 
     struct {

@@ -81,6 +81,27 @@ static int find_edges(struct finder *finder, struct snapshot_task *task)
     return task->edges == NULL ? -ENOMEM : 0;
 }
 
+/* Edges as seen from the other end. */
+static int turn_round(struct snapshot *snapshot, struct snapshot_loop *loop)
+{
+    for (size_t i = 0; i < loop->count; i++)
+        for (size_t k = 0; k < loop->tasks[i].edge_count; k++)
+            loop->tasks[i].edges[k]->awaiter_count++;
+    for (size_t i = 0; i < loop->count; i++) {
+        struct snapshot_task *task = &loop->tasks[i];
+        size_t size = task->awaiter_count * sizeof *task->awaiters;
+        if (size > 0 && (task->awaiters = rill_arena_alloc(&snapshot->arena, size)) == NULL)
+            return -ENOMEM;
+        task->awaiter_count = 0;
+    }
+    for (size_t i = 0; i < loop->count; i++)
+        for (size_t k = 0; k < loop->tasks[i].edge_count; k++) {
+            struct snapshot_task *to = loop->tasks[i].edges[k];
+            to->awaiters[to->awaiter_count++] = &loop->tasks[i];
+        }
+    return 0;
+}
+
 /* --- The tree. --- */
 
 /* Whether `task` stands above `below`, or that is so deep that nobody wants to see it. */
@@ -123,13 +144,13 @@ int graph_build(struct snapshot *snapshot, struct snapshot_loop *loop)
             return -ENOMEM;
     for (size_t i = 0; i < loop->count; i++) {
         struct snapshot_task *task = &loop->tasks[i];
-        for (size_t k = 0; k < task->edge_count; k++)
-            if (task->edges[k]->awaited_by == NULL)
-                task->edges[k]->awaited_by = task;
         hang(task, snapshot_find(loop, task->group_task));
     }
+    if (turn_round(snapshot, loop) < 0)
+        return -ENOMEM;
     for (size_t i = 0; i < loop->count; i++)
-        hang(&loop->tasks[i], loop->tasks[i].awaited_by);
+        if (loop->tasks[i].awaiter_count > 0)
+            hang(&loop->tasks[i], loop->tasks[i].awaiters[0]);
     link_children(loop);
     return 0;
 }

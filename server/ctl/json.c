@@ -128,8 +128,7 @@ static json_t *task_of(const struct peers *peers, const struct snapshot *snapsho
     if (task->wait != NULL && task->state == TASK_WAITS)
         json_object_set_new(object, "waits_for", wait_of(peers, snapshot, loop, task));
     json_object_set_new(object, "awaits", numbers_of(task->edges, task->edge_count));
-    if (task->awaited_by != NULL)
-        set_number(object, "awaited_by", task->awaited_by->number);
+    json_object_set_new(object, "awaited_by", numbers_of(task->awaiters, task->awaiter_count));
     if (task->parent != NULL)
         set_number(object, "parent", task->parent->number);
     return object;

@@ -109,6 +109,14 @@ static void write_circle(struct snapshot_task *const *tasks, size_t count, void 
     print_line(&show->print, &line, RED);
 }
 
+/* What is said of a loop before its tasks: circles come first. */
+static int begin_loop(struct show *show, struct snapshot_loop *loop)
+{
+    show_loop(show, loop);
+    int r = graph_circles(show->snapshot, loop, write_circle, show);
+    return r < 0 ? r : 0;
+}
+
 /* --- ps --- */
 
 static void write_task(struct show *show, const struct peers *peers,
@@ -123,11 +131,13 @@ static void write_task(struct show *show, const struct peers *peers,
                   task->cancels);
     told_task(peers, show->snapshot, loop, task, &text);
     add(show, &line, rill_text_end(&text));
-    if (task->awaited_by != NULL) {
+    if (task->awaiter_count > 0) {
         rill_text_fmt(&line, "; awaited by '");
-        add(show, &line, task->awaited_by->name);
+        add(show, &line, task->awaiters[0]->name);
         rill_text_char(&line, '\'');
     }
+    if (task->awaiter_count > 1)
+        rill_text_fmt(&line, " and %zu more", task->awaiter_count - 1);
     rill_text_fmt(&line, "; ");
     add_site(show, task, &line);
     print_line(&show->print, &line, colour_of(show->snapshot, loop, task));
@@ -143,9 +153,7 @@ int show_tasks(struct show *show)
     peers_open(&peers, show->snapshot->target.pid);
     for (size_t i = 0; r == 0 && i < show->snapshot->loop_count; i++) {
         struct snapshot_loop *loop = &show->snapshot->loops[i];
-        show_loop(show, loop);
-        r = graph_circles(show->snapshot, loop, write_circle, show);
-        r = r < 0 ? r : 0;
+        r = begin_loop(show, loop);
         rill_text_fmt(&line, "%6s %-*s %-*s %8s %3s  %s", "TASK", name_width, "NAME", state_width,
                       "STATE", "STEPS", "CAN", "WAITS FOR; MADE");
         print_line(&show->print, &line, DIM);
@@ -241,9 +249,7 @@ int show_tree(struct show *show)
     for (size_t i = 0; r == 0 && i < show->snapshot->loop_count; i++) {
         struct snapshot_loop *loop = &show->snapshot->loops[i];
         size_t at = 0;
-        show_loop(show, loop);
-        r = graph_circles(show->snapshot, loop, write_circle, show);
-        r = r < 0 ? r : 0;
+        r = begin_loop(show, loop);
         struct snapshot_task *root = next_root(loop, &at), *next;
         for (; root != NULL; root = next) {
             next = next_root(loop, &at);

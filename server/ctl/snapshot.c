@@ -378,11 +378,9 @@ static bool is_sound(const rill_table *table)
                               table->task.place, table->task.steps,     table->task.cancels,
                               table->task.loop,  table->task.callbacks, table->task.ready,
                               table->task.wait,  table->task.block };
-    const uint16_t ends_of_coro[] = {
-        table->coro.sp,   table->coro.caller_sp, table->coro.caller,
-        table->coro.base, table->coro.site,      table->coro.title,
-        table->coro.kind, table->coro.number,    table->coro.finished
-    };
+    const uint16_t ends_of_coro[] = { table->coro.sp,     table->coro.caller_sp, table->coro.caller,
+                                      table->coro.base,   table->coro.site,      table->coro.title,
+                                      table->coro.number, table->coro.finished };
     unsigned size = table->task.size;
     unsigned header = table->slab.records;
     if (size < 64 || size > record_most || header < 8 || header > header_most ||

@@ -44,7 +44,8 @@ struct snapshot_task {
     /* Written by graph.c. */
     struct snapshot_task **edges; /* those that it waits for */
     size_t edge_count;
-    struct snapshot_task *awaited_by;            /* the first that waits for it, or NULL */
+    struct snapshot_task **awaiters; /* those that wait for it */
+    size_t awaiter_count;
     struct snapshot_task *parent, *child, *next; /* in the tree */
     uint8_t seen;
 };

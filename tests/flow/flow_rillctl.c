@@ -265,6 +265,8 @@ static void json_has_the_same_data(void **state)
     json_t *first = task_named(answer, "first"), *second = task_named(answer, "second");
     json_t *edge = json_array_get(json_object_get(first, "awaits"), 0);
     assert_int_equal(json_integer_value(edge), json_integer_value(json_object_get(second, "id")));
+    edge = json_array_get(json_object_get(first, "awaited_by"), 0);
+    assert_int_equal(json_integer_value(edge), json_integer_value(json_object_get(second, "id")));
     task_named(answer, "b\033[31mad\\xff\\xc3\\xa9");
     json_decref(answer);
 }

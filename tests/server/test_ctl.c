@@ -161,21 +161,29 @@ static int let_be_seen(void *arg)
     return rill_group_leave(&group, rc);
 }
 
-/* Each octet of the description of the layout is turned round once, with a true loop behind it. */
-static void wrong_offsets_are_read_to_an_end(void **state)
+/* A child with eleven tasks, which sleep. */
+static void start_sleepers(struct target *target)
 {
-    const size_t begin = offsetof(rill_table, stack_sizes), end = sizeof(rill_table);
-    struct target target;
-    struct snapshot snapshot;
     int ends[2];
     char octet;
-    (void)state;
     assert_int_equal(pipe(ends), 0);
     child = fork();
     if (child == 0)
         _exit(rill_run(RILL_CORO(let_be_seen, &ends[1])) == 0 ? 0 : 1);
     assert_int_equal(read(ends[0], &octet, 1), 1);
-    assert_int_equal(target_open(&target, child), 0);
+    close(ends[0]);
+    close(ends[1]);
+    assert_int_equal(target_open(target, child), 0);
+}
+
+/* Each octet of the description of the layout is turned round once, with a true loop behind it. */
+static void wrong_offsets_are_read_to_an_end(void **state)
+{
+    const size_t begin = offsetof(rill_table, futures), end = sizeof(rill_table);
+    struct target target;
+    struct snapshot snapshot;
+    (void)state;
+    start_sleepers(&target);
     for (size_t i = begin; i < end; i++) {
         ((unsigned char *)&target.table)[i] ^= 0xff;
         int r = snapshot_of(&snapshot, &target);
@@ -189,29 +197,18 @@ static void wrong_offsets_are_read_to_an_end(void **state)
     assert_int_equal(snapshot.loop_count, 1);
     assert_int_equal(snapshot.loops[0].count, 11);
     snapshot_fini(&snapshot);
-    close(ends[0]);
-    close(ends[1]);
 }
 
 static void process_that_ends_while_it_is_read_is_an_error(void **state)
 {
     struct target target;
     struct snapshot snapshot;
-    int ends[2];
-    char octet;
     (void)state;
-    assert_int_equal(pipe(ends), 0);
-    child = fork();
-    if (child == 0)
-        _exit(rill_run(RILL_CORO(let_be_seen, &ends[1])) == 0 ? 0 : 1);
-    assert_int_equal(read(ends[0], &octet, 1), 1);
-    assert_int_equal(target_open(&target, child), 0);
+    start_sleepers(&target);
     end_child(NULL);
     assert_int_equal(snapshot_of(&snapshot, &target), 0); /* nothing of it can be read */
     assert_int_equal(snapshot.loops[0].count, 0);
     snapshot_fini(&snapshot);
-    close(ends[0]);
-    close(ends[1]);
 }
 
 #define LIE(name) cmocka_unit_test_teardown(name, end_child)
