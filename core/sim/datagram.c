@@ -161,10 +161,12 @@ static void arrive(struct rill__sim *sim, struct rill__event *event)
         hand_over(sim, receiver, datagram);
         return;
     }
-    if (receiver == NULL)
+    if (receiver == NULL) {
         refuse(sim, sender);
-    else
+    } else {
         rill__socket_note(sim, receiver, RILL__LOST, datagram->size);
+        sim->lost_one = true;
+    }
     drop(sim, datagram);
 }
 
@@ -207,6 +209,7 @@ static unsigned copies(struct rill__sim *sim, struct rill__socket *sender, const
     unsigned count = rill__addr_is_nowhere(to) ? 0 : rill__fault_copies(sim);
     if (count != 1)
         rill__socket_note(sim, sender, count == 0 ? RILL__LOST : RILL__DOUBLED, 0);
+    sim->lost_one |= count == 0;
     return count;
 }
 

@@ -326,13 +326,21 @@ static bool has_threads(void)
     return threads > 1;
 }
 
+/* Where datagrams of ours were lost, who waits for one waits for that, or for what would have followed. */
+static bool waits_in_vain(const struct rill__sim *sim, const struct rill__socket *socket)
+{
+    return socket->type == SOCK_DGRAM && sim->lost_one;
+}
+
 bool rill__foreign_may_come(const struct rill__sim *sim)
 {
     list_for_each(node, &sim->foreign)
         if (!rill__op_is_wake(container_of(node, struct rill__flight, link)->op))
             return true;
-    list_for_each(node, &sim->sockets)
-        if (is_reachable(container_of(node, struct rill__socket, link)))
+    list_for_each(node, &sim->sockets) {
+        const struct rill__socket *socket = container_of(node, struct rill__socket, link);
+        if (is_reachable(socket) && !waits_in_vain(sim, socket))
             return true;
+    }
     return has_threads();
 }

@@ -94,6 +94,7 @@ struct rill__sim {
 
     struct list sockets;
     struct list datagrams; /* under way */
+    bool lost_one;         /* a datagram was lost in here: who waits for it waits for nobody outside */
     struct rill__socket **by_fd;
     size_t by_fd_size;
     uint32_t sockets_made;

@@ -28,8 +28,9 @@
  *
  * A DEADLOCK (nothing is ready, no timer, no event, nobody outside who could come) ends the run with
  * -EDEADLK, that of rill_run_forever, too: a server that waits for connections is stuck when all who could
- * connect are. What is stuck is told to the error handler; the last steps, the command that repeats them and
- * all tasks with what they wait for go to standard error.
+ * connect are, and so is who waits for datagrams after one was lost in here. What is stuck is told to the
+ * error handler; the last steps, the command that repeats them and all tasks with what they wait for go to
+ * standard error.
  *
  * THE ENVIRONMENT. In builds with RILL_CHECK_SLOW `RILL_SIM=17` puts every loop of a program on the
  * simulator with that seed; `RILL_SIM=17,shuffle,faults` with more of it. Such loops can be reached from

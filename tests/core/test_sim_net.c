@@ -9,6 +9,7 @@
 #include <rill/stream.h>
 #include <rill/timeout.h>
 
+#include <errno.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -372,6 +373,29 @@ static void datagrams_reach_sockets_outside(void **state)
         run_world(talk_to_the_outside, (rill_sim_opts){ .seed = seed, .net = &open_world });
 }
 
+/* Somebody outside could send at any time; but what does not come is what the simulator took away. */
+static int wait_for_what_was_lost(void *arg)
+{
+    int number = 0, r = 0;
+    (void)arg;
+    OWNED_SOCKETS;
+    EXPECT_IS(open_both("127.0.0.1:0", "127.0.0.1:0"), 0);
+    for (int i = 0; i < flood && r >= 0; i++) {
+        EXPECT_IS(rill_udp_send(there, &i, sizeof i, &here_at), (int)sizeof i);
+        r = rill_udp_recv(here, &number, sizeof number, NULL);
+    }
+    return r;
+}
+
+static void lost_datagram_is_a_deadlock_also_where_others_may_come(void **state)
+{
+    static const rill_sim_net open_world = { .outside = true };
+    rill_sim_opts world = { .seed = 3, .net = &open_world, .faults = RILL_SIM_LOSS };
+    (void)state;
+    assert_int_equal(
+        run_main_with(wait_for_what_was_lost, NULL, &(rill_loop_opts){ .sim = &world }), -EDEADLK);
+}
+
 /* --- Pairs of streams. --- */
 
 static char sent[pair_octets], got[pair_octets];
@@ -443,6 +467,7 @@ static const struct scenario scenarios[] = {
     OUTSIDE(address_of_the_documentation_never_answers),
     OUTSIDE(datagrams_of_unix_sockets_wait_for_room),
     OUTSIDE(datagrams_reach_sockets_outside),
+    OUTSIDE(lost_datagram_is_a_deadlock_also_where_others_may_come),
     OUTSIDE(pair_of_streams_carries_octets_both_ways),
     OUTSIDE(datagrams_and_pairs_are_the_seeds),
 };
