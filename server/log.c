@@ -4,8 +4,10 @@
  * one write in flight. After the first line of an idle sink the task waits 10 ms, so that a busy
  * worker writes a hundred batches a second and not one per turn. A write that fails (full disk,
  * reader gone) is tried again every second while lines pile up to the limit; then they are dropped
- * and counted, which one warning a minute says. A change of the file takes place between two writes,
- * so no line is torn, lost or doubled.
+ * and counted, which one warning a minute says. A change of the file takes place between two writes.
+ * A line of which a full disk took a part stays: it goes on there once there is room, or is whole in
+ * the next file. Into a pipe, which several workers share, go whole lines that it takes in one piece.
+ * So no line is torn, lost or doubled.
  *
  * Direct lines never wait either: the descriptor is asked first whether it takes them. */
 #include "server/log.h"
@@ -27,6 +29,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -39,6 +42,8 @@ struct sink {
     int next_fd;  /* to change to before the next write; -1: none */
     bool change;  /* next_fd is valid */
     bool writing; /* a write is on its way */
+    bool is_pipe;
+    size_t begun; /* octets of the oldest line that are in the file already */
     int problem;  /* of the last write; 0: none */
     struct logbuf buf;
     uint64_t dropped;  /* since the last warning */
@@ -95,11 +100,17 @@ static void close_former(int fd)
 
 static void change_now(struct sink *sink)
 {
+    struct stat was = { 0 }, is = { 0 };
     if (!sink->change)
         return;
     int former = sink->fd;
     sink->fd = sink->next_fd;
     sink->change = false;
+    (void)fstat(former, &was); /* -1: none */
+    (void)fstat(sink->fd, &is);
+    if (was.st_dev != is.st_dev || was.st_ino != is.st_ino)
+        sink->begun = 0;
+    sink->is_pipe = S_ISFIFO(is.st_mode);
     if (former != sink->fd)
         close_former(former);
     if (sink == &error_sink)
@@ -325,10 +336,39 @@ void log_access(const struct log_access *access)
 
 /* --- writing, in a worker --- */
 
+/* The size of the whole lines among the first `most` octets, or of the first one if that is longer;
+ * 0: its end is not there. */
+static size_t whole_lines(rill_span octets, size_t most)
+{
+    const char *end = memrchr(octets.at, '\n', octets.size < most ? octets.size : most);
+    if (end == NULL)
+        end = memchr(octets.at, '\n', octets.size);
+    return end != NULL ? (size_t)(end - octets.at) + 1 : 0;
+}
+
+/* What to write next: the oldest lines, behind what has been written of the first one. */
+static rill_span next_batch(const struct sink *sink)
+{
+    rill_span batch = logbuf_peek(&sink->buf, sink->begun + BATCH);
+    size_t lines = sink->is_pipe ? whole_lines(batch, sink->begun + PIPE_BUF) : 0;
+    if (lines > 0)
+        batch.size = lines;
+    return (rill_span){ batch.at + sink->begun, batch.size - sink->begun };
+}
+
+/* Only whole lines are done with. */
+static void note_written(struct sink *sink, size_t size)
+{
+    rill_span all = logbuf_peek(&sink->buf, sink->begun + size);
+    size_t lines = whole_lines(all, all.size);
+    sink->begun = all.size - lines;
+    logbuf_consume(&sink->buf, lines);
+}
+
 /* Write one batch.   Returns: 0; -ECANCELED. A failed write only costs time. */
 static int write_batch(struct sink *sink)
 {
-    rill_span batch = logbuf_peek(&sink->buf, BATCH);
+    rill_span batch = next_batch(sink);
     sink->writing = true;
     int rc = rill_file_write(sink->fd, batch.at, batch.size, UINT64_MAX);
     sink->writing = false;
@@ -336,7 +376,7 @@ static int write_batch(struct sink *sink)
         return rc;
     sink->problem = rc > 0 ? 0 : rc == 0 ? -EIO : rc;
     if (rc > 0) {
-        logbuf_consume(&sink->buf, (size_t)rc);
+        note_written(sink, (size_t)rc);
         return 0;
     }
     return rill_sleep(rc == -EINTR || rc == -EAGAIN ? RILL_MS(10) : RILL_SEC(1));
@@ -422,6 +462,7 @@ static int stop_writer(struct sink *sink, rill_time limit)
     sink->writer = NULL;
     drop(sink, count_lines(&sink->buf));
     logbuf_fini(&sink->buf);
+    sink->begun = 0;
     return rc;
 }
 

@@ -174,8 +174,9 @@ static int accept_main(void *arg)
             admit(fd, accepting->name);
             continue;
         }
-        log_client(&limit, LOG_WARNING, "serve", "cannot accept: %s; accepting pauses",
-                   rill_strerror(r));
+        log_client(&limit, LOG_WARNING, "serve", "cannot accept: %s; accepting pauses%s",
+                   rill_strerror(r),
+                   r == -EMFILE ? ": raise LimitNOFILE, or lower limits.connections" : "");
         (void)crowd_shed(shed_at_once);
     }
     if (accepting->gone)

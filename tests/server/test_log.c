@@ -6,10 +6,12 @@
 #include "tests/support/expect.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -263,6 +265,74 @@ static void full_disk_drops_lines_counts_them_and_warns_once(void **state)
     close(look);
 }
 
+/* The file takes the first lines and a part of one; then the disk has no room, and there is another. */
+static int tear_a_line(void *arg)
+{
+    int *files = arg;
+    struct rlimit before, little = { .rlim_cur = 100 };
+    EXPECT_IS(getrlimit(RLIMIT_FSIZE, &before), 0);
+    little.rlim_max = before.rlim_max;
+    EXPECT_IS(log_start(64 << 10), 0);
+    EXPECT_IS(setrlimit(RLIMIT_FSIZE, &little), 0);
+    for (unsigned i = 0; i < 10; i++)
+        log_request(i);
+    EXPECT_IS(rill_sleep(RILL_MS(50)), 0);
+    EXPECT_IS(setrlimit(RLIMIT_FSIZE, &before), 0);
+    log_use(&conf, again(files[1]), memory_file());
+    EXPECT_IS(log_stop(RILL_SEC(10)), 0);
+    return 0;
+}
+
+static void line_that_a_full_disk_cut_is_whole_in_the_next_file(void **state)
+{
+    (void)state;
+    int files[2] = { memory_file(), memory_file() };
+    assert_int_equal(fcntl(files[0], F_SETFL, O_APPEND), 0);
+    use(again(files[0]), memory_file());
+    assert_int_equal(run_main(tear_a_line, files), 0);
+    unsigned first = load(files[0]);
+    assert_true(has_requests(0, first));
+    assert_true(text[strlen(text) - 1] != '\n'); /* it has been cut */
+    assert_int_equal(load(files[1]), 10 - first);
+    assert_true(has_requests(first, 10));
+    assert_int_equal(strncmp(text, "- - -", 5), 0);
+    use_nothing();
+    close(files[0]);
+    close(files[1]);
+}
+
+static int write_many(void *arg)
+{
+    (void)arg;
+    EXPECT_IS(log_start(1 << 20), 0);
+    for (unsigned i = 0; i < 500; i++)
+        log_request(i);
+    EXPECT_IS(log_stop(RILL_SEC(10)), 0);
+    return 0;
+}
+
+/* A pipe of packets shows what was written at once: a pipe takes so much without mixing it with what
+ * others write. */
+static void pipe_gets_whole_lines_that_others_cannot_tear(void **state)
+{
+    (void)state;
+    int ends[2];
+    ssize_t size;
+    unsigned lines = 0;
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_DIRECT), 0);
+    assert_true(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) > 0);
+    use(ends[1], memory_file());
+    assert_int_equal(run_main(write_many, NULL), 0);
+    use_nothing();
+    while ((size = read(ends[0], text, PIPE_BUF)) > 0) {
+        assert_int_equal(text[size - 1], '\n');
+        for (ssize_t i = 0; i < size; i++)
+            lines += text[i] == '\n';
+    }
+    assert_int_equal(lines, 500);
+    close(ends[0]);
+}
+
 static unsigned ticks;
 
 static int tick(void *arg)
@@ -356,6 +426,8 @@ int main(void)
         OUTSIDE(lines_come_out_once_and_in_order),
         OUTSIDE(change_of_files_loses_and_doubles_no_line),
         OUTSIDE(full_disk_drops_lines_counts_them_and_warns_once),
+        OUTSIDE(line_that_a_full_disk_cut_is_whole_in_the_next_file),
+        OUTSIDE(pipe_gets_whole_lines_that_others_cannot_tear),
         OUTSIDE(stalled_reader_holds_nobody_up_and_loses_nothing_that_fits),
         OUTSIDE(log_turned_on_has_its_first_line_and_turned_off_no_more),
     };
