@@ -30,6 +30,11 @@ enum {
     looks = 4,           /* at its progress within the send limit */
 };
 
+/* So late comes no timer of a worker that runs; and so long it takes one that was held up, at most, to
+ * see what has come meanwhile. */
+#define LATE      RILL_MS(20)
+#define LAST_LOOK RILL_MS(300)
+
 #define not_known UINT64_MAX
 
 static uint64_t numbers;
@@ -62,11 +67,22 @@ static bool is_stuck(struct conn *conn)
     return false;
 }
 
+/* Whether the client was silent until its limit as far as we know, but may have spoken while we were held
+ * up: the timers are seen before the octets then. */
+static bool was_not_heard(const struct conn *conn, rill_time now)
+{
+    bool waits = conn->phase != CONN_SERVE && conn->phase != CONN_SEND;
+    return waits && now >= conn->deadline && now - conn->deadline >= LATE;
+}
+
 static void on_timer(void *arg)
 {
     struct conn *conn = arg;
+    rill_time now = rill_now();
     conn->timer_at = RILL_FOREVER;
-    if (rill_now() < conn->deadline || (conn->phase == CONN_SEND && !is_stuck(conn))) {
+    if (was_not_heard(conn, now))
+        conn->deadline = now + LAST_LOOK;
+    if (now < conn->deadline || (conn->phase == CONN_SEND && !is_stuck(conn))) {
         if (conn->deadline != RILL_FOREVER)
             set_timer(conn);
         return;
@@ -217,14 +233,14 @@ static int first_main(void *arg)
     return talk(arg, crowd_drains() ? crowd_idle_limit() : limit, false);
 }
 
-/* Octets have come, or the client has left; else the limit has passed. */
+/* Octets have come, or the client has left; else the limit has passed: perhaps while we were held up. */
 static int wake_main(void *arg)
 {
     struct client *client = arg;
-    bool is_over =
+    bool is_silent =
         rill_stream_buffered(client->stream) == 0 && !rill_stream_peer_ended(client->stream);
     client->regular = true;
-    return talk(client, crowd_idle_limit(), is_over);
+    return talk(client, is_silent ? LAST_LOOK : crowd_idle_limit(), is_silent && client->leaving);
 }
 
 /* A head in pieces is collected in the stream. */

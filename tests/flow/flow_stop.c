@@ -180,6 +180,46 @@ static void term_during_an_answer_lets_its_client_ask_once_more(void **state)
     assert_int_equal(proc_wait(&rilld.proc, DAEMON_END_MS), 0);
 }
 
+/* Requests that came before the grace was over are answered, although the workers were held up until long
+ * after it: what waits in the sockets is seen later than the clock. Some connections are parked. */
+static void requests_of_the_grace_are_answered_by_a_worker_that_was_held_up(void **state)
+{
+    (void)state;
+
+    enum { CLIENTS = 100 };
+
+    static const char request[] = "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    pid_t workers[DAEMON_WORKERS];
+    int clients[CLIENTS];
+    start(&(struct daemon_options){ 0 });
+    assert_int_equal(daemon_workers(&rilld, workers), 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = fetch_connect(rilld.port, 20000);
+        assert_int_equal(fetch_send(clients[i], request), 0);
+        assert_true(recv(clients[i], answer.text, sizeof answer.text, 0) > 0);
+    }
+    for (int i = 0; i < DAEMON_WORKERS; i++)
+        assert_int_equal(kill(workers[i], SIGTERM), 0);
+    assert_int_equal(proc_await_text(&rilld.proc, PROC_ERR, " 0 worker SIGTERM: draining", 5000),
+                     0);
+    assert_int_equal(proc_await_text(&rilld.proc, PROC_ERR, " 1 worker SIGTERM: draining", 5000),
+                     0);
+    for (int i = 0; i < DAEMON_WORKERS; i++)
+        assert_int_equal(proc_freeze(workers[i]), 0);
+    for (int i = 0; i < CLIENTS; i++)
+        assert_int_equal(fetch_send(clients[i], request), 0);
+    for (long end = proc_now_ms() + 2500; proc_now_ms() < end;)
+        proc_pause();
+    for (int i = 0; i < DAEMON_WORKERS; i++)
+        assert_int_equal(kill(workers[i], SIGCONT), 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        assert_int_equal(fetch_receive(clients[i], &answer), 0);
+        assert_int_equal(answer.status, 200);
+        assert_non_null(strstr(answer.text, "\r\nConnection: close\r\n"));
+        close(clients[i]);
+    }
+}
+
 static void term_past_its_limit_cuts_and_says_so(void **state)
 {
     (void)state;
@@ -295,6 +335,8 @@ int main(void)
         cmocka_unit_test_teardown(watchdog_is_pinged_within_its_interval, end_daemon),
         cmocka_unit_test_teardown(term_lets_requests_end_and_clients_leave, end_daemon),
         cmocka_unit_test_teardown(term_during_an_answer_lets_its_client_ask_once_more, end_daemon),
+        cmocka_unit_test_teardown(requests_of_the_grace_are_answered_by_a_worker_that_was_held_up,
+                                  end_daemon),
         cmocka_unit_test_teardown(term_past_its_limit_cuts_and_says_so, end_daemon),
         cmocka_unit_test_teardown(quick_stop_does_not_wait, end_daemon),
         cmocka_unit_test_teardown(dead_master_takes_its_workers_along_and_frees_the_port,
