@@ -18,9 +18,10 @@ procedures are tasks from the beginning, t0, t1, ...; the others are started by 
     proc
       set f0 7
 
-There are one lock, event, semaphore, barrier, and one condition on the lock; and slots that statements fill: k0
-k1 for tasks (start), g0 g1 for gathers and shields (gather, cover), a0 for an iteration (completed), h0 h1 for calls (soon, later), scopes and
-groups 0 and 1; and one task-local value. A statement about an empty slot does nothing and says `none`.
+There are one lock, event, semaphore and barrier, one condition on the lock, one task-local value; and slots that
+statements fill: k0 k1 for tasks (start), g0 g1 for gathers and shields (gather, cover), a0 for an iteration
+(completed), h0 h1 for calls (soon, later), scopes and groups 0 and 1. A statement about an empty slot does nothing and
+says `none`.
 
 Who awaits whom has no circles: a task of the beginning awaits later ones, k0, k1, gathers and futures;
 gathers have no tasks of the beginning; what is started awaits futures alone. Times are random
@@ -95,15 +96,16 @@ THEMES = {
     'limits': ['wait_for', 'wait_for', 'shield', 'shield', 'scope', 'fire', 'sleep', 'sleep', 'start', 'uncancel',
                'reschedule', 'limit', 'limit', 'cover'],
     'groups': ['group', 'group', 'spawn', 'spawn', 'spawn', 'spawn', 'fail', 'uncancel', 'scope', 'fire'],
-    'locks': ['lock', 'lock', 'unlock', 'unlock', 'locked', 'cond_wait', 'cond_wait', 'cond_until', 'event_set', 'event_clear', 'notify', 'notify', 'scope',
-              'fire', 'uncancel'],
+    'locks': ['lock', 'lock', 'unlock', 'unlock', 'locked', 'cond_wait', 'cond_wait', 'cond_until', 'event_set',
+              'event_clear', 'notify', 'notify', 'scope', 'fire', 'uncancel'],
     'events': ['event_wait', 'event_wait', 'event_set', 'event_clear', 'acquire', 'acquire', 'release', 'sem_locked',
                'scope', 'fire'],
     'barrier': ['barrier', 'barrier', 'barrier', 'barrier_reset', 'barrier_abort', 'barrier_state', 'scope', 'fire'],
     'queues': ['put', 'put', 'get', 'get', 'get', 'put_nowait', 'get_nowait', 'task_done', 'task_done', 'join', 'size',
                'scope', 'fire'],
     'shutdown': ['put', 'put', 'get', 'get', 'task_done', 'join', 'shutdown', 'size'],
-    'calls': ['soon', 'soon', 'later', 'drop', 'watch', 'watch', 'unwatch', 'sleep', 'start', 'var_set', 'var_get', 'var_get'],
+    'calls': ['soon', 'soon', 'later', 'drop', 'watch', 'watch', 'unwatch', 'sleep', 'start', 'var_set', 'var_get',
+              'var_get'],
     'eager': ['start', 'start', 'await_slot', 'set', 'shield', 'uncancel', 'cancelling', 'var_set', 'var_get'],
 }
 # What a call may do: nothing that waits, nothing about the running task.
@@ -126,8 +128,10 @@ class Maker:
 
     def program(self):
         def queue():
-            return ['queue', str(self.random.choice([0, 1, 2])), self.random.choice(['fifo', 'fifo', 'lifo', 'priority'])]
-        head = [['tops', str(self.tops)], ['futures', str(self.futures)], ['permits', str(self.random.randint(0, 2)), self.random.choice(['free', 'free', 'bounded'])],
+            order = self.random.choice(['fifo', 'fifo', 'lifo', 'priority'])
+            return ['queue', str(self.random.choice([0, 1, 2])), order]
+        permits = [str(self.random.randint(0, 2)), self.random.choice(['free', 'free', 'bounded'])]
+        head = [['tops', str(self.tops)], ['futures', str(self.futures)], ['permits', *permits],
                 ['parties', str(self.random.choice([1, 2, 2, 3]))], queue(), queue(),
                 ['eager', str(int(self.random.random() < .15))]]
         procs = []
@@ -208,7 +212,8 @@ class Maker:
         return [verb, self.awaitable()]
 
     def await_slot(self, verb):
-        return ['await', self.random.choice([self.slot('g'), self.slot('k')]) if self.owner < self.tops else self.future()]
+        slots = self.owner < self.tops
+        return ['await', self.slot(self.random.choice('gk')) if slots else self.future()]
 
     def shield(self, verb):
         return [verb, self.awaitable()]
@@ -223,7 +228,8 @@ class Maker:
         return [verb, self.slot('g'), self.random.choice(['errors', 'first'])] + self.members(False)
 
     def cover(self, verb):
-        return [verb, self.slot('g'), self.future() if self.owner >= self.tops or self.random.random() < .5 else self.slot('k')]
+        slots = self.owner < self.tops and self.random.random() < .5
+        return [verb, self.slot('g'), self.slot('k') if slots else self.future()]
 
     def completed(self, verb):
         return [verb, 'a0', self.span_or_none()] + self.members(True)
