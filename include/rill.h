@@ -386,7 +386,7 @@
  *     static int start(void *arg)
  *     {
  *         char base[64];
- *         rill_http_session_opts opts = { .base_url = base, .timeouts = { .total = RILL_SEC(10) } };
+ *         rill_http_session_opts opts = { .base_url = base, .total = RILL_SEC(10) };
  *         rill_http_session *session;
  *         rill_server *server = arg;
  *         int rc = rill_start_server("127.0.0.1", 0, serve, NULL, NULL, &server);

@@ -29,19 +29,16 @@ static rill_time span_or(rill_time span, rill_time otherwise)
     return span == 0 ? otherwise : span;
 }
 
-static void take_timeouts(struct rill__request *request)
+static void take_bounds(struct rill__request *request)
 {
-    const rill_http_timeouts *own = &request->opts->timeouts;
-    const rill_http_timeouts *all = &request->session->opts.timeouts;
-    request->timeouts = (rill_http_timeouts){
-        .total = span_or(own->total, all->total),
-        .connect = span_or(own->connect, all->connect),
-        .sock_connect = span_or(own->sock_connect, all->sock_connect),
-        .sock_read = span_or(own->sock_read, all->sock_read),
-    };
-    request->total_at = rill__after(request->timeouts.total);
+    const rill_http_request_opts *own = request->opts;
+    const rill_http_session_opts *all = &request->session->opts;
+    request->total_at = rill__after(span_or(own->total, all->total));
+    request->connect = span_or(own->connect, all->connect);
+    request->sock_connect = span_or(own->sock_connect, all->sock_connect);
+    request->sock_read = span_or(own->sock_read, all->sock_read);
     request->response->total_at = request->total_at;
-    request->response->read_for = request->timeouts.sock_read;
+    request->response->sock_read = request->sock_read;
 }
 
 /* --- One try. --- */
@@ -170,7 +167,7 @@ static int prepare(struct rill__request *request, const char *url)
         request->opts->address != NULL ? request->opts->address : session->opts.address;
     request->redirects_max =
         request->opts->redirects != 0 ? request->opts->redirects : session->opts.redirects;
-    take_timeouts(request);
+    take_bounds(request);
     return take_authorization(request);
 }
 

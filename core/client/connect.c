@@ -102,7 +102,7 @@ static int dial(struct rill__request *request, const struct rill__place *place,
 static int dial(struct rill__request *request, const struct rill__place *place,
                 struct rill__connection *connection)
 {
-    rill_time own = rill__after(request->timeouts.sock_connect);
+    rill_time own = rill__after(request->sock_connect);
     bool sooner = own < request->connect_at;
     rill__phase_set(request, sooner ? own : request->connect_at,
                     sooner ? "sock_connect" : "connect");
@@ -123,7 +123,7 @@ int rill__request_connect(struct rill__request *request, bool fresh)
 {
     struct rill__connection *connection;
     struct rill__place place = place_of(request);
-    request->connect_at = rill__after(request->timeouts.connect);
+    request->connect_at = rill__after(request->connect);
     rill__phase_set(request, request->connect_at, "connect");
     int r = rill__pool_get(&request->session->pool, &place, fresh, &connection);
     if (r < 0)

@@ -102,7 +102,7 @@ static int make_decoder(rill_http_response *response)
 int rill__response_begin(struct rill__request *request)
 {
     rill_http_response *response = request->response;
-    rill__phase_set(request, rill__after(request->timeouts.sock_read), "sock_read");
+    rill__phase_set(request, rill__after(request->sock_read), "sock_read");
     rill_http_head_init(&response->head, response->fields, RILL__RESPONSE_FIELDS_MAX);
     int r = rill__response_take(response->connection->stream, &response->head, request->method_id,
                                 &response->arena);
@@ -192,7 +192,7 @@ static int wait_in_time(rill_http_response *response, rill_span *ret_octets)
 {
     rill_scope scope = { 0 };
     rill_stream *stream = response->connection->stream;
-    rill_time silent_at = rill__after(response->read_for);
+    rill_time silent_at = rill__after(response->sock_read);
     bool total = response->total_at <= silent_at;
     int r = rill_timeout_at(&scope, total ? response->total_at : silent_at);
     if (r < 0)
@@ -210,7 +210,7 @@ static int wait_for_octets(rill_http_response *response, rill_span *ret_octets)
 {
     rill_http_session *session = response->session;
     rill_stream *stream = response->connection->stream;
-    bool bound = response->total_at != RILL_FOREVER || response->read_for != RILL_FOREVER;
+    bool bound = response->total_at != RILL_FOREVER || response->sock_read != RILL_FOREVER;
     int r = bound && rill_stream_buffered(stream) == 0 ? wait_in_time(response, ret_octets)
                                                        : rill_stream_peek(stream, 1, ret_octets);
     if (session->closed && r != -ECANCELED) /* the connection has gone, also if octets came */

@@ -58,11 +58,10 @@ static int take_base(rill_http_session *session)
 
 static void fill_in_defaults(rill_http_session_opts *opts)
 {
-    rill_http_timeouts *t = &opts->timeouts;
-    t->total = span_or(t->total, RILL_SEC(300));
-    t->connect = span_or(t->connect, RILL_FOREVER);
-    t->sock_connect = span_or(t->sock_connect, RILL_SEC(30));
-    t->sock_read = span_or(t->sock_read, RILL_FOREVER);
+    opts->total = span_or(opts->total, RILL_SEC(300));
+    opts->connect = span_or(opts->connect, RILL_FOREVER);
+    opts->sock_connect = span_or(opts->sock_connect, RILL_SEC(30));
+    opts->sock_read = span_or(opts->sock_read, RILL_FOREVER);
     opts->limit = opts->limit > 0 ? opts->limit : default_limit;
     opts->limit_per_host = opts->limit_per_host > 0 ? opts->limit_per_host : SIZE_MAX;
     opts->keepalive = opts->keepalive < 0 ? 0 : span_or(opts->keepalive, RILL_SEC(15));

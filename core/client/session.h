@@ -57,7 +57,7 @@ struct rill__request {
     const rill_http_request_opts *opts;
     rill_scope
         scope; /* all of it happens in here: for bounds of time, and for the session's close */
-    rill_http_timeouts timeouts; /* with the session's filled in */
+    rill_time connect, sock_connect, sock_read; /* spans, with the session's filled in */
     rill_time total_at, connect_at;
     const char *phase; /* which bound the scope has now */
     rill_span method;
@@ -82,7 +82,7 @@ struct rill_http_response {
     struct rill__connection *connection; /* NULL: not yet, or given back */
     rill_arena arena;                    /* URLs, the request's text, the head */
     struct rill__url url;
-    rill_time read_for; /* rill_http_timeouts.sock_read */
+    rill_time sock_read; /* a span */
     rill_time total_at;
     bool
         unsent; /* not all of the request's body was sent: the connection is good for nothing more */

@@ -62,21 +62,17 @@ typedef struct rill_http_form_part {
  * request then returns. */
 typedef int rill_http_produce_fn(void *arg, void *buf, size_t size) RILL_SUSPENDS;
 
-/* Bounds of time, as spans. 0 is the default, RILL_FOREVER none. */
-typedef struct rill_http_timeouts {
+/* All zero: the defaults. Everything is copied, `tls` is referred to. */
+typedef struct rill_http_session_opts {
+    /* Bounds of time, as spans; RILL_FOREVER: none. */
     rill_time total;        /* of a request, from the call until its body is read; 5 min */
     rill_time connect;      /* to get a connection: waiting for the limits, and making it; none */
     rill_time sock_connect; /* to make a connection; 30 s */
     rill_time sock_read;    /* between octets of a response; none */
-} rill_http_timeouts;
-
-/* All zero: the defaults. Everything is copied, `tls` is referred to. */
-typedef struct rill_http_session_opts {
-    rill_http_timeouts timeouts;
-    size_t limit;          /* connections in use at once, and kept: 100; SIZE_MAX: any number */
-    size_t limit_per_host; /* in use at once to one scheme, host and port; 0: any number */
-    rill_time keepalive;   /* how long one is kept without use: 15 s; below 0: not at all */
-    const char *base_url;  /* absolute: what relative URLs of requests are resolved against */
+    size_t limit;           /* connections in use at once, and kept: 100; SIZE_MAX: any number */
+    size_t limit_per_host;  /* in use at once to one scheme, host and port; 0: any number */
+    rill_time keepalive;    /* how long one is kept without use: 15 s; below 0: not at all */
+    const char *base_url;   /* absolute: what relative URLs of requests are resolved against */
     const rill_http_line *headers; /* of each request; one that gives the same name overrides it */
     size_t header_count;
     rill_http_auth auth;      /* of requests that bring none */
@@ -106,8 +102,8 @@ typedef struct rill_http_request_opts {
     void *produce_arg;
     rill_http_auth auth;
     int redirects; /* as in the session's options; 0: as there */
-    rill_http_timeouts timeouts;
-    const rill_addr *address; /* NULL: the session's */
+    rill_time total, connect, sock_connect, sock_read; /* likewise */
+    const rill_addr *address;                          /* NULL: the session's */
 } rill_http_request_opts;
 
 #ifdef __cplusplus
@@ -144,7 +140,7 @@ RILL_API void rill_http_session_free(rill_http_session *session);
  *  Returns: 0 and the response, whatever its status;
  *           -EINVAL (a bad method, URL, header or form, more than one body; headers that frame the message:
  *           Host, Connection, Content-Length, Transfer-Encoding);
- *           -ETIME (a bound of `timeouts` passed); -ECANCELED; -ENOMEM; -ESHUTDOWN (the session is closed);
+ *           -ETIME (a bound of time passed); -ECANCELED; -ENOMEM; -ESHUTDOWN (the session is closed);
  *           -EXDEV (of another loop);
  *           -ECONNRESET (the connection was reset, or ended before the first octet of a response);
  *           -EPROTO (the response, or a redirect's Location, breaks the rules or limits, or ended inside its
@@ -214,7 +210,7 @@ RILL_API const rill_http_message *rill_http_response_head(const rill_http_respon
 /** Read the next octets of the body, without its transfer coding, and decoded if it is compressed (gzip,
  *  deflate, br, zstd).
  *  Returns: the octets read, at most `size`; 0 (the body is complete);
- *           -ECANCELED (nothing is lost: a later read goes on); -ETIME (see rill_http_timeouts);
+ *           -ECANCELED (nothing is lost: a later read goes on); -ETIME (`total` or `sock_read` passed);
  *           -ESHUTDOWN (the session was closed);
  *           -ECONNRESET; -EPROTO (a coding is broken, or the connection ended inside the body);
  *           -EMSGSIZE (it grows above `inflate_max`); -ENOMEM; other receive errors.

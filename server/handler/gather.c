@@ -318,7 +318,8 @@ static int gather_open(const struct conf_route *conf, const struct handler_env *
     rill_time margin = conf->deadline > RILL_MS(2) ? RILL_MS(1) : 0;
     /* A part is bounded by its own deadline, and nothing that one request got is told to another. */
     rill_http_session_opts session = {
-        .timeouts = { .total = RILL_FOREVER, .sock_connect = RILL_FOREVER },
+        .total = RILL_FOREVER,
+        .sock_connect = RILL_FOREVER,
         .limit = connections_max,
         .keepalive = RILL_SEC(30),
         .redirects = -1,

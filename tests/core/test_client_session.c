@@ -360,7 +360,7 @@ static int full_host_does_not_hold_up_another(void *arg)
 
 static int waiting_for_a_connection_is_bounded_by_connect(void *arg)
 {
-    rill_http_session_opts opts = { .limit = 1, .timeouts = { .connect = RILL_MS(5) } };
+    rill_http_session_opts opts = { .limit = 1, .connect = RILL_MS(5) };
     rill_http_response *held;
     static const struct peer_answer answers[] = { { .octets = OK "Content-Length: 9\r\n\r\nhi" },
                                                   { .octets = NULL } };
@@ -387,7 +387,7 @@ static int silence_is_bounded_by_sock_read_and_total(void *arg)
     };
 
     static const struct {
-        rill_http_timeouts timeouts;
+        rill_http_request_opts opts;
         const char *text;
     } rows[] = { { { .sock_read = RILL_MS(4) }, "(sock_read)" },
                  { { .total = RILL_MS(4) }, "(total)" },
@@ -397,11 +397,10 @@ static int silence_is_bounded_by_sock_read_and_total(void *arg)
     OWNED_SESSION;
     EXPECT_IS(begin_asking(answers, NULL), 0);
     for (size_t i = 0; i < 3; i++) {
-        rill_http_request_opts opts = { .timeouts = rows[i].timeouts };
-        EXPECT_IS(ask("GET", "/silent", &opts), -ETIME);
+        EXPECT_IS(ask("GET", "/silent", &rows[i].opts), -ETIME);
         EXPECT(error_says(rows[i].text));
         EXPECT(error_says("GET http://127.0.0.1:"));
-        EXPECT_IS(ask("GET", "/half", &opts), -ETIME);
+        EXPECT_IS(ask("GET", "/half", &rows[i].opts), -ETIME);
         EXPECT(error_says(rows[i].text));
     }
     return 0;
@@ -410,7 +409,7 @@ static int silence_is_bounded_by_sock_read_and_total(void *arg)
 /* Each piece comes in time, and they may take longer in all. */
 static int sock_read_counts_from_the_last_octets(void *arg)
 {
-    rill_http_request_opts opts = { .timeouts = { .sock_read = RILL_SEC(5) } };
+    rill_http_request_opts opts = { .sock_read = RILL_SEC(5) };
     (void)arg;
     OWNED_SESSION;
     EXPECT_IS(begin_asking(slow(), NULL), 0);

@@ -71,7 +71,7 @@ static int request(struct reading *reading, rill_http_session *session, const ch
 
 static int request(struct reading *reading, rill_http_session *session, const char *url)
 {
-    rill_http_request_opts opts = { .redirects = -1, .timeouts = { .total = RILL_SEC(60) } };
+    rill_http_request_opts opts = { .redirects = -1, .total = RILL_SEC(60) };
     rill_http_response *response;
     int r = rill_http_request(session, reading->head ? "HEAD" : "GET", url, &opts, &response);
     if (r < 0)
