@@ -7,6 +7,7 @@
 #include "core/dns/dns.h"
 #include "core/io/executor.h"
 #include "core/io/park.h"
+#include "core/io/process.h"
 #include "core/io/signal.h"
 #include "core/op/fault.h"
 #include "core/ring/call.h"
@@ -349,6 +350,7 @@ int rill_loop_close(rill_loop *loop)
     loop->executor = NULL;
     rill__signals_end(loop);
     rill__dns_end(loop);
+    rill__processes_end(loop);
     loop->closing = true;
     if (loop->backend == NULL)
         drop_unstarted(loop);

@@ -554,6 +554,7 @@
 #include <rill/loop.h>
 #include <rill/mem.h>
 #include <rill/net.h>
+#include <rill/process.h>
 #include <rill/queue.h>
 #include <rill/signal.h>
 #include <rill/sim.h>

@@ -39,7 +39,8 @@ static uint32_t limit_of(const rill_stream_opts *opts)
     return opts->read_limit < UINT32_MAX ? (uint32_t)opts->read_limit : UINT32_MAX;
 }
 
-int rill_stream_new(int fd, const rill_stream_opts *opts, rill_stream **ret_stream)
+static int new_stream(int fd, const rill_stream_opts *opts, const rill_stream *kind,
+                      rill_stream **ret_stream)
 {
     struct rill_loop *loop = rill__loop_running;
     if (loop == NULL)
@@ -51,6 +52,8 @@ int rill_stream_new(int fd, const rill_stream_opts *opts, rill_stream **ret_stre
     stream->fd = fd;
     stream->refs = 1;
     stream->limit = limit_of(opts);
+    stream->pipe = kind->pipe;
+    stream->pipe_writes = kind->pipe_writes;
     stream->prepare.run = run_prepare;
     stream->ready.run = rill__stream_run_later;
     int r = rill__stream_arm(stream);
@@ -60,6 +63,19 @@ int rill_stream_new(int fd, const rill_stream_opts *opts, rill_stream **ret_stre
     }
     *ret_stream = stream;
     return 0;
+}
+
+int rill_stream_new(int fd, const rill_stream_opts *opts, rill_stream **ret_stream)
+{
+    static const rill_stream socket;
+    return new_stream(fd, opts, &socket, ret_stream);
+}
+
+int rill__stream_new_pipe(int fd, bool writes, const rill_stream_opts *opts,
+                          rill_stream **ret_stream)
+{
+    const rill_stream pipe = { .pipe = true, .pipe_writes = writes };
+    return new_stream(fd, opts, &pipe, ret_stream);
 }
 
 static void free_stream(rill_stream *stream)

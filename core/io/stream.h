@@ -57,6 +57,8 @@ struct rill_stream {
     bool filing : 1;      /* a file is being sent */
     bool sliced : 1;      /* a slice in `memory` is shown */
     bool parked : 1;      /* nobody has it: see park.c */
+    bool pipe : 1;        /* one end of a pipe, see stream_pipe.c */
+    bool pipe_writes : 1; /* that which is written to */
     uint16_t buffer;
     uint32_t limit; /* octets received ahead of the reader before receiving pauses */
     int recv_error, send_error;
@@ -98,8 +100,16 @@ struct rill_stream {
     struct rill__timer idle; /* while parked */
 };
 
+/* As rill_stream_new, over our end of a pipe of RILL__OP_PIPE: only one half of the stream can be used. */
+int rill__stream_new_pipe(int fd, bool writes, const rill_stream_opts *opts,
+                          rill_stream **ret_stream);
+
 /* The reading half. */
 int rill__stream_arm(rill_stream *stream);
+/* The same for a pipe. */
+int rill__stream_arm_pipe(rill_stream *stream);
+/* A receive has ended with `result`, and what it brought was taken. */
+void rill__stream_received(rill_stream *stream, int result, bool more);
 void rill__stream_prepare_read(rill_stream *stream);
 /* As rill_stream_peek, also above the limit. */
 int rill__stream_fill(rill_stream *stream, size_t least) RILL_SUSPENDS;
@@ -114,6 +124,8 @@ void rill__stream_feed(rill_stream *stream, const char *octets, size_t size);
 /* Room for `size` octets behind what is there, in memory of the stream's own: who fills it raises `size`. 0 or
  * -ENOMEM. */
 int rill__stream_make_room(rill_stream *stream, size_t size);
+/* Stop receiving if what is there is above the limit. */
+void rill__stream_pause(rill_stream *stream);
 /* Wait, as the only reader, until the filter has opened the connection or that is broken. 0; -ECANCELED; -EBUSY;
  * -EBADF: it was closed. */
 int rill__stream_wait_opened(rill_stream *stream, struct rill__task *task) RILL_SUSPENDS;

@@ -111,6 +111,8 @@ int rill_stream_sendfile(rill_stream *stream, int fd, uint64_t offset, uint64_t 
     uint64_t sent = 0;
     struct rill__task *task;
     int r = rill__await_begin(&task);
+    if (r == 0 && stream->pipe)
+        r = -ENOTSOCK;
     if (r == 0)
         r = send_head(stream, task);
     if (r == 0) {

@@ -40,6 +40,12 @@ struct rill__stream_out {
 
 /* The writing half; NULL without memory. */
 struct rill__stream_out *rill__out_open(rill_stream *stream);
+/* What is to be sent next: of the buffer, else of the direct write. */
+struct iovec rill__out_piece(const struct rill__stream_out *out);
+/* A send has ended. */
+void rill__out_sent(struct rill__op *op, int result, unsigned flags);
+/* Send a piece through the pipe once that has room. 0; -ENOMEM. */
+int rill__out_send_pipe(struct rill__stream_out *out);
 /* Take `sent` octets off the buffer and then off the direct write. */
 void rill__out_advance(struct rill__stream_out *out, size_t sent);
 /* The block is empty: what lies behind it is the next one. */

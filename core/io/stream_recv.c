@@ -112,7 +112,7 @@ static int append(rill_stream *stream, const char *octets, size_t size)
     return 0;
 }
 
-static void pause_above_limit(rill_stream *stream)
+void rill__stream_pause(rill_stream *stream)
 {
     if (stream->size < stream->limit)
         return;
@@ -242,17 +242,22 @@ static void on_recv(struct rill__op *op, int result, unsigned flags)
         flags &= ~(unsigned)RILL__OP_MORE;
     if (result > 0 && (flags & RILL__OP_BUFFER)) {
         take_octets(stream, op, (size_t)result);
-        pause_above_limit(stream);
+        rill__stream_pause(stream);
     } else if (flags & RILL__OP_BUFFER) {
         give_buffer_back(stream, op->buffer);
     }
+    rill__stream_received(stream, result, flags & RILL__OP_MORE);
+}
+
+void rill__stream_received(rill_stream *stream, int result, bool more)
+{
     if (stream->closing) {
-        if (!(flags & RILL__OP_MORE))
+        if (!more)
             rill__stream_settle(stream);
         return;
     }
     note_end(stream, result);
-    if (!(flags & RILL__OP_MORE))
+    if (!more)
         recv_ended(stream);
     wake_reader(stream);
 }
@@ -265,6 +270,8 @@ void rill__stream_break_read(rill_stream *stream, int error)
 
 int rill__stream_arm(rill_stream *stream)
 {
+    if (stream->pipe)
+        return rill__stream_arm_pipe(stream);
     stream->recv.kind = RILL__OP_RECV_MANY;
     stream->recv.fd = stream->fd;
     stream->recv.flags = 0;

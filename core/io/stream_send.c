@@ -24,8 +24,6 @@
 
 enum { sealed_most = 4 * RILL__FILTER_MOST };
 
-static void on_sent(struct rill__op *op, int result, unsigned flags);
-
 struct rill__stream_out *rill__out_open(rill_stream *stream)
 {
     if (__builtin_expect(stream->out != NULL, 1))
@@ -35,7 +33,7 @@ struct rill__stream_out *rill__out_open(rill_stream *stream)
         return NULL;
     out->stream = stream;
     out->send.fd = stream->fd;
-    out->send.done = on_sent;
+    out->send.done = rill__out_sent;
     list_init(&out->writers);
     stream->out = out;
     return out;
@@ -281,7 +279,8 @@ static void submit_send(struct rill__stream_out *out, uint8_t kind, void *addr, 
     out->send.size = (uint32_t)(size < most ? size : most);
     bool silent = kind != RILL__OP_SEND && rill__out_nobody_waits(out) && !out->stream->closing;
     out->send.flags = silent ? RILL__OP_SILENT : 0;
-    int r = backend->ops->submit(backend, &out->send);
+    int r =
+        out->stream->pipe ? rill__out_send_pipe(out) : backend->ops->submit(backend, &out->send);
     if (r < 0)
         fail(out, r);
 }
@@ -311,23 +310,28 @@ static void submit_sealed(struct rill__stream_out *out, uint8_t kind)
         submit_send(out, kind, out->sealed + out->sealed_at, out->sealed_size);
 }
 
+struct iovec rill__out_piece(const struct rill__stream_out *out)
+{
+    if (chunk_size(out) > 0)
+        return (struct iovec){ out->chunk + out->chunk_at, chunk_size(out) };
+    return out->direct->pieces[out->direct->at];
+}
+
 /* The first piece of what is unsent: the block, or a piece of the direct write. */
 static void submit_piece(struct rill__stream_out *out, uint8_t kind)
 {
     if (out->stream->filter != NULL) {
         submit_sealed(out, kind);
-    } else if (chunk_size(out) > 0) {
-        submit_send(out, kind, out->chunk + out->chunk_at, chunk_size(out));
-    } else {
-        const struct iovec *piece = &out->direct->pieces[out->direct->at];
-        submit_send(out, kind, piece->iov_base, piece->iov_len);
+        return;
     }
+    struct iovec piece = rill__out_piece(out);
+    submit_send(out, kind, piece.iov_base, piece.iov_len);
 }
 
 static void send_now(struct rill__stream_out *out)
 {
     const struct rill__stream_direct *direct = out->direct;
-    if (direct == NULL || out->stream->filter != NULL ||
+    if (direct == NULL || out->stream->filter != NULL || out->stream->pipe ||
         (chunk_size(out) == 0 && direct->count - direct->at == 1))
         submit_piece(out, RILL__OP_SEND_NOW);
     else
@@ -369,7 +373,7 @@ static void go_on_sending(struct rill__stream_out *out, int result)
         rill__loop_prepare(out->stream->loop, &out->stream->prepare);
 }
 
-static void on_sent(struct rill__op *op, int result, unsigned flags)
+void rill__out_sent(struct rill__op *op, int result, unsigned flags)
 {
     struct rill__stream_out *out = container_of(op, struct rill__stream_out, send);
     rill_stream *stream = out->stream;

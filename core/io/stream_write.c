@@ -233,6 +233,10 @@ int rill_stream_write_eof(rill_stream *stream)
         r = rill__stream_wait_turn(stream, task, 0);
     if (r < 0)
         return r;
+    if (stream->pipe) { /* its end is that of the descriptor */
+        rill_stream_close(stream);
+        return rill__await_ready(task, 0);
+    }
     stream->eof_written = true;
     rill__stream_pass_on(stream);
     if (stream->filter != NULL) { /* it tells the other side at the end of the turn */

@@ -70,6 +70,7 @@ int rill_loop_new(const rill_loop_opts *opts, rill_loop **ret_loop)
         list_init(&loop->io[i]);
     list_init(&loop->parked);
     list_init(&loop->signal_waits);
+    list_init(&loop->processes);
     loop->timers.origin = rill__loop_now(loop);
     rill__wake_init(loop);
     rill__loop_add_live(loop);

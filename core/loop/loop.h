@@ -79,6 +79,7 @@ struct rill_loop {
     bool signalled; /* a signal came that it catches; atomic, written by the handler */
     struct rill__ready on_signal; /* looks which; written by signal.c */
     struct list signal_waits;
+    struct list processes;          /* children that run; written by process.c */
     struct rill_executor *executor; /* its own; NULL: not asked for yet; written by executor.c */
     struct rill__dns *dns;          /* looks names up; NULL: nobody has asked; written by dns.c */
     unsigned outside;               /* jobs that other threads or processes do for it */

@@ -94,11 +94,12 @@ const char *const rill__op_words[RILL__OP_WORDS] = {
     [RILL__OP_SOCKET] = "socket",     [RILL__OP_SOCKETPAIR] = "socketpair",
     [RILL__OP_BIND] = "bind",         [RILL__OP_LISTEN] = "listen",
     [RILL__OP_ACCEPT_NOW] = "accept", [RILL__OP_CONNECT_NOW] = "connect",
-    [RILL__OP_LOAD_NOW] = "load",
+    [RILL__OP_LOAD_NOW] = "load",     [RILL__OP_READ_NOW] = "read",
+    [RILL__OP_WRITE_NOW] = "write",
 };
 
 const char *rill__op_word(enum rill__op_kind kind)
 {
-    const char *word = kind <= RILL__OP_GETDENTS ? rill__op_words[kind] : NULL;
+    const char *word = kind <= RILL__OP_REAP ? rill__op_words[kind] : NULL;
     return word != NULL ? word : "an operation";
 }

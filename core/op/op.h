@@ -56,7 +56,14 @@ enum rill__op_kind {
     RILL__OP_STAT_NOW,       /* addr = path, offset = stat */
     RILL__OP_UNLINK_NOW,     /* addr = path */
     RILL__OP_LOAD_NOW,       /* addr = path of a small file, offset = memory, size: how it begins */
-    RILL__OP_GETDENTS, /* fd = directory, addr, size: the next entries as getdents64(2) has them */
+    RILL__OP_GETDENTS,  /* fd = directory, addr, size: the next entries as getdents64(2) has them */
+    RILL__OP_PIPE,      /* addr = two ints for the descriptors; flags = which of them never waits */
+    RILL__OP_READ_NOW,  /* fd of a pipe that never waits, addr, size */
+    RILL__OP_WRITE_NOW, /* as READ_NOW; raises no SIGPIPE */
+    RILL__OP_SPAWN,     /* addr = struct rill__spawn; result: a pidfd */
+    RILL__OP_SIGNAL,    /* fd = pidfd, flags = signal, offset = the group that gets it, or 0 */
+    RILL__OP_REAP,      /* fd = pidfd, addr = siginfo, size = ms to wait at most, flags of waitid;
+                           -EAGAIN: it runs */
 };
 
 enum {
@@ -113,7 +120,7 @@ struct rill__op_slot {
 };
 
 /* What an op does, in one word, by its kind; NULL: there is none. */
-enum { RILL__OP_WORDS = RILL__OP_GETDENTS + 1 };
+enum { RILL__OP_WORDS = RILL__OP_REAP + 1 };
 
 extern const char *const rill__op_words[RILL__OP_WORDS];
 /* The same, or "an operation". */

@@ -81,6 +81,12 @@ static ssize_t plain_call(struct rill__op *op)
     case RILL__OP_STAT_NOW: return stat(op->addr, (struct stat *)(uintptr_t)op->offset);
     case RILL__OP_UNLINK_NOW: return unlink(op->addr);
     case RILL__OP_LOAD_NOW: return load(op);
+    case RILL__OP_PIPE: return rill__pipe_open(op->addr, (int)op->flags);
+    case RILL__OP_READ_NOW: return read(op->fd, op->addr, op->size);
+    case RILL__OP_WRITE_NOW: return rill__pipe_write(op->fd, op->addr, op->size);
+    case RILL__OP_SPAWN: return rill__spawn(op->addr);
+    case RILL__OP_SIGNAL: return rill__spawned_signal(op);
+    case RILL__OP_REAP: return rill__spawned_reap(op);
     case RILL__OP_GETDENTS: return syscall(SYS_getdents64, op->fd, op->addr, op->size);
     default: CHECK(false && "an op that is submitted"); return -1;
     }
