@@ -160,7 +160,7 @@ static int set_server(struct rill__question *question)
 static void ask(struct rill__question *question)
 {
     struct ares_addrinfo_hints hints = { .ai_family = question->kind, .ai_socktype = SOCK_STREAM };
-    question->ended = question->silent = false;
+    question->ended = question->silent = question->broken = false;
     question->refusal_ttl = 0;
     question->asked++;
     int status = open_channel(question);
@@ -202,19 +202,25 @@ static void run_late(struct rill__ready *ready)
 
 /* --- From server to server. --- */
 
-/* What a failure is called. Of a broken socket c-ares says that it was refused. */
+static int failure_of(const struct rill__question *question)
+{
+    return question->silent ? -ETIMEDOUT : -EREMOTEIO;
+}
+
+/* What a failure is called. Of a broken socket c-ares says that it was refused. If one of A and AAAA could not be
+ * answered, the refusal of the other one is none of the name. */
 static int error_of(const struct rill__question *question)
 {
     if (question->local < 0)
         return question->local;
     switch (question->status) {
     case ARES_SUCCESS: return 0;
-    case ARES_ENOTFOUND: return -ENOENT;
-    case ARES_ENODATA: return -ENODATA;
+    case ARES_ENOTFOUND: return question->broken ? failure_of(question) : -ENOENT;
+    case ARES_ENODATA: return question->broken ? failure_of(question) : -ENODATA;
     case ARES_ENOMEM: return -ENOMEM;
     case ARES_ETIMEOUT: return -ETIMEDOUT;
     case ARES_ECONNREFUSED: return question->silent ? -ETIMEDOUT : -ECONNREFUSED;
-    default: return question->silent ? -ETIMEDOUT : -EREMOTEIO;
+    default: return failure_of(question);
     }
 }
 
@@ -225,7 +231,8 @@ static const char *text_of(const struct rill__question *question, int error)
     case -ENODATA: return "it has no such address";
     case -ETIMEDOUT: return "the name server is silent";
     case -ECONNREFUSED: return "nobody serves names there";
-    case -EREMOTEIO: return ares_strerror(question->status);
+    case -EREMOTEIO:
+        return question->broken ? "the name server fails" : ares_strerror(question->status);
     default: return rill_strerror(error);
     }
 }
@@ -253,6 +260,8 @@ static void finish(struct rill__question *question, int error)
                      refusal_most);
     else if (error < 0)
         question->ttl = 0;
+    else if (question->broken && question->ttl > RILL_SEC(refusal_usual))
+        question->ttl = RILL_SEC(refusal_usual); /* the other half may come next time */
     rill_addr_format(server_of(question), &text);
     rill_text_fmt(&why, "%s (asked %s)", text_of(question, error), rill_text_end(&text));
     (void)rill_text_end(&why);

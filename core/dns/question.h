@@ -34,6 +34,7 @@ struct rill__question {
     ares_channel channel;     /* NULL: no server is being asked */
     struct list sockets;
     bool dropped, ended, silent, any_silent;
+    bool broken;          /* part of the answer is missing: a socket broke, or the server failed */
     unsigned asked;       /* servers, one after the other */
     int status;           /* what c-ares says */
     int local;            /* an error of this machine's: it has no socket for us */
@@ -60,6 +61,8 @@ void rill__question_sent(struct rill__question *question);
 
 /* --- wire.c --- */
 
+/* Whether this answer says that the server has failed. */
+bool rill__dns_is_failure(const unsigned char *octets, size_t size);
 /* For how many seconds the refusal in this answer holds (RFC 2308); 0: it is none, or does not say. */
 unsigned rill__dns_refusal_ttl(const unsigned char *octets, size_t size);
 /* The least time to live of the answers in there, in seconds; 0: there are none. */

@@ -322,14 +322,34 @@ static void copy_name(const struct rill__dns_socket *socket, struct sockaddr *fr
     memcpy(from, &socket->remote.any, *from_size);
 }
 
-/* Of a refusal its time is noted, which c-ares passes over. */
+/* What c-ares does not tell: for how long a refusal holds, and that one of two answers is a failure. */
 static void note(struct rill__question *question, const struct rill__dns_socket *socket)
 {
-    unsigned ttl = socket->stream ? 0
-                                  : rill__dns_refusal_ttl((const unsigned char *)socket->received,
-                                                          (size_t)socket->in_result);
+    const unsigned char *octets = (const unsigned char *)socket->received;
+    size_t size = (size_t)socket->in_result;
+    if (socket->stream)
+        return;
+    question->broken |= rill__dns_is_failure(octets, size);
+    unsigned ttl = rill__dns_refusal_ttl(octets, size);
     if (ttl > 0 && (question->refusal_ttl == 0 || ttl < question->refusal_ttl))
         question->refusal_ttl = ttl;
+}
+
+static int break_off(struct rill__dns_socket *socket)
+{
+    socket->question->broken = true;
+    return fail(socket->error);
+}
+
+/* Nothing was received: c-ares is to come again, or it is over. */
+static ares_ssize_t nothing(struct rill__dns_socket *socket)
+{
+    if (socket->error < 0)
+        return break_off(socket);
+    if (!socket->ended)
+        return fail(-EWOULDBLOCK);
+    socket->question->broken = true;
+    return 0;
 }
 
 static ares_ssize_t receive_from(ares_socket_t fd, void *to, size_t size, int flags,
@@ -339,11 +359,8 @@ static ares_ssize_t receive_from(ares_socket_t fd, void *to, size_t size, int fl
     (void)flags;
     if (socket == NULL)
         return fail(-EBADF);
-    if (!socket->full) {
-        if (socket->error < 0)
-            return fail(socket->error);
-        return socket->ended ? 0 : fail(-EWOULDBLOCK);
-    }
+    if (!socket->full)
+        return nothing(socket);
     uint32_t left = (uint32_t)socket->in_result - socket->in_at;
     uint32_t part = size < left ? (uint32_t)size : left;
     memcpy(to, socket->received + socket->in_at, part);
@@ -383,7 +400,7 @@ static ares_ssize_t send_pieces(ares_socket_t fd, const struct iovec *pieces, in
     if (socket == NULL)
         return fail(-EBADF);
     if (socket->error < 0)
-        return fail(socket->error);
+        return break_off(socket);
     if (socket->stream && (socket->sending > 0 || !list_is_empty(&socket->sent)))
         return fail(-EWOULDBLOCK); /* one after the other */
     struct outgoing *out = gather(socket, pieces, count);

@@ -8,6 +8,7 @@ enum {
     head_size = 12,
     record_size = 10, /* behind the name */
     question_size = 4,
+    code_none = 3, /* there is no such name */
     type_soa = 6,
     soa_tail = 20, /* its five numbers; the last one is the minimum */
     ttl_most = 0x7fffffff,
@@ -84,13 +85,19 @@ static const unsigned char *begin(struct view *view)
     return view->broken ? NULL : head;
 }
 
+bool rill__dns_is_failure(const unsigned char *octets, size_t size)
+{
+    unsigned code = size >= head_size ? octets[3] & 15u : code_none;
+    return code != 0 && code != code_none;
+}
+
 unsigned rill__dns_refusal_ttl(const unsigned char *octets, size_t size)
 {
     struct view view = { octets, size, false };
     struct record record;
     const unsigned char *head = begin(&view);
     unsigned code = head != NULL ? head[3] & 15u : 0;
-    bool refuses = head != NULL && (code == 3 || (code == 0 && u16_at(head + 6) == 0));
+    bool refuses = head != NULL && (code == code_none || (code == 0 && u16_at(head + 6) == 0));
     if (!refuses)
         return 0;
     unsigned left = u16_at(head + 6) + u16_at(head + 8);

@@ -98,6 +98,16 @@ static int failing_server_is_followed_by_the_next_one_once(void *arg)
     return 0;
 }
 
+/* Else a name that exists would be forgotten for a while. */
+static int failure_for_one_family_is_no_refusal_for_the_other(void *arg)
+{
+    (void)arg;
+    OWNED_NAMES;
+    EXPECT_IS(begin(), 0);
+    EXPECT_NONE("lame.test", -EREMOTEIO);
+    return 0;
+}
+
 /* --- Cut answers. --- */
 
 static int cut_answer_is_asked_for_again_over_a_connection(void *arg)
@@ -191,6 +201,7 @@ static const struct scenario scenarios[] = {
     SIMULATED(slow_server_is_waited_for),
     SIMULATED(silent_server_is_asked_twice_and_that_is_a_timeout),
     SIMULATED(half_an_answer_is_one),
+    SIMULATED(failure_for_one_family_is_no_refusal_for_the_other),
     SIMULATED(silent_server_is_followed_by_the_next),
     SIMULATED(dead_servers_are_refusals),
     SIMULATED(failing_server_is_followed_by_the_next_one_once),

@@ -242,6 +242,8 @@ static void answer(rill_text *text, const struct query *query)
         put_alias(text, query, "elsewhere.test", false);
     else if (is(query, "fail"))
         put_refusal(text, query, code_fail, 0);
+    else if (is(query, "lame"))
+        put_refusal(text, query, query->type == type_a ? code_fail : code_ok, 0);
     else if (is(query, "refuse"))
         put_refusal(text, query, code_refused, 0);
     else if (is(query, "soon"))
@@ -266,7 +268,7 @@ static int post(struct letter *letter)
     if (letter->server->udp == NULL)
         return 0;
     int r = rill_udp_send(letter->server->udp, letter->octets, letter->size, &letter->to);
-    return r == -ECANCELED || r == -ENOMEM ? r : 0;
+    return r == -ECANCELED ? r : 0;
 }
 
 static int post_late(void *arg)

@@ -8,6 +8,7 @@
  *   slow      as four, after 200 ms                     cut      cut short; whole over a connection
  *   cutcut    cut short; the connection ends            cuthalf  cut short; half of it, then the end
  *   fail      SERVFAIL                                  refuse   REFUSED
+ *   lame      SERVFAIL for A, no such address for AAAA
  *   id        a wrong number                            query    another question
  *   other     addresses of another name                 loop     an alias of itself
  *   garbage   drawn octets behind a good head           stub     a head that promises more
