@@ -2,6 +2,8 @@
 #include "core/base/mem.h"
 #include "tests/support/asking.h"
 
+#include <rill/net.h>
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -358,6 +360,58 @@ static int full_host_does_not_hold_up_another(void *arg)
     return 0;
 }
 
+/* With one connection the first to come is the first to be asked for, whatever its host. */
+static int waiting_requests_are_served_in_order_of_arrival(void *arg)
+{
+    static char urls[][32] = { "http://a.test/1", "http://b.test/2", "http://a.test/3",
+                               "http://c.test/4" };
+    rill_http_session_opts opts = { .limit = 1 };
+    rill_group group = { 0 };
+    rill_addr at;
+    (void)arg;
+    OWNED_SESSION;
+    EXPECT_IS(peer_start(&peer, NULL, slow()), 0);
+    at = rill_server_address(peer.server);
+    opts.address = &at;
+    EXPECT_IS(rill_http_session_new(&opts, &session), 0);
+    int r = rill_group_enter(&group);
+    for (int i = 0; i < 4 && r == 0; i++) {
+        r = rill_group_go(&group, RILL_CORO(ask_root, urls[i]));
+        if (r == 0)
+            r = rill_sleep(0); /* the simulator may shuffle those that begin in one turn */
+    }
+    r = rill_group_leave(&group, r);
+    rill_group_fini(&group);
+    EXPECT_IS(r, 0);
+    const char *log = peer.log;
+    for (int i = 0; i < 4; i++) {
+        log = strstr(log, urls[i] + strlen("http://a.test"));
+        EXPECT(log != NULL);
+    }
+    return 0;
+}
+
+/* Of more hosts than connections may be kept, those that were asked last keep theirs. */
+static int no_more_connections_are_kept_than_the_limit(void *arg)
+{
+    static const char *const urls[] = { "http://a.test/", "http://b.test/", "http://c.test/",
+                                        "http://b.test/", "http://c.test/", "http://a.test/" };
+    static const unsigned connections[] = { 1, 2, 3, 3, 3, 4 };
+    rill_http_session_opts opts = { .limit = 2 };
+    rill_addr at;
+    (void)arg;
+    OWNED_SESSION;
+    EXPECT_IS(peer_start(&peer, NULL, always_good), 0);
+    at = rill_server_address(peer.server);
+    opts.address = &at;
+    EXPECT_IS(rill_http_session_new(&opts, &session), 0);
+    for (size_t i = 0; i < 6; i++) {
+        EXPECT_IS(ask("GET", urls[i], NULL), 200);
+        EXPECT_IS(peer.connections, connections[i]);
+    }
+    return 0;
+}
+
 static int waiting_for_a_connection_is_bounded_by_connect(void *arg)
 {
     rill_http_session_opts opts = { .limit = 1, .connect = RILL_MS(5) };
@@ -572,6 +626,8 @@ static const struct scenario scenarios[] = {
     SCENARIO(request_with_two_bodies_is_refused),
     SCENARIO(limits_bound_the_requests_at_once),
     SCENARIO(full_host_does_not_hold_up_another),
+    SCENARIO(waiting_requests_are_served_in_order_of_arrival),
+    SCENARIO(no_more_connections_are_kept_than_the_limit),
     SCENARIO(waiting_for_a_connection_is_bounded_by_connect),
     SCENARIO(silence_is_bounded_by_sock_read_and_total),
     SCENARIO(sock_read_counts_from_the_last_octets),
