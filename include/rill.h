@@ -479,6 +479,12 @@
  *   open_connection, start_server     rill_open_connection, rill_start_server; Unix sockets likewise
  *   StreamReader, StreamWriter        rill_stream_*            Server              rill_server_*
  *   StreamWriter.start_tls, ssl=...   rill_stream_start_tls    SSLContext          rill_tls_context_*
+ *   to_thread, run_in_executor        rill_to_thread, rill_run_in_executor
+ *   ThreadPoolExecutor, submit        rill_executor_new, rill_executor_submit
+ *   run_coroutine_threadsafe          rill_run_coroutine_threadsafe; concurrent.futures.Future is rill_job
+ *   wrap_future                       rill_wrap_future         add_signal_handler  rill_add_signal_handler
+ *   create_subprocess_exec, _shell    rill_process_start, rill_process_start_shell
+ *   Process.communicate, .wait, .kill rill_process_communicate, _wait, _kill, _terminate, _send_signal
  *   loop.sock_recv and its like       rill_recv, rill_send_all, rill_accept, rill_connect, rill_udp_*
  *   multiprocessing                   rill_run_workers
  *   aiohttp.ClientSession             rill_http_session_*      ClientResponse      rill_http_status, _header, _read
@@ -535,6 +541,8 @@
  *   inspect.h  what tasks do and wait for; dumps       sim.h      the simulator
  *   net.h      addresses, sockets, datagrams           file.h, dir.h  files and directories
  *   dns.h      names looked up                         tls.h      TLS on connections
+ *   executor.h blocking functions in threads           process.h  programs, and pipes to them
+ *   signal.h   signals as calls or values
  *   http.h     HTTP/1.1 engine without I/O             client.h   HTTP client session
  *   table.h    what a reader in another process finds where
  */
