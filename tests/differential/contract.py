@@ -15,8 +15,8 @@ DIFFERENCES = {
                   'a future or task hands it on instead'),
     'D2': ('3.1', 'a timer makes those that wait for it ready: asyncio needs one more turn'),
     'D3': ('1.1, 3.1', 'sets, and timers that are due at once, are in order of creation: asyncio has no order'),
-    'D4': ('4', 'the message of a cancel reaches all who ask: asyncio tells it to the first one, and loses it when '
-                'a group takes a request back and makes it again'),
+    'D4': ('4', 'the message of a cancel reaches all who ask: asyncio tells it to the first one, loses it when a '
+                'group takes a request back and makes it again, and that of a gather is of its last member'),
     'D5': ('3.4', 'wait and wait_for that need not wait return at once: asyncio lets turns pass'),
     'D6': ('9/37, 9/45', 'wait_for with no time cancels and awaits: asyncio wakes a turn later, and leaves when it is '
                          'cancelled meanwhile'),
@@ -26,6 +26,8 @@ DIFFERENCES = {
     'D8': ('6, 9/71', 'who waits for the next completion gets it in order of arrival, and takes none when cancelled: '
                       'in asyncio a later one may come first, and a cancelled one counts'),
     'D9': ('9/89', 'a group hears of a child that ended inside the create call in the next turn, as in Python 3.13.2'),
+    'D10': ('6', 'a cancelled waiter of a condition passes on the notification that it had: asyncio wakes another one '
+                 'also if it had none'),
 }
 
 # --- The loop: virtual time, tasks and futures written in Python, which can be looked into. ---
@@ -42,12 +44,33 @@ def deliver_pending(awaited=None):
     raise task._make_cancelled_error()
 
 
+def error_of_gather(member, callback):
+    """D4: of the member that ended last, else of the request; asyncio takes the last one in the arguments."""
+    ended = callback.f_back.f_locals['self']._args[0]
+    if not ended.cancelled():
+        return asyncio.CancelledError(callback.f_locals['outer'].asked)
+    return super(Awaited, ended)._make_cancelled_error()
+
+
+def cancel_gather(gather, msg=None, cancel=tasks._GatheringFuture.cancel):
+    taken = cancel(gather, msg)
+    if taken and gather.asked is None:
+        gather.asked = msg
+    return taken
+
+
+tasks._GatheringFuture.asked, tasks._GatheringFuture.cancel = None, cancel_gather
+
+
 class Awaited:
     def __await__(self):
         deliver_pending(self)
         return (yield from super().__await__())
 
     def _make_cancelled_error(self):
+        caller = sys._getframe(1)
+        if caller.f_code.co_name == '_done_callback' and caller.f_locals['outer']._cancel_requested:
+            return error_of_gather(self, caller)
         error = super()._make_cancelled_error()
         if self.done() and error.args:
             self._cancel_message = error.args[0]  # D4
@@ -162,6 +185,14 @@ async def wait_for_now(future):
     if future.cancelled():
         raise asyncio.TimeoutError
     return future.result()
+
+
+class Condition(asyncio.Condition):
+    def _notify(self, n):
+        caller = sys._getframe(1)
+        future = caller.f_locals.get('fut') if caller.f_code.co_name == 'wait' else None
+        if future is None or future.done() and not future.cancelled():  # D10
+            super()._notify(n)
 
 
 class BarrierCondition(asyncio.Condition):

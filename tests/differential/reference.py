@@ -105,7 +105,7 @@ class Run:
         self.lock, self.event = asyncio.Lock(), asyncio.Event()
         kind = asyncio.BoundedSemaphore if self.permits[1] == 'bounded' else asyncio.Semaphore
         self.semaphore, self.barrier = kind(int(self.permits[0])), contract.Barrier(self.parties)
-        self.condition = asyncio.Condition(self.lock)
+        self.condition = contract.Condition(self.lock)
         for i, (_, size, order) in enumerate(self.queue_heads):
             self.slots[f'q{i}'] = QUEUES[order](int(size))
         for i in range(self.futures):
@@ -292,7 +292,7 @@ class Run:
         found = await iteration.next()
         if found is None:
             return 'no more'
-        return ' '.join(name for name, slot in self.slots.items() if slot is found)
+        return ''.join(name for name, slot in self.slots.items() if slot is found and name[0] in 'ftk')
 
     def do_set(self, name, value):
         self.slots[name].set_result(int(value))
