@@ -30,9 +30,9 @@ void version_text(rill_text *text)
     if (uname(&kernel) == 0)
         rill_text_fmt(text, "kernel %s %s\n", kernel.release, kernel.machine);
     int rc = rill_run(RILL_CORO(do_nothing, NULL));
-    const char *problem = rill_ring_problem();
-    rill_text_fmt(text, "io_uring %s\n",
-                  rc == 0           ? "works"
-                  : problem != NULL ? problem
-                                    : rill_strerror(rc));
+    const char *problem = rill_ring_problem(), *features = rill_ring_features();
+    if (rc == 0)
+        rill_text_fmt(text, "io_uring works: %s\n", features != NULL ? features : "simulated");
+    else
+        rill_text_fmt(text, "io_uring %s\n", problem != NULL ? problem : rill_strerror(rc));
 }

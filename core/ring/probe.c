@@ -1,6 +1,6 @@
 /* probe.c - what this kernel can do, tried and not guessed, and the exact cause when there is no ring.
  *
- * The text is kept per thread for rill_ring_problem; nothing is printed here. */
+ * The texts are kept per thread for rill_ring_problem and rill_ring_features; nothing is printed here. */
 #include "core/ring/probe.h"
 
 #include "core/ring/uapi.h"
@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static _Thread_local char problem[256];
+static _Thread_local char problem[256], features[96];
 
 /* The value of kernel.io_uring_disabled: '0', '1', '2', or 0 if there is no such setting. */
 static char disabled_setting(void)
@@ -75,7 +75,29 @@ void rill__probe_failed(int error, unsigned cq_entries)
 
 void rill__probe_clear(void)
 {
-    problem[0] = 0;
+    problem[0] = features[0] = 0;
+}
+
+void rill__probe_found(bool registered, bool silent_sends, bool no_iowait, bool truncate)
+{
+    static const char *const names[] = { "registered ring", "silent sends", "no iowait",
+                                         "truncate" };
+    const bool found[] = { registered, silent_sends, no_iowait, truncate };
+    rill_text text = { features, sizeof features, 0, false };
+    for (int pass = 0; pass < 2; pass++) {
+        const char *before = pass == 0 ? "" : "; not: ";
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            if (found[i] == (pass == 0)) {
+                rill_text_fmt(&text, "%s%s", before, names[i]);
+                before = ", ";
+            }
+    }
+    rill_text_end(&text);
+}
+
+const char *rill_ring_features(void)
+{
+    return features[0] != 0 ? features : NULL;
 }
 
 const char *rill_ring_problem(void)

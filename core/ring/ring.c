@@ -351,6 +351,9 @@ int rill__ring_new(const struct rill__ring_opts *opts, struct rill__backend **re
     }
     if (silent_sends_work(ring))
         ring->skip_success = IOSQE_CQE_SKIP_SUCCESS;
+    rill__probe_found((ring->enter_flags & IORING_ENTER_REGISTERED_RING) != 0,
+                      ring->skip_success != 0, (ring->enter_flags & IORING_ENTER_NO_IOWAIT) != 0,
+                      ring->backend.can_truncate);
     ring->backend.ops = &ring_ops;
     ring->backend.watched = true;
     list_init(&ring->backlog);

@@ -101,6 +101,12 @@ RILL_API int rill_exit_code(int rc);
  *  Since: 0.1 */
 RILL_API const char *rill_ring_problem(void);
 
+/** What the last ring of this thread uses of what a kernel may lack; without it the same is done at a higher cost.
+ *  Returns: one line, such as "registered ring, silent sends, truncate; not: no iowait", valid until the next
+ *           try; NULL: there was no ring.
+ *  Since: 0.1 */
+RILL_API const char *rill_ring_features(void);
+
 /** A loop that does not run yet. Its ring is made by the thread that first runs it.
  *  Args: `opts` may be NULL.   Returns: 0 and the loop; -ENOMEM; -EINVAL.   Owns: gives it;
  *  rill_loop_close ends it.   Like: asyncio.new_event_loop.   Since: 0.1 */
