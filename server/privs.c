@@ -32,7 +32,8 @@ int privs_find(rill_span user, rill_span group, struct privs *ret_privs, rill_te
     }
     const struct passwd *found = find_user(user);
     if (found == NULL) {
-        rill_text_fmt(why, "there is no user \"%s\"", user.size > 0 ? user.at : "nobody");
+        rill_text_fmt(why, "there is no user \"%s\": make it, or name another as `user`",
+                      user.size > 0 ? user.at : "nobody");
         return -ENOENT;
     }
     if (found->pw_uid == 0) {
@@ -45,7 +46,8 @@ int privs_find(rill_span user, rill_span group, struct privs *ret_privs, rill_te
     if (group.size > 0) {
         const struct group *entry = getgrnam(group.at);
         if (entry == NULL) {
-            rill_text_fmt(why, "there is no group \"%s\"", group.at);
+            rill_text_fmt(why, "there is no group \"%s\": make it, or name another in `user`",
+                          group.at);
             return -ENOENT;
         }
         privs.gid = entry->gr_gid;

@@ -94,7 +94,7 @@ static int open_log(const struct master *master, const struct conf *conf,
         char cause[512];
         snprintf(cause, sizeof cause, "cannot open log \"%s\": %s",
                  target->to == CONF_LOG_FILE ? target->path.at : "standard output or error",
-                 rill_strerror(fd));
+                 fd == -ENXIO ? "it is a FIFO that nobody reads" : rill_strerror(fd));
         tell_at(master, conf, target->place, cause);
     }
     return fd;

@@ -75,11 +75,13 @@ static void user_that_does_not_exist_is_named(void **state)
     struct privs privs = { .uid = 77 };
     rill_text why = why_text();
     assert_int_equal(privs_find(RILL_SPAN("no-such-user"), RILL_SPAN(""), &privs, &why), -ENOENT);
-    assert_string_equal(why_memory, "there is no user \"no-such-user\"");
+    assert_string_equal(why_memory,
+                        "there is no user \"no-such-user\": make it, or name another as `user`");
     why = why_text();
     assert_int_equal(privs_find(RILL_SPAN("nobody"), RILL_SPAN("no-such-group"), &privs, &why),
                      -ENOENT);
-    assert_string_equal(why_memory, "there is no group \"no-such-group\"");
+    assert_string_equal(why_memory,
+                        "there is no group \"no-such-group\": make it, or name another in `user`");
     assert_int_equal(privs.uid, 77);
 }
 
