@@ -281,11 +281,12 @@ static int output_above_the_limit_is_refused(void *arg)
 
 static rill_process *talked;
 static rill_span heard;
+static bool cut_short; /* by the test, as it is meant to be */
 
 static int talk(void *arg)
 {
     int r = rill_process_communicate(talked, rill_span_of(arg), &heard, NULL);
-    if (r < 0 && r != -ECANCELED) { /* it will say nothing more */
+    if (r < 0 && !cut_short) { /* it will say nothing more */
         rill_stream_close(talked->in);
         (void)rill_process_kill(talked);
     }
@@ -295,6 +296,7 @@ static int talk(void *arg)
 static int talk_twice(char *input, int gate, int said)
 {
     OWNED_FD int open = gate;
+    cut_short = false;
     after_run(close_later, talked);
     OWNED_FUTURE rill_task *talker = rill_create_task(RILL_CORO(talk, input));
     EXPECT_IS(rill_sleep(0), 0);
@@ -302,6 +304,7 @@ static int talk_twice(char *input, int gate, int said)
     EXPECT_IS(rill_process_communicate(talked, RILL_SPAN(""), NULL, NULL), -EBUSY);
     EXPECT(rill_poll(said, POLLIN) >= 0);
     EXPECT_IS(rill_sleep(0), 0);
+    cut_short = true;
     EXPECT(rill_cancel(talker, NULL));
     EXPECT_IS(rill_await(talker), -ECANCELED);
     EXPECT(!talked->ended);
