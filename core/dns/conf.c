@@ -12,7 +12,10 @@
 #include <errno.h>
 #include <string.h>
 
-enum { hosts_most = 1 << 20, resolv_most = 64 << 10, dns_port = 53, ndots_most = 15 };
+enum { hosts_most = 1 << 20, resolv_most = 64 << 10, dns_port = 53 };
+
+/* As resolv.conf(5) has them. */
+enum { ndots_most = 15, timeout_most = 30, attempts_most = 5 };
 
 /* --- Texts: lines of words. --- */
 
@@ -88,7 +91,7 @@ int rill__dns_conf_init(struct rill__dns_conf *conf, const rill_dns_opts *opts)
     static const rill_dns_opts usual;
     if (opts == NULL)
         opts = &usual;
-    if (opts->timeout < 0)
+    if (opts->timeout < 0 || opts->attempts > attempts_most)
         return -EINVAL;
     *conf =
         (struct rill__dns_conf){ .fixed_timeout = opts->timeout, .fixed_attempts = opts->attempts };
@@ -148,8 +151,6 @@ static bool option(rill_span word, rill_span name, uint64_t most, uint64_t *ret_
 
 static void take_options(struct rill__dns_conf *conf, rill_span line)
 {
-    enum { timeout_most = 30, attempts_most = 5 }; /* as resolv.conf(5) has them */
-
     rill_span word;
     uint64_t value;
     while (next_word(&line, &word))

@@ -287,7 +287,10 @@ static int close_it(ares_socket_t fd, void *arg)
         backend->ops->cancel(backend, &socket->in);
     if (socket->connect.in_flight)
         backend->ops->cancel(backend, &socket->connect);
-    rill__loop_ready(socket->loop, &socket->ready); /* whoever calls may still look at it */
+    if (socket->stream || socket->sends)
+        rill__loop_ready(socket->loop, &socket->ready); /* who calls c-ares still looks at it */
+    else
+        end(socket); /* one of those with which c-ares tries addresses out, to sort them: there may be many */
     return 0;
 }
 
@@ -407,8 +410,8 @@ static ares_ssize_t send_pieces(ares_socket_t fd, const struct iovec *pieces, in
     if (out == NULL)
         return fail(-ENOMEM);
     uint32_t size = out->op.size;
-    send_out(out);
     socket->sends = true;
+    send_out(out);
     receive(socket);
     rill__question_sent(arg);
     return (ares_ssize_t)size;

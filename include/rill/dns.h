@@ -7,7 +7,8 @@
  *
  * A and AAAA are asked for at once. Answers are kept for their time to live (1 s to 1 h), refusals ("no such
  * name", "no such address") for what the zone says (at most 1 min), failures not at all: at most 1,024 names a
- * loop, those that were used longest ago go first. Tasks that ask the same at the same time share one question.
+ * loop, those that were used longest ago go first. Tasks that ask the same at the same time share one question; 64
+ * questions are under way at a time, others wait for their turn.
  *
  * From the first lookup on the process's c-ares allocates with rill_alloc; a program that uses c-ares itself
  * begins after that. */
@@ -54,7 +55,7 @@ typedef struct rill_dns_opts {
     const char
         *servers;      /* instead of that file's, at most 8: "192.0.2.1,192.0.2.2:5353,[::1]:53" */
     rill_time timeout; /* how long a server may be silent; instead of that file's, 5 s */
-    unsigned attempts; /* rounds through silent servers; instead of that file's, 2 */
+    unsigned attempts; /* rounds through silent servers; instead of that file's, 2; at most 5 */
 } rill_dns_opts;
 
 #ifdef __cplusplus
@@ -88,7 +89,8 @@ RILL_API int rill_getnameinfo(const rill_addr *addr, unsigned flags, char *buf, 
 
 /** From now on the running loop looks names up as `opts` says; what it knew is forgotten. Lookups that have begun
  *  go on.   Args: `opts` may be NULL: as the machine does.
- *  Returns: 0; -EINVAL (servers that are no addresses, or more than 8; a negative time); -ENOMEM; -ESRCH (no loop
+ *  Returns: 0; -EINVAL (servers that are no addresses, or more than 8; a negative time; too many
+ *           attempts); -ENOMEM; -ESRCH (no loop
  *           runs).   Suspends: no.   Since: 0.1 */
 RILL_API int rill_dns_configure(const rill_dns_opts *opts);
 

@@ -241,6 +241,7 @@ static int options_that_make_no_sense_are_refused(void *arg)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         EXPECT_IS(ask_at(bad[i]), -EINVAL);
     EXPECT_IS(rill_dns_configure(&(rill_dns_opts){ .timeout = -1 }), -EINVAL);
+    EXPECT_IS(rill_dns_configure(&(rill_dns_opts){ .attempts = 6 }), -EINVAL);
     EXPECT_IS(rill_dns_configure(NULL), 0);
     return 0;
 }
