@@ -1,4 +1,5 @@
 /* test_tls_trust.c - whom TLS trusts, and what both sides agree on: certificates, names, protocols, sessions. */
+#include "core/tls/tls.h"
 #include "tests/support/secure.h"
 
 #include <stdio.h>
@@ -80,6 +81,30 @@ static int client_without_a_name_is_refused(void *arg)
     (void)arg;
     OWNED_PAIR;
     EXPECT_IS(meet("ca", NULL, "good", NULL), -EINVAL);
+    return 0;
+}
+
+static void drop_default(void *arg)
+{
+    (void)arg;
+    rill__tls_drop_default_context();
+}
+
+/* Without a context clients share one, which knows the system's roots and no others. */
+static int system_does_not_trust_our_root(void *arg)
+{
+    OWNED_CONTEXT rill_tls_context *server = NULL, *system = NULL;
+    (void)arg;
+    OWNED_PAIR;
+    EXPECT_IS(certs_server("good", NULL, &server), 0);
+    EXPECT_IS(rill_tls_context_new(NULL, &system), 0);
+    after_run(drop_default, NULL);
+    for (int shared = 0; shared < 2; shared++) {
+        EXPECT_IS(make_streams(NULL), 0);
+        EXPECT_IS(shake_hands(shared ? NULL : system, "example.org", server, NULL), -EKEYREJECTED);
+        EXPECT(says(rill_last_error(), "certificate of example.org: its issuer is not trusted"));
+        drop_pair(NULL);
+    }
     return 0;
 }
 
@@ -285,6 +310,7 @@ int main(void)
         SCENARIO_ONCE(certificates_are_checked),
         SCENARIO(failed_check_leaves_nothing),
         SCENARIO(client_without_a_name_is_refused),
+        SCENARIO_ONCE(system_does_not_trust_our_root),
         SCENARIO_ONCE(server_may_ask_clients_for_certificates),
         SCENARIO(bad_contexts_say_what_is_wrong),
         SCENARIO(context_outlives_its_maker),
