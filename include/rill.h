@@ -485,6 +485,7 @@
  *   wrap_future                       rill_wrap_future         add_signal_handler  rill_add_signal_handler
  *   create_subprocess_exec, _shell    rill_process_start, rill_process_start_shell
  *   Process.communicate, .wait, .kill rill_process_communicate, _wait, _kill, _terminate, _send_signal
+ *   loop.getaddrinfo, getnameinfo     rill_getaddrinfo, rill_getnameinfo, rill_dns_configure
  *   loop.sock_recv and its like       rill_recv, rill_send_all, rill_accept, rill_connect, rill_udp_*
  *   multiprocessing                   rill_run_workers
  *   aiohttp.ClientSession             rill_http_session_*      ClientResponse      rill_http_status, _header, _read
