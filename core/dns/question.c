@@ -53,6 +53,7 @@ static rill_time kept_for(rill_time seconds, rill_time most)
 static int take_addresses(struct rill__question *question, const struct ares_addrinfo *result)
 {
     rill_time least = ttl_most;
+    rill_free(question->addrs); /* of a server that was asked before */
     question->addrs = rill_alloc_zero(RILL__DNS_ADDRESSES, sizeof *question->addrs);
     if (question->addrs == NULL)
         return ARES_ENOMEM;
@@ -211,7 +212,7 @@ static int failure_of(const struct rill__question *question)
  * answered, the refusal of the other one is none of the name. */
 static int error_of(const struct rill__question *question)
 {
-    if (question->local < 0)
+    if (question->local < 0 && question->status != ARES_SUCCESS)
         return question->local;
     switch (question->status) {
     case ARES_SUCCESS: return 0;
