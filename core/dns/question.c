@@ -60,7 +60,8 @@ static int take_addresses(struct rill__question *question, const struct ares_add
     const struct ares_addrinfo_node *node = result->nodes;
     for (; node != NULL && question->count < RILL__DNS_ADDRESSES; node = node->ai_next) {
         rill_addr *addr = &question->addrs[question->count];
-        if (node->ai_addrlen > sizeof addr->in6)
+        bool wanted = question->kind == AF_UNSPEC || node->ai_family == question->kind;
+        if (!wanted || node->ai_addrlen > sizeof addr->in6) /* a server may say what it likes */
             continue;
         memcpy(&addr->any, node->ai_addr, node->ai_addrlen);
         addr->length = node->ai_addrlen;
