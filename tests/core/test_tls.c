@@ -106,17 +106,27 @@ static int handshake_takes_what_came_before_it_began(void *arg)
     return 0;
 }
 
+/* `left` waits in a handshake with a silent server. */
+static int start_alone(rill_tls_context *client, rill_task **ret_starting)
+{
+    int r = make_streams(NULL);
+    if (r < 0)
+        return r;
+    *ret_starting = kept(rill_create_task(RILL_CORO(start_left, client)));
+    r = rill_sleep(0);
+    if (r == 0)
+        r = all_begun(1, ret_starting);
+    return r < 0 ? r : rill_sleep(0);
+}
+
 static int read_of_another_task_and_a_parked_stream_are_busy(void *arg)
 {
     OWNED_CONTEXT rill_tls_context *client = NULL;
     (void)arg;
+    rill_task *starting;
     OWNED_PAIR;
     EXPECT_IS(certs_client("ca", NULL, &client), 0);
-    EXPECT_IS(make_streams(NULL), 0);
-    rill_task *starting = kept(rill_create_task(RILL_CORO(start_left, client)));
-    EXPECT_IS(rill_sleep(0), 0);
-    EXPECT_IS(all_begun(1, &starting), 0);
-    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(start_alone(client, &starting), 0);
     char in[8];
     EXPECT_IS(rill_stream_read(left, in, sizeof in), -EBUSY);
     EXPECT_IS(rill_stream_park(left, RILL_FOREVER, RILL_CORO(sleep_for_ever, NULL)), -EBUSY);
@@ -134,13 +144,10 @@ static int close_ends_a_handshake(void *arg)
 {
     OWNED_CONTEXT rill_tls_context *client = NULL;
     (void)arg;
+    rill_task *starting;
     OWNED_PAIR;
     EXPECT_IS(certs_client("ca", NULL, &client), 0);
-    EXPECT_IS(make_streams(NULL), 0);
-    rill_task *starting = kept(rill_create_task(RILL_CORO(start_left, client)));
-    EXPECT_IS(rill_sleep(0), 0);
-    EXPECT_IS(all_begun(1, &starting), 0);
-    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(start_alone(client, &starting), 0);
     rill_stream_close(left);
     EXPECT_IS(rill_await(starting), -EBADF);
     EXPECT_IS(rill_stream_wait_closed(left), 0);
