@@ -6,9 +6,10 @@
 #include <string.h>
 
 static const char *const cat[] = { "cat", NULL };
-static const char *const sleeper[] = { "sleep", "3600", NULL };
 
 static const rill_process_opts piped = { .in = RILL_PROCESS_PIPE, .out = RILL_PROCESS_PIPE };
+
+static const rill_process_opts fed = { .in = RILL_PROCESS_PIPE, .out = RILL_PROCESS_NULL };
 
 /* What came back is the beginning of what was sent. */
 static int communicate(void *arg)
@@ -29,12 +30,13 @@ static int communicate(void *arg)
     return r;
 }
 
-/* A child that runs for ever, ended by us: no other end is possible. */
+/* A child that runs as long as we hold its input, ended by us before: no other end is possible. Where no
+ * signal gets through, it ends with the pipe. */
 static int kill_and_wait(void *arg)
 {
     rill_process *p;
     (void)arg;
-    int r = rill_process_start(sleeper, NULL, &p);
+    int r = rill_process_start(cat, &fed, &p);
     if (r < 0)
         return r;
     torture_held++;
