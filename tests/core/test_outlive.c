@@ -41,6 +41,7 @@ static int wait_for_that_is_late_keeps_the_task_that_its_owner_drops(void *arg)
     owned[0] = rill_create_task(RILL_CORO(cancel_late, NULL));
     EXPECT_IS(rill_sleep(0), 0);
     OWNED_FUTURE rill_task *dropper = rill_create_task(RILL_CORO(drop_soon, NULL));
+    (void)dropper;
     EXPECT_IS(rill_wait_for(owned[0], 0), 0);
     return 0;
 }
@@ -53,6 +54,7 @@ static int wait_keeps_the_members_that_their_owner_drops(void *arg)
     for (int i = 0; i < 2; i++)
         members[i] = owned[i] = rill_future_new();
     OWNED_FUTURE rill_task *dropper = rill_create_task(RILL_CORO(drop_soon, NULL));
+    (void)dropper;
     EXPECT_IS(rill_wait(2, members, RILL_ALL_COMPLETED, RILL_MS(5), out), 0);
     return 0;
 }

@@ -325,6 +325,7 @@ static int cancelled_communicate_goes_on_later(void *arg)
     (void)arg;
     EXPECT_IS(pipe2(gate, O_CLOEXEC) + pipe2(said, O_CLOEXEC), 0);
     OWNED_FD int gate_out = gate[0], said_out = said[0];
+    (void)gate_out;
     opts.err = RILL_PROCESS_FD;
     opts.err_fd = said[1];
     opts.pass_fds = gate;

@@ -115,8 +115,10 @@ static void put_zone(rill_text *text, unsigned minimum)
 {
     put_record(text, type_soa, 3600, 2 + 20);
     put16(text, 0); /* two names, of the root */
-    for (int i = 0; i < 4; i++)
-        put16(text, 0), put16(text, 1);
+    for (int i = 0; i < 4; i++) {
+        put16(text, 0);
+        put16(text, 1);
+    }
     put16(text, 0);
     put16(text, minimum);
 }
@@ -290,8 +292,10 @@ static int reply(struct query *query, struct letter *letter)
     }
     if (letter->size == 0 && !is(query, "empty"))
         return 0;
-    if (is(query, "slow"))
-        return rill_unref(rill_create_task_with(RILL_CORO(post_late, letter), &opts)), 0;
+    if (is(query, "slow")) {
+        rill_unref(rill_create_task_with(RILL_CORO(post_late, letter), &opts));
+        return 0;
+    }
     int r = post(letter);
     return r >= 0 && is(query, "double") ? post(letter) : r;
 }
