@@ -480,14 +480,17 @@ void skip_if_limits_are_kept(void)
     skip();
 }
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WITH_ASAN 1
+#endif
+#endif
+
 bool under_sanitizer(void)
 {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(WITH_ASAN)
     return true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-    return true;
-#endif
-#endif
+#else
     return under_tsan() || under_valgrind();
+#endif
 }
