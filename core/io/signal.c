@@ -125,10 +125,10 @@ static int check_signo(int signo)
 static int catch (struct rill_loop *loop, int signo)
 {
     struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-    struct place *place = &places[signo];
     struct rill_loop *owner = NULL;
     if (check_signo(signo) < 0)
         return -EINVAL;
+    struct place *place = &places[signo];
     if (!__atomic_compare_exchange_n(&place->loop, &owner, loop, false, __ATOMIC_SEQ_CST,
                                      __ATOMIC_SEQ_CST))
         return owner == loop ? 0 : -EBUSY;
