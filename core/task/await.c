@@ -26,13 +26,19 @@ bool rill__plain_cancel(struct rill__wait *wait, const char *msg)
     return true;
 }
 
+/* A function of its own: what it needs would cost each park registers, and so stack, which is cold. */
+static __attribute__((noinline, cold)) int deliver(const struct rill__plain_wait *plain)
+{
+    return plain->cancelled ? rill__task_deliver_accepted(plain->task)
+                            : rill__task_deliver(plain->task);
+}
+
 int rill__plain_park(struct rill__plain_wait *plain)
 {
     struct rill__task *task = plain->task;
     rill__task_park(task, &plain->wait);
-    if (plain->cancelled)
-        return rill__task_deliver_accepted(task);
-    return task->undelivered > 0 ? rill__task_deliver(task) : 0;
+    bool asked = plain->cancelled || task->undelivered > 0;
+    return __builtin_expect(asked, 0) ? deliver(plain) : 0;
 }
 
 static const rill_table_wait tells_turn = { .what = "its next turn" };
