@@ -171,7 +171,7 @@ int rill_await(rill_future *future)
     int rc;
     if (!park_on(task, future, forward_cancel) || task->undelivered > 0) {
         rc = rill__task_deliver(task); /* the future keeps its result */
-        if (future->rc == -ECANCELED)
+        if (future->state == RILL_CANCELLED)
             rill__task_note(task, future->detail); /* it was asked first */
     } else {
         CHECK_SLOW(future->state != RILL_PENDING);
