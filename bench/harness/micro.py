@@ -24,7 +24,7 @@ ROWS = {
     "lock": ["rill", "go", "asyncio"],
     "queue": ["rill", "go", "asyncio"],
     "handoff": ["rill", "go", "asyncio"],
-    "sleepers": ["rill", "go", "asyncio"],
+    "sleepers": ["rill", "bare", "go", "asyncio"],
     "ps": ["rill"],
     "echo": ["rill", "ring"],
     "fetch": ["rill", "go", "aiohttp"],
@@ -79,13 +79,14 @@ def reads_file():
 def command(player, row):
     """The command line of a player for a row; None where it is not there."""
     program = {"rill": machine.PROGRAMS / f"bench_{row}", "go": machine.OUT / "micro-go",
-               "ring": machine.PROGRAMS / f"ring_{row}",
+               "ring": machine.PROGRAMS / f"ring_{row}", "bare": machine.PROGRAMS / f"bare_{row}",
                "asyncio": MICRO / "py" / "micro.py",
                "aiohttp": MICRO / "py" / "micro.py"}[player]
     if not program.exists() or (player == "aiohttp" and find_spec("aiohttp") is None):
         return None
     return {"aiohttp": [sys.executable, str(program), row],
-            "rill": [str(program)], "ring": [str(program)], "go": ["env", "GOMAXPROCS=1", str(program), row],
+            "rill": [str(program)], "ring": [str(program)], "bare": [str(program)],
+            "go": ["env", "GOMAXPROCS=1", str(program), row],
             "asyncio": [sys.executable, str(program), row]}[player]
 
 
