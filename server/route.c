@@ -105,9 +105,11 @@ static int redirect_serve(void *state, struct request *request, struct reply *re
     return 0;
 }
 
-/* Every method is redirected: what the route behind it takes is for it to say. */
+/* Every method is redirected: what the route behind it takes is for it to say. It has no
+ * configuration, so no deadline either. */
 static const struct handler redirect = {
     .name = "redirect",
+    .instant = true,
     .methods = ~UINT32_C(0),
     .serve = redirect_serve,
 };

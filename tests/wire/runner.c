@@ -314,6 +314,7 @@ static void make_site(void)
              "  /gone: {respond: {status: 410, body: \"gone\\n\"}}\n"
              "  /moved: {respond: {status: 308, location: /new/}}\n"
              "  /set: {respond: {body: \"set\\n\"}, header: {X-Set: \"1\"}}\n"
+             "  /app/: {respond: {body: \"app\\n\"}}\n"
              "  /: {files: {root: %s}}\n"
              "  /gather: {gather: {parts: {list: {file: %s/list.json}}}}\n",
              site, site);
