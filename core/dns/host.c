@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <string.h>
 
 enum { label_most = 63 };
@@ -36,24 +37,42 @@ static rill_addr in6(const struct in6_addr *host)
     return addr;
 }
 
+/* The interface behind the '%' of a link-local address: its number, or its name (RFC 4007, 11). 0: there is none. */
+static uint32_t zone_of(rill_span text)
+{
+    char name[IF_NAMESIZE];
+    uint64_t number;
+    if (rill_parse_u64(text, UINT32_MAX, &number) == 0)
+        return (uint32_t)number;
+    if (text.size == 0 || text.size >= sizeof name)
+        return 0;
+    memcpy(name, text.at, text.size);
+    name[text.size] = 0;
+    return if_nametoindex(name);
+}
+
 bool rill__host_number(rill_span text, int family, rill_addr *ret_addr)
 {
     char number[INET6_ADDRSTRLEN];
     struct in_addr host4;
     struct in6_addr host6;
-    if (text.size == 0 || text.size >= sizeof number)
+    const char *percent = text.size > 0 ? memchr(text.at, '%', text.size) : NULL;
+    size_t size = percent != NULL ? (size_t)(percent - text.at) : text.size;
+    if (size == 0 || size >= sizeof number)
         return false;
-    memcpy(number, text.at, text.size);
-    number[text.size] = 0;
-    if (family != AF_INET6 && inet_pton(AF_INET, number, &host4) == 1) {
+    memcpy(number, text.at, size);
+    number[size] = 0;
+    if (family != AF_INET6 && percent == NULL && inet_pton(AF_INET, number, &host4) == 1) {
         *ret_addr = in4(ntohl(host4.s_addr));
         return true;
     }
-    if (family != AF_INET && inet_pton(AF_INET6, number, &host6) == 1) {
-        *ret_addr = in6(&host6);
-        return true;
-    }
-    return false;
+    if (family == AF_INET || inet_pton(AF_INET6, number, &host6) != 1)
+        return false;
+    rill_addr addr = in6(&host6);
+    if (percent != NULL)
+        addr.in6.sin6_scope_id = zone_of((rill_span){ percent + 1, text.size - size - 1 });
+    *ret_addr = addr;
+    return percent == NULL || addr.in6.sin6_scope_id > 0;
 }
 
 /* "localhost", and all below it (RFC 6761, 6.3). */

@@ -114,7 +114,7 @@ static void on_name(void *arg, int status, int timeouts, unsigned char *octets, 
 
 /* --- Asking one server. --- */
 
-static const rill_addr *server_of(const struct rill__question *question)
+const rill_addr *rill__question_server(const struct rill__question *question)
 {
     const struct rill__dns_conf *conf = question->conf;
     return &conf->servers[(question->asked > 0 ? question->asked - 1 : 0) % conf->count];
@@ -147,7 +147,7 @@ static int open_channel(struct rill__question *question)
 
 static int set_server(struct rill__question *question)
 {
-    const rill_addr *server = server_of(question);
+    const rill_addr *server = rill__question_server(question);
     int port = (int)rill_addr_port(server);
     struct ares_addr_port_node node = { .family = server->any.sa_family,
                                         .udp_port = port,
@@ -264,7 +264,7 @@ static void finish(struct rill__question *question, int error)
         question->ttl = 0;
     else if (question->broken && question->ttl > RILL_SEC(refusal_usual))
         question->ttl = RILL_SEC(refusal_usual); /* the other half may come next time */
-    rill_addr_format(server_of(question), &text);
+    rill_addr_format(rill__question_server(question), &text);
     rill_text_fmt(&why, "%s (asked %s)", text_of(question, error), rill_text_end(&text));
     (void)rill_text_end(&why);
     question->done(question);

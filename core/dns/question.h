@@ -49,6 +49,9 @@ void rill__question_start(struct rill__question *question);
 /* Nobody wants the answer: `done` is not called. */
 void rill__question_drop(struct rill__question *question);
 
+/* The server that is being asked, or was last. */
+const rill_addr *rill__question_server(const struct rill__question *question);
+
 /* --- socket.c --- */
 
 extern const struct ares_socket_functions rill__dns_socket_functions;

@@ -294,6 +294,14 @@ static int close_it(ares_socket_t fd, void *arg)
     return 0;
 }
 
+/* c-ares keeps the address of a server without its interface. */
+static void add_zone(rill_addr *remote, const rill_addr *server)
+{
+    if (remote->any.sa_family == AF_INET6 && server->any.sa_family == AF_INET6 &&
+        memcmp(&remote->in6.sin6_addr, &server->in6.sin6_addr, sizeof remote->in6.sin6_addr) == 0)
+        remote->in6.sin6_scope_id = server->in6.sin6_scope_id;
+}
+
 static int connect_to(ares_socket_t fd, const struct sockaddr *addr, ares_socklen_t size, void *arg)
 {
     struct rill__dns_socket *socket = socket_of(arg, fd);
@@ -301,6 +309,7 @@ static int connect_to(ares_socket_t fd, const struct sockaddr *addr, ares_sockle
         return fail(-EBADF);
     memcpy(&socket->remote.any, addr, size);
     socket->remote.length = size;
+    add_zone(&socket->remote, rill__question_server(arg));
     struct rill__op op = { .kind = socket->stream ? RILL__OP_CONNECT : RILL__OP_CONNECT_NOW,
                            .done = on_connect,
                            .fd = fd,

@@ -63,8 +63,8 @@ extern "C" {
 #endif
 
 /** The addresses of `host` with `port`.
- *  Args: `host` is a numeric address, a name, or NULL or "": see RILL_DNS_PASSIVE; a dot at its end keeps the
- *  search list out. `hints` may be NULL.
+ *  Args: `host` is a numeric address ("fe80::1%eth0" with its interface), a name, or NULL or "": see
+ *  RILL_DNS_PASSIVE; a dot at its end keeps the search list out. `hints` may be NULL.
  *  Returns: 0 and the list; -ECANCELED; -ENOENT (there is no such name); -ENODATA (it has no address of that
  *           family); -EREMOTEIO (the servers fail, refuse or talk nonsense); -ETIMEDOUT (they are silent);
  *           -ECONNREFUSED (nobody serves names there); -EINVAL (no name: more than 253 octets or 63 between

@@ -22,12 +22,27 @@ static int numbers_and_localhost_ask_nobody(void *arg)
     return 0;
 }
 
+/* CPython: test_create_connection_ipv6_scope */
+static int link_local_address_names_its_interface(void *arg)
+{
+    static const char *const spelled[] = { "fe80::1%lo", "fe80::1%1" };
+    (void)arg;
+    for (size_t i = 0; i < 2; i++) {
+        OWNED_LIST rill_addrinfo *list = NULL;
+        EXPECT_IS(rill_getaddrinfo(spelled[i], 80, NULL, &list), 0);
+        EXPECT_IS(list->count, 1);
+        EXPECT_IS(list->at[0].in6.sin6_scope_id, 1);
+        EXPECT_IS(rill_addr_port(&list->at[0]), 80);
+    }
+    return 0;
+}
+
 static int what_is_no_name_is_refused(void *arg)
 {
-    static const char *const bad[] = { "a..b",         ".a",     "a b",
-                                       "1.2.3",        "0x7f.1", "b\303\274cher.test",
-                                       "x/y",          ".",      "[::1]",
-                                       "fe80::1%eth0", "a.b..",  "127.1" };
+    static const char *const bad[] = {
+        "a..b", ".a",    "a b",      "1.2.3", "0x7f.1", "b\303\274cher.test",    "x/y",
+        ".",    "[::1]", "fe80::1%", "a.b..", "127.1",  "::1%no-such-interface", "127.0.0.1%lo"
+    };
     char label[70], whole[300];
     (void)arg;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -312,6 +327,7 @@ static const struct scenario scenarios[] = {
     SIMULATED_ONCE(address_has_the_name_that_its_zone_gives),
     SIMULATED(address_without_a_name_is_a_number),
     SIMULATED(hosts_file_names_addresses_too),
+    SCENARIO(link_local_address_names_its_interface),
     SCENARIO(numbers_and_localhost_ask_nobody),
     SCENARIO(what_is_no_name_is_refused),
     SCENARIO_ONCE(both_families_are_asked_for_at_once),
