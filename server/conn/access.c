@@ -103,6 +103,7 @@ void access_record(const struct conn *conn, int status, int result)
         .end = end,
         .bytes_in = conn->bytes_in,
         .bytes_out = conn->bytes_out,
+        .body_out = conn->bytes_out > conn->head_out ? conn->bytes_out - conn->head_out : 0,
         .head_us = -1,
         .first_byte_us = -1,
         .total_us = (rill_now() - conn->begun) / 1000,

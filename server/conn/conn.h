@@ -70,6 +70,7 @@ struct conn {
     const char *end;     /* how it ended, for the log; NULL: the result of sending says it */
     rill_time begun, begun_wall;  /* when its head was complete; 0: no access record is wanted */
     uint64_t bytes_in, bytes_out; /* of the request at work */
+    uint32_t head_out;            /* what of bytes_out is the head, if it went out whole */
 };
 
 /* Serve the connected socket `fd` from now on.

@@ -258,7 +258,7 @@ static void begin_request(struct conn *conn, const rill_http_message *head)
     conn->tables = tables_hold();
     conn->unconsumed = head->size;
     conn->bytes_in = head->size;
-    conn->bytes_out = 0;
+    conn->bytes_out = conn->head_out = 0;
     conn->last |= !head->keep_alive;
     conn->rule = 0;
     conn->end = NULL;

@@ -112,6 +112,7 @@ static int send_all(struct conn *conn, struct reply *reply)
     bool has_file = reply->file_fd >= 0 && reply->file_size > 0 && !head_only;
     if (head_only)
         body.size = 0;
+    conn->head_out = reply->head_size + (uint32_t)line.size;
     bool is_put = put_small(conn, reply, line, body);
     if (is_put && !has_file)
         return 0;

@@ -416,6 +416,45 @@ static void handler_that_fails_is_500_and_the_log_says_why(void **state)
     assert_int_equal(run(ask_a_broken_handler, NULL), 0);
 }
 
+/* --- The record --- */
+
+/* Bodies that were copied, sent from where they lie and sent by the kernel, and answers without one. */
+static int ask_for_bodies(void *arg)
+{
+    OWNED_STREAM rill_stream *stream = NULL;
+    (void)arg;
+    EXPECT_IS(client_open(&stream), 0);
+    EXPECT_IS(client_ask(stream, ASK("/hello"), &answer), 200);
+    EXPECT_IS(serving_await_log("\"GET /hello HTTP/1.1\" 200 6 "), 0);
+    EXPECT_IS(client_ask(stream, ASK("/ten"), &answer), 200);
+    EXPECT_IS(serving_await_log("\"GET /ten HTTP/1.1\" 200 10 "), 0);
+    EXPECT_IS(client_ask(stream, ASK("/long"), &answer), 200);
+    EXPECT_IS(serving_await_log("\"GET /long HTTP/1.1\" 200 5000 "), 0);
+    EXPECT_IS(client_say(stream, "HEAD /long HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"), 0);
+    EXPECT_IS(client_answer(stream, true, &answer), 0);
+    EXPECT_IS(serving_await_log("\"HEAD /long HTTP/1.0\" 200 0 "), 0);
+    EXPECT_IS(client_say(stream, "GET /long HTTP/1.0\r\n\r\n"), 0);
+    EXPECT_IS(client_answer(stream, false, &answer), 0);
+    EXPECT_IS(serving_await_log("\"GET /long HTTP/1.0\" 200 5000 "), 0);
+    return 0;
+}
+
+static void combined_record_has_the_octets_of_the_body(void **state)
+{
+    static char combined[8192], text[5001];
+    (void)state;
+    memset(text, 'x', sizeof text - 1);
+    snprintf(combined, sizeof combined,
+             "listen: [\"127.0.0.1:1\"]\n"
+             "log: {access: stdout, format: combined}\n"
+             "routes:\n"
+             "  /hello: {respond: {body: \"hello\\n\"}}\n"
+             "  /long: {respond: {body: %s}}\n"
+             "  /: {files: {root: %s}}\n",
+             text, site.folder);
+    assert_int_equal(story_run(&(struct story){ .body = ask_for_bodies, .conf = combined }), 0);
+}
+
 /* --- Without memory --- */
 
 /* An exchange on a plain socket: nothing of the client allocates. The answer ends with the connection.
@@ -536,6 +575,7 @@ int main(void)
         cmocka_unit_test(client_that_leaves_ends_the_handler_at_once),
         cmocka_unit_test(requests_behind_a_waiting_one_wait_for_it),
         cmocka_unit_test(handler_that_fails_is_500_and_the_log_says_why),
+        cmocka_unit_test(combined_record_has_the_octets_of_the_body),
         cmocka_unit_test(respond_without_memory_answers_or_closes),
         cmocka_unit_test(file_without_memory_answers_or_closes),
         cmocka_unit_test(body_without_memory_answers_or_closes),
