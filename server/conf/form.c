@@ -65,6 +65,9 @@ const char *conf_form_field_name(rill_span text)
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         if (rill_span_equal_nocase(text, rill_span_of(refused[i])))
             return "belongs to framing or the connection, which rilld sets; remove it";
+    if (rill_span_equal_nocase(text, RILL_SPAN("date")) ||
+        rill_span_equal_nocase(text, RILL_SPAN("content-range")))
+        return "differs from answer to answer, and rilld sets it; remove it";
     return NULL;
 }
 

@@ -142,7 +142,8 @@ static const struct conf_setting route_settings[] = {
       .help = "from the last octet of the request to the last of the answer's head" },
     { "header", CONF_TYPE_MAP, ITEMS(ROUTE, header, header_count), .label = "map of field to value",
       .max = FIELDS_MAX, .form = conf_form_field_value, .name_form = conf_form_field_name,
-      .help = "fields set on final answers, replacing; not those of framing or the connection" },
+      .help = "fields set on final answers, replacing; not those of framing or the connection, nor "
+              "`Date` and `Content-Range`" },
     { "access_log", CONF_TYPE_BOOL, AT(ROUTE, access_log), .fallback = "yes",
       .help = "record requests of this route; refusals always are" },
     { "files", CONF_TYPE_SECTION, AT(ROUTE, files), .section = &files_section,

@@ -393,6 +393,13 @@ static void kinds_refuse_settings_they_cannot_use(void **state)
           "hyphens\n"
           "f:5:46: error: header \" x\" begins or ends with white space; remove it\n"
           "f:5:55: error: header \"a??b\" holds a control character; remove it" },
+        { ROUTE "    respond:\n    header: {date: x, Content-Range: bytes */1}\n",
+          "f:5:14: error: name \"date\" in header differs from answer to answer, and rilld sets "
+          "it; "
+          "remove it\n"
+          "f:5:23: error: name \"Content-Range\" in header differs from answer to answer, and "
+          "rilld "
+          "sets it; remove it" },
         { GATHER "        _a: {file: /x}\n",
           "f:6:9: error: name \"_a\" in parts is no part name; use up to 64 of A-Z a-z 0-9 _ -, "
           "not beginning with _" },
