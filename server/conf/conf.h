@@ -206,7 +206,7 @@ const char *conf_yaml_version(void);
  * Args: `overrides` may be NULL; `memory` is aligned for any object and holds `size` octets, of
  * which only the first conf->memory_used are touched.
  * Returns: 0 and the configuration, which lies in `memory`; -EINVAL (the report says what is
- * wrong); -ENOBUFS (`memory` is too small for it); -ENOMEM; what reading the file gives, such as
+ * wrong, for instance that `path` is no regular file); -ENOBUFS (`memory` is too small for it); -ENOMEM; what reading the file gives, such as
  * -ENOENT. The report has at least one error whenever the result is not 0.
  * Owns: the region stays the caller's and holds the configuration. */
 int conf_load(const char *path, const struct conf_overrides *overrides, void *memory, size_t size,

@@ -7,7 +7,10 @@
 #include "server/conf/read.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <yaml.h>
 
 struct source {
@@ -364,18 +367,60 @@ int conf_load_text(const char *name, rill_span text, const struct conf_overrides
     return r;
 }
 
-/* One octet above the limit is enough to know that the file is too large. */
-static int read_file(const char *path, char *memory, size_t size, size_t *ret_size)
+/* What a file is that cannot hold a configuration; NULL: it can. */
+static const char *kind_of(mode_t mode)
 {
-    FILE *file = fopen(path, "re");
+    return S_ISREG(mode)    ? NULL
+           : S_ISDIR(mode)  ? "folder"
+           : S_ISFIFO(mode) ? "FIFO or pipe"
+           : S_ISSOCK(mode) ? "socket"
+                            : "device";
+}
+
+/* Open a regular file and nothing else: reading anything else may wait, and a reload must not.
+ * Returns: a descriptor; -EINVAL (reported); -errno (likewise). */
+static int open_regular(const char *path, struct conf_report *report)
+{
+    struct stat state;
+    const struct conf_place nowhere = { 0 };
+    int fd = openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    int r = fd < 0 || fstat(fd, &state) < 0 ? -errno : 0;
+    const char *kind = r == -ENXIO ? "socket" : r == 0 ? kind_of(state.st_mode) : NULL;
+    if (kind) {
+        r = -EINVAL;
+        conf_report_add(report, path, CONF_ERROR, nowhere,
+                        "it is a %s; write the configuration to a regular file", kind);
+    } else if (r < 0) {
+        conf_report_add(report, path, CONF_ERROR, nowhere,
+                        "cannot open it: %s; name a file that is there and may be read",
+                        rill_strerror(r));
+    }
+    if (r < 0 && fd >= 0)
+        close(fd);
+    return r < 0 ? r : fd;
+}
+
+/* One octet above the limit is enough to know that the file is too large.
+ * Returns: 0; -errno (reported). */
+static int read_file(const char *path, char *memory, size_t size, struct conf_report *report,
+                     size_t *ret_size)
+{
+    int fd = open_regular(path, report);
+    if (fd < 0)
+        return fd;
+    FILE *file = fdopen(fd, "r");
+    errno = file ? 0 : errno;
+    size_t got = file ? fread(memory, 1, size, file) : 0;
+    int r = !file || ferror(file) ? -(errno ? errno : EIO) : 0;
     if (!file)
-        return -errno;
-    errno = 0;
-    size_t got = fread(memory, 1, size, file);
-    int r = ferror(file) ? -(errno ? errno : EIO) : 0;
-    fclose(file);
+        close(fd);
+    else
+        fclose(file);
     if (r == 0)
         *ret_size = got;
+    else
+        conf_report_add(report, path, CONF_ERROR, (struct conf_place){ 0 }, "cannot read it: %s",
+                        rill_strerror(r));
     return r;
 }
 
@@ -384,12 +429,13 @@ int conf_load(const char *path, const struct conf_overrides *overrides, void *me
 {
     size_t text_size;
     char *text = rill_alloc(CONF_FILE_MAX + 1);
-    int r = text ? read_file(path, text, CONF_FILE_MAX + 1, &text_size) : -ENOMEM;
     *report = (struct conf_report){ 0 };
-    if (r < 0)
-        conf_report_add(report, path, CONF_ERROR, (struct conf_place){ 0 }, "cannot read it: %s",
-                        rill_strerror(r));
-    else
+    if (!text) {
+        conf_report_add(report, path, CONF_ERROR, (struct conf_place){ 0 }, "no memory to read it");
+        return -ENOMEM;
+    }
+    int r = read_file(path, text, CONF_FILE_MAX + 1, report, &text_size);
+    if (r == 0)
         r = conf_load_text(path, (rill_span){ text, text_size }, overrides, memory, size, report,
                            ret_conf);
     rill_free(text);

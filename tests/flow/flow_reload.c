@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -104,9 +106,8 @@ static void storm_of_reloads_is_merged_and_the_last_one_counts(void **state)
 }
 
 /* A reload that has to be refused with `message`; the old configuration serves on. */
-static void refuse(struct load *load, const struct daemon_options *options, const char *message)
+static void refuse_as_is(struct load *load, const char *message)
 {
-    assert_int_equal(daemon_configure(&rilld, options), 0);
     assert_int_equal(proc_signal(&rilld.proc, SIGHUP), 0);
     assert_int_equal(daemon_await_notice(&rilld, "RELOADING=1", 5000), 0);
     assert_int_equal(daemon_await_notice(&rilld, "READY=1", 5000), 0);
@@ -114,6 +115,12 @@ static void refuse(struct load *load, const struct daemon_options *options, cons
         fail_msg("\"%s\" is not in: %s", message, proc_text(&rilld.proc, PROC_ERR));
     assert_int_equal(load_await(load, 100, 10000), 0);
     assert_int_equal(served_number(), 7);
+}
+
+static void refuse(struct load *load, const struct daemon_options *options, const char *message)
+{
+    assert_int_equal(daemon_configure(&rilld, options), 0);
+    refuse_as_is(load, message);
 }
 
 static void refused_reload_names_the_place_and_changes_nothing(void **state)
@@ -128,6 +135,10 @@ static void refused_reload_names_the_place_and_changes_nothing(void **state)
     refuse(load, &bad, "/nonexistent/rilld");
     bad.routes = "  /hello:\n    [\n";
     refuse(load, &bad, "rilld.yaml:9:");
+    assert_int_equal(unlink(rilld.config), 0);
+    assert_int_equal(mkfifo(rilld.config, 0600), 0);
+    refuse_as_is(load, "rilld.yaml: error: it is a FIFO or pipe; write the configuration");
+    assert_int_equal(unlink(rilld.config), 0);
     assert_int_equal(daemon_workers(&rilld, after), 0);
     assert_memory_equal(before, after, sizeof before);
     struct daemon_options good = { .routes = numbered_routes(8) };

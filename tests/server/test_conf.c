@@ -10,7 +10,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -413,13 +415,41 @@ static void a_file_is_read_and_one_that_cannot_be_says_why(void **state)
     assert_span(conf->source, "f.yaml");
     assert_int_equal(conf_load("none", NULL, memory, sizeof memory, &report, &conf), -ENOENT);
     assert_string_equal(report.findings[0].text,
-                        "none: error: cannot read it: No such file or directory");
-    assert_int_equal(conf_load(".", NULL, memory, sizeof memory, &report, &conf), -EISDIR);
-    assert_int_equal(report.errors, 1);
+                        "none: error: cannot open it: No such file or directory; name a file that "
+                        "is there and may be read");
     rill__mem_fail_nth(1, true);
     assert_int_equal(conf_load("f.yaml", NULL, memory, sizeof memory, &report, &conf), -ENOMEM);
     rill__mem_fail_nth(0, false);
     assert_int_equal(report.errors, 1);
+}
+
+/* Reading it could wait for ever, and the master with it. No other process opens the FIFO or the socket. */
+static void what_is_no_regular_file_is_refused_at_once(void **state)
+{
+    static const struct row {
+        const char *path, *message;
+    } rows[] = {
+        { ".", ".: error: it is a folder; write the configuration to a regular file" },
+        { "fifo", "fifo: error: it is a FIFO or pipe; write the configuration to a regular file" },
+        { "socket", "socket: error: it is a socket; write the configuration to a regular file" },
+        { "/dev/zero",
+          "/dev/zero: error: it is a device; write the configuration to a regular file" },
+    };
+    const struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "socket" };
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    (void)state;
+    assert_int_equal(mkfifo("fifo", 0600), 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct conf *conf = NULL;
+        assert_int_equal(conf_load(rows[i].path, NULL, memory, sizeof memory, &report, &conf),
+                         -EINVAL);
+        assert_string_equal(report.findings[0].text, rows[i].message);
+        assert_int_equal(report.errors, 1);
+    }
+    close(fd);
+    unlink("fifo");
+    unlink("socket");
 }
 
 static void check_files_tells_missing_from_forbidden(void **state)
@@ -561,6 +591,7 @@ int main(void)
         cmocka_unit_test(every_file_within_the_limits_fits_the_region),
         cmocka_unit_test(the_nth_failing_allocation_is_reported_and_leaks_nothing),
         cmocka_unit_test(a_file_is_read_and_one_that_cannot_be_says_why),
+        cmocka_unit_test(what_is_no_regular_file_is_refused_at_once),
         cmocka_unit_test(check_files_tells_missing_from_forbidden),
         cmocka_unit_test(check_files_without_memory_says_so),
         cmocka_unit_test(check_files_gives_a_notice_for_what_this_user_may_not_read),
