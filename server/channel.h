@@ -13,7 +13,7 @@ enum { CHANNEL_FDS_MAX = 64, CHANNEL_TEXT_MAX = 255, CHANNEL_SIZE_MAX = 512 };
 
 enum channel_type {
     /* From a worker. */
-    CHANNEL_READY = 1, /* it can serve */
+    CHANNEL_READY = 1, /* it can serve: `text` what its ring uses of the kernel */
     CHANNEL_FAILED,    /* it cannot start: `value` exit status, `text` why */
     CHANNEL_PREPARED,  /* generation `number` can be committed */
     CHANNEL_REFUSED,   /* it cannot: `text` why */

@@ -8,6 +8,7 @@
 #include "server/inherit.h"
 #include "server/log.h"
 #include "server/reload.h"
+#include "server/serve.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -87,6 +88,7 @@ void launch_log(struct master *master)
     doctor_size(&text, master->limits.descriptors);
     rill_text_add(&text, RILL_SPAN(", memlock "));
     doctor_size(&text, master->limits.memlock);
+    rill_text_fmt(&text, ", %u connections a worker", serve_connections_most(conf));
     if (master->privs.change)
         rill_text_fmt(&text, ", workers run as %s", master->privs.name);
     log_line(LOG_INFO, "master", "%s", rill_text_end(&text));

@@ -29,6 +29,7 @@ struct master {
     rill_time none_since; /* since when nobody serves; RILL_FOREVER: somebody does */
     rill_time ping_at;    /* next watchdog ping; RILL_FOREVER: none */
     bool ready_told;      /* to who waits for the start */
+    bool features_told;   /* of the kernel that rings use, to the log */
     bool deal_again;      /* who serves which socket may have changed */
     unsigned status_told; /* serving workers that the service manager knows of */
     int signal_fd;

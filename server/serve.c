@@ -66,7 +66,7 @@ static int make_filecache(void)
 }
 
 /* Each connection may need a second descriptor, for a file or an upstream. */
-static unsigned connections_most(const struct conf *conf)
+unsigned serve_connections_most(const struct conf *conf)
 {
     struct rlimit limit = { 0 };
     if (conf->limits.connections != CONF_AUTO)
@@ -103,7 +103,7 @@ int serve_prepare(struct generation *generation, struct serve **ret_serve)
     serve->tables.users = 1;
     serve->tables.free = free_tables;
     serve->generation = generation_ref(generation);
-    serve->connections_most = connections_most(generation->conf);
+    serve->connections_most = serve_connections_most(generation->conf);
     *ret_serve = serve;
     return 0;
 }

@@ -7,9 +7,14 @@
 #include <rill/base.h>
 #include <rill/time.h>
 
+struct conf;
 struct conf_listen;
 struct generation;
 struct serve; /* the tables made of one generation: routes with their handlers open */
+
+/* Connections that a worker may have with this configuration, if its limit of descriptors is that of the
+ * caller. */
+unsigned serve_connections_most(const struct conf *conf);
 
 /* Make the tables of `generation` beside those in use.
  * Returns: 0 and the tables, which hold a reference to the generation until their last request has

@@ -15,18 +15,12 @@ static int do_nothing(void *arg)
     return 0;
 }
 
-/* RILL_BUILT_WITH names the libraries that cannot be asked. */
-static void add_libraries(rill_text *text)
-{
-    rill_text_fmt(text, RILL_BUILT_WITH "libyaml %s\njansson %s\nglibc %s\n", conf_yaml_version(),
-                  gather_json_version(), gnu_get_libc_version());
-}
-
 void version_text(rill_text *text)
 {
     struct utsname kernel;
     rill_text_fmt(text, "rilld %s\n", RILL_VERSION_STRING);
-    add_libraries(text);
+    rill_text_fmt(text, "%slibyaml %s\njansson %s\nglibc %s\n", rill_library_versions(),
+                  conf_yaml_version(), gather_json_version(), gnu_get_libc_version());
     if (uname(&kernel) == 0)
         rill_text_fmt(text, "kernel %s %s\n", kernel.release, kernel.machine);
     int rc = rill_run(RILL_CORO(do_nothing, NULL));

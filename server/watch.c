@@ -35,6 +35,15 @@ static void worker_failed(struct master *master, struct slot *slot,
     master_event(master, EVENT_FAILED);
 }
 
+/* The kernel is the same for all: the first one tells of its ring. */
+static void worker_ready(struct master *master, struct slot *slot, const char *features)
+{
+    if (!master->features_told && features[0] != '\0')
+        log_line(LOG_INFO, "master", "the rings use: %s", features);
+    master->features_told = true;
+    master_slot_event(master, slot, SLOT_READY);
+}
+
 /* A generation it may have: any of the living ones but the current and the next. */
 static void worker_freed(struct master *master, struct slot *slot, uint32_t number)
 {
@@ -48,7 +57,7 @@ static void handle_message(struct master *master, struct slot *slot,
                            const struct channel_message *message)
 {
     switch (message->type) {
-    case CHANNEL_READY: master_slot_event(master, slot, SLOT_READY); break;
+    case CHANNEL_READY: worker_ready(master, slot, message->text); break;
     case CHANNEL_FAILED: worker_failed(master, slot, message); break;
     case CHANNEL_PREPARED:
     case CHANNEL_REFUSED:

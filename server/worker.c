@@ -374,7 +374,8 @@ static int run(void *arg)
     }
     serve_commit(me.tables);
     me.tables = NULL;
-    say(CHANNEL_READY, 0, 0, "");
+    const char *features = rill_ring_features();
+    say(CHANNEL_READY, 0, 0, features != NULL ? features : "");
     rc = obey_master();
     if (me.drained)
         return 0;

@@ -23,7 +23,7 @@
 
 static _Thread_local uint64_t count;
 static _Thread_local int64_t live;
-static int64_t live_of_ended; /* atomic: what threads that have ended left to others */
+static int64_t live_of_ended;          /* atomic: what threads that have ended left to others */
 static _Thread_local uint64_t fail_at; /* value of `count` that fails; 0: none */
 static _Thread_local bool fail_forever;
 
@@ -114,4 +114,14 @@ void rill__mem_end_thread(void)
 {
     __atomic_add_fetch(&live_of_ended, live, __ATOMIC_RELEASE);
     live = 0;
+}
+
+void rill__mem_add_version(rill_text *text)
+{
+#if defined(RILL_MIMALLOC) && RILL_MIMALLOC
+    int version = mi_version(); /* 209 is 2.0.9 */
+    rill_text_fmt(text, "mimalloc %d.%d.%d\n", version / 100, version / 10 % 10, version % 10);
+#else
+    (void)text;
+#endif
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <rill/mem.h>
+#include <rill/text.h>
 
 /* Make the `nth` allocation of this thread from now fail (1 is the next), and with `forever` all
  * after it too. 0 turns it off. For tests only. */
@@ -20,5 +21,8 @@ uint64_t rill__mem_count(void);
 
 /* Blocks that this thread and those that have ended allocated, less those they freed. */
 int64_t rill__mem_live(void);
+/* Append the line of the allocator, if it is not the system's. */
+void rill__mem_add_version(rill_text *text);
+
 /* This thread ends, and may leave blocks to others. */
 void rill__mem_end_thread(void);

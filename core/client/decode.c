@@ -254,3 +254,10 @@ void rill__decoder_free(struct rill__decoder *decoder)
     }
     rill_free(decoder);
 }
+
+void rill__decoder_add_versions(rill_text *text)
+{
+    uint32_t brotli = BrotliDecoderVersion(); /* 0x1000009 is 1.0.9 */
+    rill_text_fmt(text, "zlib %s\nbrotli %u.%u.%u\nzstd %s\n", zlibVersion(), brotli >> 24,
+                  brotli >> 12 & 0xfff, brotli & 0xfff, ZSTD_versionString());
+}

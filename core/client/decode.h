@@ -22,4 +22,7 @@ int rill__decode(struct rill__decoder *decoder, rill_span in, size_t *ret_used, 
 /* Whether the body may end here: it is whole, or nothing of it came. */
 bool rill__decoder_is_whole(const struct rill__decoder *decoder);
 
+/* Append the lines of the three libraries. */
+void rill__decoder_add_versions(rill_text *text);
+
 void rill__decoder_free(struct rill__decoder *decoder);

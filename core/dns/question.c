@@ -324,3 +324,8 @@ void rill__question_drop(struct rill__question *question)
     rill__timer_stop(question->loop, &question->timer);
     rill__loop_ready(question->loop, &question->ready);
 }
+
+const char *rill__dns_version(void)
+{
+    return ares_version(NULL);
+}

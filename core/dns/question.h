@@ -70,3 +70,6 @@ bool rill__dns_is_failure(const unsigned char *octets, size_t size);
 unsigned rill__dns_refusal_ttl(const unsigned char *octets, size_t size);
 /* The least time to live of the answers in there, in seconds; 0: there are none. */
 unsigned rill__dns_least_ttl(const unsigned char *octets, size_t size);
+
+/* The version of c-ares that is loaded. */
+const char *rill__dns_version(void);

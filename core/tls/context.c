@@ -303,3 +303,8 @@ void rill__tls_drop_default_context(void)
 {
     fini(&default_context);
 }
+
+const char *rill__tls_version(void)
+{
+    return OpenSSL_version(OPENSSL_VERSION_STRING);
+}

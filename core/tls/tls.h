@@ -41,6 +41,9 @@ int rill__tls_default_context(rill_tls_context **ret_context);
 /* For tests: give what it holds back. */
 void rill__tls_drop_default_context(void);
 
+/* The version of OpenSSL that is loaded. */
+const char *rill__tls_version(void);
+
 /* The filter of a connection on `stream`; on the loop's stack. 0 or -ENOMEM. */
 int rill__tls_new(rill_stream *stream, rill_tls_context *context, const char *name,
                   struct rill__tls **ret_tls);

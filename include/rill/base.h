@@ -35,6 +35,11 @@ RILL_API const char *rill_strerror(int code);
  *  Thread: any.   Like: errno.errorcode.   Since: 0.1 */
 RILL_API const char *rill_errname(int code);
 
+/** The libraries that librill uses, as they are loaded: a line for each, `NAME VERSION`. Of liburing it is the
+ *  version that librill was built with.
+ *  Returns: a text that lives for ever.   Thread: any.   Since: 0.1 */
+RILL_API const char *rill_library_versions(void);
+
 /** Keep the first error of two results: for clean-up that can fail too.
  *  Returns: `first` if it is an error, else `second`.   Thread: any.   Since: 0.1 */
 static inline int rill_first_error(int first, int second)

@@ -286,6 +286,22 @@ static void daemon_in_the_background_is_ready_when_its_parent_exits(void **state
     proc_fini(&proc);
 }
 
+/* A service manager may have lowered limits, and a kernel may lack what another has. */
+static void start_tells_limits_and_kernel_features_once(void **state)
+{
+    static const char *const words[] = { "2 workers, descriptors ", ", memlock ",
+                                         " connections a worker", "the rings use: " };
+    (void)state;
+    rilld = (struct daemon){ 0 };
+    assert_int_equal(daemon_start_ready(&rilld, &(struct daemon_options){ 0 }), 0);
+    const char *log = proc_text(&rilld.proc, PROC_ERR);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        const char *found = strstr(log, words[i]);
+        if (found == NULL || strstr(found + 1, words[i]) != NULL)
+            fail_msg("\"%s\" is not once in: %s", words[i], log);
+    }
+}
+
 static void check_tells_whether_the_configuration_is_good(void **state)
 {
     (void)state;
@@ -325,6 +341,7 @@ int main(void)
         cmocka_unit_test_teardown(address_taken_by_another_is_refused_at_a_reload, end_daemon),
         cmocka_unit_test_teardown(daemon_in_the_background_is_ready_when_its_parent_exits,
                                   end_daemon),
+        cmocka_unit_test_teardown(start_tells_limits_and_kernel_features_once, end_daemon),
         cmocka_unit_test_teardown(check_tells_whether_the_configuration_is_good, end_daemon),
     };
     return cmocka_run_group_tests_name("supervise", tests, NULL, NULL);

@@ -23,7 +23,8 @@ static bool has_version(const char *name)
 
 static void every_library_and_the_kernel_have_their_line(void **state)
 {
-    static const char *const names[] = { "rilld",   "liburing", "libyaml",
+    static const char *const names[] = { "rilld",   "liburing", "c-ares", "OpenSSL",
+                                         "zlib",    "brotli",   "zstd",   "libyaml",
                                          "jansson", "glibc",    "kernel" };
     rill_text text = { memory, sizeof memory, 0, false };
     (void)state;
