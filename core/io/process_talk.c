@@ -14,6 +14,7 @@
 struct talk {
     struct rill__process *process;
     rill_span input;
+    rill_stream *in, *out, *err; /* references, for the process may be closed meanwhile */
     rill_group group;
     bool cut; /* one of its tasks was cancelled, by whomever: the others would wait for it */
 };
@@ -31,7 +32,7 @@ static int feed(void *arg)
 {
     struct talk *talk = arg;
     struct rill__process *process = talk->process;
-    rill_stream *in = process->public.in;
+    rill_stream *in = talk->in;
     int r = 0;
     while (r >= 0 && process->fed < talk->input.size) {
         size_t taken;
@@ -86,31 +87,53 @@ static int take_out(void *arg)
 {
     struct talk *talk = arg;
     struct rill__process *process = talk->process;
-    return part_ends(talk, take_all(process->public.out, &process->said[0], process->output_limit));
+    return part_ends(talk, take_all(talk->out, &process->said[0], process->output_limit));
 }
 
 static int take_err(void *arg)
 {
     struct talk *talk = arg;
     struct rill__process *process = talk->process;
-    return part_ends(talk, take_all(process->public.err, &process->said[1], process->output_limit));
+    return part_ends(talk, take_all(talk->err, &process->said[1], process->output_limit));
 }
 
 static int use_pipes(struct talk *talk)
 {
-    const rill_process *public = &talk->process->public;
     int r = rill_group_enter(&talk->group);
     if (r < 0)
         return r;
-    if (public->in != NULL)
+    if (talk->in != NULL)
         r = rill_group_go(&talk->group, RILL_CORO(feed, talk));
-    if (r == 0 && public->out != NULL)
+    if (r == 0 && talk->out != NULL)
         r = rill_group_go(&talk->group, RILL_CORO(take_out, talk));
-    if (r == 0 && public->err != NULL)
+    if (r == 0 && talk->err != NULL)
         r = rill_group_go(&talk->group, RILL_CORO(take_err, talk));
     r = rill_group_leave(&talk->group, r);
     rill_group_fini(&talk->group);
     return r == 0 && talk->cut ? -ECANCELED : r;
+}
+
+static rill_stream *hold(rill_stream *stream)
+{
+    return stream != NULL ? rill_stream_ref(stream) : NULL;
+}
+
+/* Everything said and heard, and its end. */
+static int talk_to_the_end(struct talk *talk)
+{
+    struct rill__process *process = talk->process;
+    talk->in = hold(process->public.in);
+    talk->out = hold(process->public.out);
+    talk->err = hold(process->public.err);
+    int r = use_pipes(talk);
+    rill_stream_unref(talk->in);
+    rill_stream_unref(talk->out);
+    rill_stream_unref(talk->err);
+    if (r != -ECANCELED && process->closed)
+        return -ESHUTDOWN; /* what was heard goes with it */
+    if (r == 0 && rill_process_wait(&process->public) == -ECANCELED)
+        return -ECANCELED;
+    return r == 0 && process->closed ? -ESHUTDOWN : r;
 }
 
 static void show(const struct rill__said *said, rill_span *ret_span)
@@ -130,9 +153,7 @@ int rill_process_communicate(rill_process *public, rill_span input, rill_span *r
         return -EINVAL;
     process->talking = true;
     process->users++;
-    int r = use_pipes(&talk);
-    if (r == 0 && rill_process_wait(public) == -ECANCELED)
-        r = -ECANCELED;
+    int r = talk_to_the_end(&talk);
     process->talking = false;
     if (r == 0) {
         show(&process->said[0], ret_out);

@@ -95,7 +95,7 @@ RILL_API int rill_process_wait(rill_process *process) RILL_SUSPENDS;
  *  Args: `input` as long as the call; `ret_out` and `ret_err` may be NULL.
  *  Returns: 0, and what it said, empty without a pipe; -EMSGSIZE (more than the option output_limit; the rest
  *           is in the pipe); -ENOMEM; -ECANCELED; -EBUSY (another task communicates with it, or reads one of its
- *           streams).
+ *           streams); -EINVAL (there is input, but no pipe for it); -ESHUTDOWN (it was closed meanwhile).
  *  Owns: the process owns what it said, until it is closed.
  *  Suspends: until it has ended, and all who have its pipes have closed them.
  *  Like: Process.communicate.   Since: 0.1 */

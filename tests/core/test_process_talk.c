@@ -340,6 +340,35 @@ static int cancelled_communicate_goes_on_later(void *arg)
     return r;
 }
 
+static int talk_much(void *arg)
+{
+    return rill_process_communicate(arg, (rill_span){ octets, large }, NULL, NULL);
+}
+
+/* Before its pipes are in use, and in the middle of it. */
+static int closing_under_a_talk_ends_it(void *arg)
+{
+    (void)arg;
+    for (int turns = 1; turns < 5; turns++) {
+        rill_process *p;
+        EXPECT_IS(rill_process_start_shell("exec cat", &in_out, &p), 0);
+        OWNED_FUTURE rill_task *talker = rill_create_task(RILL_CORO(talk_much, p));
+        int r = 0;
+        for (int i = 0; i < turns && r == 0; i++)
+            r = rill_sleep(0);
+        if (r == 0)
+            r = all_begun(1, &talker);
+        if (r < 0) {
+            after_run(close_later, p);
+            return r;
+        }
+        rill_process_close(p);
+        r = rill_await(talker);
+        EXPECT(r == -ESHUTDOWN || r == -ENOMEM);
+    }
+    return 0;
+}
+
 static int ask(void *arg)
 {
     char script[16], text[64], wanted[16];
@@ -397,6 +426,7 @@ int main(void)
         SCENARIO(communicate_ignores_a_broken_pipe),
         SCENARIO(output_above_the_limit_is_refused),
         SCENARIO(cancelled_communicate_goes_on_later),
+        SCENARIO(closing_under_a_talk_ends_it),
         SCENARIO(ten_are_asked_at_once),
         SCENARIO(output_outlives_the_child),
     };
