@@ -192,31 +192,55 @@ static rill_time end_grace(const struct rill_loop *loop)
 
 static struct rill_loop *_Atomic interrupted_loop;
 
-static void on_sigint(int signo)
+/* The run has ended and a handler that was set meanwhile put us back, or this is a child of a fork. */
+static void raise_plainly(void)
 {
-    struct rill_loop *loop = interrupted_loop;
-    (void)signo;
-    if (loop == NULL) { /* the run has ended, and a handler that was set meanwhile put us back */
-        static const struct sigaction plain = { .sa_handler = SIG_DFL };
-        sigaction(SIGINT, &plain, NULL);
-        raise(SIGINT);
-        return;
-    }
-    if (loop->interrupted || rill__loop_is_inherited(loop))
-        _exit(130);
-    loop->interrupted = true;
-    rill__wake_signal(loop);
+    static const struct sigaction plain = { .sa_handler = SIG_DFL };
+    sigset_t set;
+    sigaction(SIGINT, &plain, NULL);
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    raise(SIGINT);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+static void on_sigint(int signo)
+{
+    int before = errno;
+    (void)signo;
+    rill__handler_begin();
+    struct rill_loop *loop = interrupted_loop;
+    bool ours = loop != NULL && !rill__loop_is_inherited(loop);
+    if (ours && loop->interrupted)
+        _exit(130);
+    if (ours) {
+        loop->interrupted = true;
+        rill__wake_signal(loop);
+    }
+    rill__handler_end();
+    if (!ours)
+        raise_plainly();
+    errno = before;
+}
+
+/* The program has its own idea of SIGINT if it is neither as it is by default nor as an earlier run left it. */
+static bool is_free(const struct sigaction *now, const struct rill_loop *owner)
+{
+    bool plain = now->sa_handler == SIG_DFL || now->sa_handler == on_sigint;
+    return plain && (owner == NULL || rill__loop_is_inherited(owner));
+}
+
+/* Only the thread of `main` does: nobody else changes who is interrupted. */
 static bool catch_sigint(struct rill_loop *loop, struct sigaction *ret_before)
 {
-    struct sigaction action = { .sa_handler = on_sigint, .sa_flags = SA_RESTART };
-    struct rill_loop *none = NULL;
-    if (sigaction(SIGINT, NULL, ret_before) < 0 || ret_before->sa_handler != SIG_DFL)
-        return false; /* the program has its own idea of SIGINT */
-    if (gettid() != getpid() || !atomic_compare_exchange_strong(&interrupted_loop, &none, loop))
+    static const struct sigaction plain = { .sa_handler = SIG_DFL };
+    struct sigaction action = { .sa_handler = on_sigint, .sa_flags = SA_RESTART }, now;
+    if (gettid() != getpid() || sigaction(SIGINT, NULL, &now) < 0 ||
+        !is_free(&now, interrupted_loop))
         return false;
+    *ret_before = now.sa_handler == on_sigint ? plain : now;
     loop->interrupted = loop->interrupt_told = false;
+    interrupted_loop = loop;
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     return true;
@@ -228,6 +252,7 @@ static void release_sigint(const struct sigaction *before)
     if (sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler == on_sigint)
         sigaction(SIGINT, before, NULL);
     interrupted_loop = NULL;
+    rill__handlers_wait(); /* that of another thread may still wake the loop */
 }
 
 void rill__loop_interrupted(struct rill_loop *loop)

@@ -1,8 +1,8 @@
 /* signal.c - signals that a loop catches: handlers called in a turn, and tasks that wait for one.
  *
  * The process has one place for each signal; a loop that catches it owns the place. The handler of the
- * process only notes the signal there and wakes the loop, which looks at all its places then: signals
- * that come faster are one. A handler may run in any thread, also while another one gives the signal
+ * process only counts the signal there and wakes the loop, which looks at all its places then, in the
+ * order of their numbers. A handler may run in any thread, also while another one gives the signal
  * back: who does that first restores what was before and then waits until no handler is under way.
  *
  * A signal wakes a waiter that has not been cancelled; one that is cancelled after it was woken gives
@@ -12,18 +12,18 @@
 #include "core/task/told.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <unistd.h>
 
-enum { signals = 65 }; /* SIGRTMAX is 64 */
+enum { signals = 65, /* SIGRTMAX is 64 */ most_in_a_turn = 64 };
 
 struct place {
     struct rill_loop *loop; /* that catches it; NULL: nobody. Atomic; the rest is the loop's own */
-    bool came;              /* atomic, set by the handler */
+    unsigned came;          /* how often; atomic, written by the handler */
     bool kept;              /* for the next who waits */
     bool waited;            /* somebody has waited for it: it is kept */
     rill_call_fn *fn;       /* NULL: none */
     void *arg;
+    struct rill__vars *vars; /* of who asked for the call */
     struct sigaction before;
 };
 
@@ -35,14 +35,12 @@ struct signal_wait {
 };
 
 static struct place places[signals];
-static int under_way; /* handlers that run now, in all threads; atomic */
 
 /* A child of a fork has the handler, but not the loop: the signal does what it would without us. */
-static void raise_plainly(int signo)
+static void raise_as_before(int signo)
 {
-    struct sigaction plain = { .sa_handler = SIG_DFL };
     sigset_t set;
-    sigaction(signo, &plain, NULL);
+    sigaction(signo, &places[signo].before, NULL);
     sigemptyset(&set);
     sigaddset(&set, signo);
     raise(signo);
@@ -52,17 +50,17 @@ static void raise_plainly(int signo)
 static void on_signal(int signo)
 {
     int before = errno;
-    __atomic_add_fetch(&under_way, 1, __ATOMIC_SEQ_CST);
+    rill__handler_begin();
     struct rill_loop *loop = __atomic_load_n(&places[signo].loop, __ATOMIC_SEQ_CST);
     bool inherited = loop != NULL && rill__loop_is_inherited(loop);
     if (loop != NULL && !inherited) {
-        __atomic_store_n(&places[signo].came, true, __ATOMIC_RELEASE);
+        __atomic_add_fetch(&places[signo].came, 1, __ATOMIC_RELEASE);
         __atomic_store_n(&loop->signalled, true, __ATOMIC_RELEASE);
         rill__wake_signal(loop);
     }
-    __atomic_sub_fetch(&under_way, 1, __ATOMIC_SEQ_CST);
+    rill__handler_end();
     if (inherited)
-        raise_plainly(signo);
+        raise_as_before(signo);
     errno = before;
 }
 
@@ -91,21 +89,40 @@ static void give(struct rill_loop *loop, int signo)
     rill__loop_ready(loop, &wait->plain.task->ready);
 }
 
-static void take(struct rill_loop *loop, int signo)
+static void call(struct rill_loop *loop, struct place *place)
 {
-    const struct place *place = &places[signo];
-    give(loop, signo);
-    if (place->fn != NULL)
-        place->fn(place->arg);
+    rill__vars_begin_call(loop, place->vars);
+    place->vars = rill__vars_keep(); /* the call has changed nothing yet */
+    place->fn(place->arg);
+    rill__vars_end_call(loop);
+}
+
+/* A handler may take the signal away from its loop. */
+static void take(struct rill_loop *loop, int signo, unsigned times)
+{
+    struct place *place = &places[signo];
+    for (; times > 0 && place->loop == loop; times--) {
+        give(loop, signo);
+        if (place->fn != NULL)
+            call(loop, place);
+    }
 }
 
 static void take_all(struct rill__ready *ready)
 {
     struct rill_loop *loop = container_of(ready, struct rill_loop, on_signal);
-    for (int signo = 1; signo < signals; signo++)
-        if (__atomic_load_n(&places[signo].loop, __ATOMIC_ACQUIRE) == loop &&
-            __atomic_exchange_n(&places[signo].came, false, __ATOMIC_ACQ_REL))
-            take(loop, signo);
+    for (int signo = 1; signo < signals; signo++) {
+        struct place *place = &places[signo];
+        if (__atomic_load_n(&place->loop, __ATOMIC_ACQUIRE) != loop)
+            continue;
+        unsigned times = __atomic_exchange_n(&place->came, 0, __ATOMIC_ACQ_REL);
+        if (times > most_in_a_turn) {
+            __atomic_add_fetch(&place->came, times - most_in_a_turn, __ATOMIC_RELAXED);
+            times = most_in_a_turn;
+            rill__loop_ready(loop, &loop->on_signal);
+        }
+        take(loop, signo, times);
+    }
 }
 
 /* --- Catching. --- */
@@ -121,35 +138,61 @@ static int check_signo(int signo)
     return 0;
 }
 
+static void forget(struct place *place)
+{
+    place->came = 0;
+    place->kept = place->waited = false;
+    place->fn = NULL;
+    rill__vars_drop(place->vars);
+    place->vars = NULL;
+}
+
+/* 0: the place is the loop's from now on; 1: it was before; -EBUSY. That of a parent's loop is free. */
+static int take_place(struct place *place, struct rill_loop *loop)
+{
+    rill__handler_begin(); /* nobody frees the owner while we look at it */
+    struct rill_loop *owner = __atomic_load_n(&place->loop, __ATOMIC_SEQ_CST);
+    bool free = owner == NULL || rill__loop_is_inherited(owner);
+    if (free)
+        free = __atomic_compare_exchange_n(&place->loop, &owner, loop, false, __ATOMIC_SEQ_CST,
+                                           __ATOMIC_SEQ_CST);
+    rill__handler_end();
+    if (!free)
+        return owner == loop ? 1 : -EBUSY;
+    forget(place);
+    return 0;
+}
+
 /* 0: the loop catches `signo` from now on, or did; -EINVAL; -EBUSY. */
 static int catch (struct rill_loop *loop, int signo)
 {
-    struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-    struct rill_loop *owner = NULL;
+    struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART }, before;
     if (check_signo(signo) < 0)
         return -EINVAL;
     struct place *place = &places[signo];
-    if (!__atomic_compare_exchange_n(&place->loop, &owner, loop, false, __ATOMIC_SEQ_CST,
-                                     __ATOMIC_SEQ_CST))
-        return owner == loop ? 0 : -EBUSY;
+    int r = take_place(place, loop);
+    if (r != 0)
+        return r < 0 ? r : 0;
     loop->on_signal.run = take_all;
     sigemptyset(&action.sa_mask);
-    if (sigaction(signo, &action, &place->before) == 0)
-        return 0;
-    __atomic_store_n(&place->loop, NULL, __ATOMIC_SEQ_CST);
-    return -EINVAL; /* the C library keeps some for itself */
+    if (sigaction(signo, &action, &before) < 0) {
+        __atomic_store_n(&place->loop, NULL, __ATOMIC_SEQ_CST);
+        return -EINVAL; /* the C library keeps some for itself */
+    }
+    if (before.sa_handler !=
+        on_signal) /* else it is a parent's, and what was before that is known */
+        place->before = before;
+    return 0;
 }
 
 static void release(int signo)
 {
     struct place *place = &places[signo];
     sigaction(signo, &place->before, NULL);
+    forget(place);
     struct rill_loop *nobody = NULL;
     __atomic_store(&place->loop, &nobody, __ATOMIC_SEQ_CST);
-    while (__atomic_load_n(&under_way, __ATOMIC_SEQ_CST) > 0)
-        sched_yield(); /* the handler of another thread may still wake the loop */
-    place->came = place->kept = place->waited = false;
-    place->fn = NULL;
+    rill__handlers_wait(); /* that of another thread may still wake the loop */
 }
 
 int rill_add_signal_handler(rill_loop *loop, int signo, rill_call_fn *fn, void *arg)
@@ -159,8 +202,11 @@ int rill_add_signal_handler(rill_loop *loop, int signo, rill_call_fn *fn, void *
         r = catch (loop, signo);
     if (r < 0)
         return r;
-    places[signo].fn = fn;
-    places[signo].arg = arg;
+    struct place *place = &places[signo];
+    rill__vars_drop(place->vars);
+    place->vars = rill__vars_keep();
+    place->fn = fn;
+    place->arg = arg;
     return 0;
 }
 

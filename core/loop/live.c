@@ -6,6 +6,7 @@
 #include "core/loop/table.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <unistd.h>
 
 _Thread_local struct rill_loop *rill__loop_running;
@@ -16,6 +17,7 @@ static pthread_mutex_t live_mutex = PTHREAD_MUTEX_INITIALIZER; /* guards `live` 
 __attribute__((used)) struct list rill__loops_live = { &rill__loops_live, &rill__loops_live };
 
 static unsigned forks; /* how many lie between the first process and this one */
+static int handlers;   /* of signals that run now, in all threads; atomic */
 
 /* No other thread is in the middle of a change of the list when the child gets its copy. */
 static void before_fork(void)
@@ -32,6 +34,7 @@ static void after_fork_in_parent(void)
 static void after_fork_in_child(void)
 {
     forks++;
+    handlers = 0; /* those of other threads do not go on here */
     rill__loop_running = NULL;
     own = NULL;
     rill__table_forget();
@@ -84,6 +87,24 @@ bool rill__loop_is_live(const struct rill_loop *loop)
     if (found)
         rill__loop_let_go();
     return found;
+}
+
+/* --- Handlers of signals, which cannot take the mutex. --- */
+
+void rill__handler_begin(void)
+{
+    __atomic_add_fetch(&handlers, 1, __ATOMIC_SEQ_CST);
+}
+
+void rill__handler_end(void)
+{
+    __atomic_sub_fetch(&handlers, 1, __ATOMIC_SEQ_CST);
+}
+
+void rill__handlers_wait(void)
+{
+    while (__atomic_load_n(&handlers, __ATOMIC_SEQ_CST) > 0)
+        sched_yield();
 }
 
 /* --- This thread's, and a parent's. --- */

@@ -137,6 +137,11 @@ bool rill__loop_is_live(const struct rill_loop *loop);
 /* The same, and if it is true nobody frees it before rill__loop_let_go: for other threads. */
 bool rill__loop_hold(const struct rill_loop *loop);
 void rill__loop_let_go(void);
+/* A handler of signals uses a loop that it found somewhere, until it ends. Who takes that loop away from
+ * all handlers, to free it, waits for those that may have found it before. */
+void rill__handler_begin(void);
+void rill__handler_end(void);
+void rill__handlers_wait(void);
 /* As rill__loop_check, of a loop that does not run in this thread. */
 int rill__loop_check_idle(const struct rill_loop *loop);
 /* A call that the caller could have known to be wrong: `code`; with the option `strict` a dump of all

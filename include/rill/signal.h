@@ -1,7 +1,8 @@
 /* signal.h - signals as calls of a loop, or as values to wait for.
  *
- * A handler runs as any other call of the loop does, so it may do what it likes but await. Signals that
- * come faster than the loop looks are one, as with sigaction(2).
+ * A handler runs as any other call of the loop does, so it may do what it likes but await. It is called
+ * as often as the signal came; signals of different numbers that came between two turns are called in the
+ * order of these.
  *
  *     sigset_t set;
  *     int signo;
@@ -24,9 +25,9 @@ typedef struct rill_loop rill_loop;
 extern "C" {
 #endif
 
-/** Let `loop` call `fn(arg)` in a later turn for each `signo` that comes; it replaces an earlier handler.
- *  A loop that sleeps is woken. A child of fork(2) does not have the handler: the signal does there what it did
- *  before.
+/** Let `loop` call `fn(arg)` in a later turn for each `signo` that comes, to whatever thread; it replaces an
+ *  earlier handler. A loop that sleeps is woken. A child of fork(2) does not have the handler: the signal does
+ *  there what it did before, until a loop of the child's own catches it.
  *  Args: `signo` 1 to SIGRTMAX, but what cannot be caught (SIGKILL, SIGSTOP) or tells of faults (SIGSEGV,
  *  SIGBUS, SIGFPE, SIGILL).
  *  Returns: 0; -EINVAL (such a signal); -EBUSY (another loop has it); -ESHUTDOWN (the loop is closed); -ESRCH

@@ -342,7 +342,70 @@ static void interrupt_between_runs_ends_the_process(void **state)
     assert_int_equal(WTERMSIG(child.status), SIGINT);
 }
 
+static void ignore_call(void *arg)
+{
+    (void)arg;
+}
+
+static int take_over_sigint(void *arg)
+{
+    (void)arg;
+    return rill_add_signal_handler(rill_get_running_loop(), SIGINT, ignore_call, NULL);
+}
+
+/* A handler that the first loop had is given back with it. */
+static int interrupt_a_run_after_a_handler(void *arg)
+{
+    (void)arg;
+    if (rill_run(RILL_CORO(take_over_sigint, NULL)) != 0)
+        return 1;
+    if (rill_run(RILL_CORO(interrupt_in_sleep, NULL)) != -EINTR)
+        return 2;
+    return default_sigint() ? 0 : 3;
+}
+
+static void run_after_one_with_a_handler_is_interrupted(void **state)
+{
+    (void)state;
+    check_child(interrupt_a_run_after_a_handler, 0);
+}
+
 /* --- Forks. --- */
+
+/* What SIGINT does in a child that was forked from a run: with `runs`, in a run of its own. */
+static int status_of_a_child(bool runs)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        if (runs)
+            _exit(rill_run(RILL_CORO(interrupt_in_sleep, NULL)) == -EINTR ? 0 : 1);
+        raise(SIGINT);
+        _exit(2);
+    }
+    return waitpid(child, &status, 0) == child ? status : -1;
+}
+
+static int fork_inside(void *arg)
+{
+    int status = status_of_a_child(false);
+    (void)arg;
+    EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
+    EXPECT_IS(status_of_a_child(true), 0);
+    return rill_sleep(0);
+}
+
+static int fork_from_a_run(void *arg)
+{
+    (void)arg;
+    return rill_run(RILL_CORO(fork_inside, NULL)) == 0 ? 0 : 1;
+}
+
+static void interrupt_of_a_child_is_its_own(void **state)
+{
+    (void)state;
+    check_child(fork_from_a_run, 0);
+}
 
 static int use_the_parents_runner(void *arg)
 {
@@ -382,6 +445,8 @@ static const struct scenario scenarios[] = {
     OUTSIDE(interrupt_of_a_cancelled_main_stays_a_cancel),
     OUTSIDE(interrupt_that_main_took_back_is_told_if_it_ends_cancelled),
     OUTSIDE(interrupt_between_runs_ends_the_process),
+    OUTSIDE(run_after_one_with_a_handler_is_interrupted),
+    OUTSIDE(interrupt_of_a_child_is_its_own),
     OUTSIDE(runner_of_the_parent_is_esrch_in_a_child),
 };
 

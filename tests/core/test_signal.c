@@ -46,6 +46,70 @@ static int handler_is_called_for_each_signal_until_it_is_removed(void *arg)
     return 0;
 }
 
+/* As there: each that came is a call, also if several came before anybody looked. */
+static int handler_is_called_as_often_as_the_signal_came(void *arg)
+{
+    rill_loop *loop = rill_get_running_loop();
+    (void)arg;
+    came = 0;
+    EXPECT_IS(rill_add_signal_handler(loop, SIGUSR1, count, NULL), 0);
+    for (int i = 0; i < 150; i++)
+        EXPECT_IS(raise(SIGUSR1), 0);
+    EXPECT_IS(until_came(1), 0);
+    EXPECT(came < 150); /* so many in a turn would hold up the others */
+    EXPECT_IS(until_came(150), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(came, 150);
+    return 0;
+}
+
+static void remove_oneself(void *arg)
+{
+    count(arg);
+    (void)rill_remove_signal_handler(rill_get_running_loop(), SIGUSR1);
+}
+
+static int handler_that_removes_itself_is_called_once(void *arg)
+{
+    rill_loop *loop = rill_get_running_loop();
+    (void)arg;
+    came = 0;
+    EXPECT_IS(rill_add_signal_handler(loop, SIGUSR1, remove_oneself, NULL), 0);
+    EXPECT_IS(raise(SIGUSR1), 0);
+    EXPECT_IS(raise(SIGUSR1), 0);
+    EXPECT_IS(until_came(1), 0);
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(came, 1);
+    EXPECT_IS(rill_remove_signal_handler(loop, SIGUSR1), -ENOENT);
+    return 0;
+}
+
+static rill_var colour = { .name = "colour", .initial = "none" };
+static int reds;
+
+static void look_at_colour(void *arg)
+{
+    reds += strcmp(rill_var_get(&colour), "red") == 0;
+    (void)rill_var_set(&colour, "blue", NULL);
+    count(arg);
+}
+
+/* As calls have: those of who asked for it, and what one sets is its own. */
+static int handler_has_the_values_of_who_added_it(void *arg)
+{
+    (void)arg;
+    came = reds = 0;
+    EXPECT_IS(rill_var_set(&colour, "red", NULL), 0);
+    EXPECT_IS(rill_add_signal_handler(rill_get_running_loop(), SIGUSR1, look_at_colour, NULL), 0);
+    EXPECT_IS(rill_var_set(&colour, "green", NULL), 0);
+    EXPECT_IS(raise(SIGUSR1), 0);
+    EXPECT_IS(raise(SIGUSR1), 0);
+    EXPECT_IS(until_came(2), 0);
+    EXPECT_IS(reds, 2);
+    EXPECT_IS(strcmp(rill_var_get(&colour), "green"), 0);
+    return 0;
+}
+
 /* test_add_signal_handler_setup_error, test_add_signal_handler_install_error. */
 static int signals_that_cannot_be_caught_are_refused(void *arg)
 {
@@ -94,7 +158,7 @@ static int signals_between_two_waits_are_kept(void *arg)
     EXPECT_IS(rill_await(waiter), 0);
     EXPECT_IS(first, SIGUSR2);
     EXPECT_IS(raise(SIGUSR1), 0);
-    EXPECT_IS(raise(SIGUSR1), 0); /* the same again before anybody looked: they are one */
+    EXPECT_IS(raise(SIGUSR1), 0); /* kept once */
     EXPECT_IS(rill_signal_wait(&set, &second), 0);
     EXPECT_IS(second, SIGUSR1);
     return 0;
@@ -231,6 +295,114 @@ static int raise_in_child(void *arg)
     return 0;
 }
 
+static volatile sig_atomic_t own_handler_called;
+
+static void own_handler(int signo)
+{
+    (void)signo;
+    own_handler_called = 1;
+}
+
+/* What the signal did before its loop caught it. */
+static int signals_of_a_child_do_what_they_did_before(void *arg)
+{
+    static const struct sigaction own = { .sa_handler = own_handler };
+    rill_loop *loop = rill_get_running_loop();
+    struct sigaction before;
+    int status = 0;
+    (void)arg;
+    sigaction(SIGWINCH, &own, &before);
+    EXPECT_IS(rill_add_signal_handler(loop, SIGWINCH, count, NULL), 0);
+    EXPECT_IS(rill_add_signal_handler(loop, SIGUSR1, count, NULL), 0); /* main ignores it */
+    pid_t child = fork();
+    if (child == 0) {
+        raise(SIGUSR1);
+        raise(SIGWINCH);
+        _exit(own_handler_called ? 0 : 1);
+    }
+    EXPECT_IS(waitpid(child, &status, 0), child);
+    EXPECT_IS(rill_remove_signal_handler(loop, SIGWINCH), 0);
+    sigaction(SIGWINCH, &before, NULL);
+    EXPECT_IS(status, 0);
+    return 0;
+}
+
+static int catch_for_oneself(void *arg)
+{
+    (void)arg;
+    came = 0;
+    int r = rill_add_signal_handler(rill_get_running_loop(), SIGTERM, count, NULL);
+    if (r == 0)
+        r = raise(SIGTERM);
+    return r == 0 ? until_came(1) : r;
+}
+
+/* test_fork_signal_handling: a child that runs a loop of its own catches for that. */
+static int child_catches_signals_for_its_own_loop(void *arg)
+{
+    int status = 0;
+    (void)arg;
+    came = 0;
+    EXPECT_IS(rill_add_signal_handler(rill_get_running_loop(), SIGTERM, count, NULL), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        if (rill_run(RILL_CORO(catch_for_oneself, NULL)) != 0)
+            _exit(1);
+        raise(SIGTERM); /* as before all that: it ends us */
+        _exit(2);
+    }
+    EXPECT_IS(waitpid(child, &status, 0), child);
+    EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+    EXPECT_IS(rill_sleep(0), 0);
+    EXPECT_IS(came, 0);
+    EXPECT_IS(raise(SIGTERM), 0);
+    EXPECT_IS(until_came(1), 0);
+    return 0;
+}
+
+static rill_loop *first_loop;
+
+static int want_interrupts(void *arg)
+{
+    sigset_t set;
+    int signo;
+    (void)arg;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    EXPECT_IS(rill_add_signal_handler(rill_get_running_loop(), SIGINT, count, NULL), -EBUSY);
+    EXPECT_IS(rill_signal_wait(&set, &signo), -EBUSY);
+    EXPECT_IS(pthread_kill(pthread_self(), SIGINT), 0); /* the other loop's, whatever the thread */
+    return rill_call_soon_threadsafe(first_loop, count, NULL);
+}
+
+static void *run_second_loop(void *arg)
+{
+    *(int *)arg = rill_run(RILL_CORO(want_interrupts, NULL));
+    return NULL;
+}
+
+static int share_interrupts(void *arg)
+{
+    pthread_t thread;
+    int second = 1;
+    (void)arg;
+    came = 0;
+    first_loop = rill_get_running_loop();
+    EXPECT_IS(rill_add_signal_handler(first_loop, SIGINT, count, NULL), 0);
+    EXPECT_IS(pthread_create(&thread, NULL, run_second_loop, &second), 0);
+    int r = until_came(2);
+    pthread_join(thread, NULL);
+    EXPECT_IS(r, 0);
+    EXPECT_IS(second, 0);
+    return rill_remove_signal_handler(first_loop, SIGINT);
+}
+
+static void of_two_loops_in_two_threads_the_first_has_the_signal(void **state)
+{
+    (void)state;
+    assert_int_equal(rill_run(RILL_CORO(share_interrupts, NULL)), 0);
+}
+
 static void *raise_often(void *arg)
 {
     for (int i = 0; i < 2000; i++)
@@ -273,11 +445,17 @@ int main(void)
     (void)sigaction(SIGUSR2, &ignored, NULL);
     static const struct scenario scenarios[] = {
         SCENARIO(handler_is_called_for_each_signal_until_it_is_removed),
+        SCENARIO(handler_is_called_as_often_as_the_signal_came),
+        SCENARIO(handler_that_removes_itself_is_called_once),
+        SCENARIO(handler_has_the_values_of_who_added_it),
         SCENARIO(signals_that_cannot_be_caught_are_refused),
         SCENARIO(signals_between_two_waits_are_kept),
         SCENARIO(signal_for_a_cancelled_waiter_goes_to_the_next),
         SCENARIO(cancel_in_the_turn_of_the_signal_keeps_it),
         SCENARIO_ONCE(raise_in_child),
+        SCENARIO_ONCE(signals_of_a_child_do_what_they_did_before),
+        SCENARIO_ONCE(child_catches_signals_for_its_own_loop),
+        OUTSIDE(of_two_loops_in_two_threads_the_first_has_the_signal),
         OUTSIDE(signal_has_one_loop),
         OUTSIDE(signal_before_the_first_run_is_not_lost),
         OUTSIDE(own_handler_of_sigint_takes_its_place),
