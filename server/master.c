@@ -219,6 +219,8 @@ static void reload_if_asked(struct master *master)
 
 static void end_reload(struct master *master)
 {
+    if (master->reopen_again)
+        reload_reopen_logs(master);
     tell_status(master, "READY=1\n");
     reload_if_asked(master);
 }

@@ -50,6 +50,7 @@ struct master {
 
     /* A reload that runs. */
     bool reload_again; /* another was asked for meanwhile */
+    bool reopen_again; /* log files were rotated meanwhile: those of `next` are the old ones */
     bool reload_refused;
     rill_time reload_deadline;
     int next_access, next_error; /* log files of the next generation */

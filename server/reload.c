@@ -412,6 +412,7 @@ void reload_reopen_logs(struct master *master)
 {
     const struct conf_log *log = &master->current->conf->log;
     int access, error;
+    master->reopen_again = master->next != NULL;
     log_descriptors(&access, &error);
     access = reopen(master, &log->access, access);
     error = reopen(master, &log->error, error);

@@ -30,7 +30,8 @@ void reload_commit(struct master *master);
 /* Forget the next generation everywhere. */
 void reload_abandon(struct master *master);
 
-/* Open the log files of the current generation again and pass them to the workers. */
+/* Open the log files of the current generation again and pass them to the workers. During a reload it
+ * is to be done once more at its end. */
 void reload_reopen_logs(struct master *master);
 
 /* Free generations that no process holds. */

@@ -162,6 +162,13 @@ static size_t count_lines(const char *name)
     return lines;
 }
 
+static void await_lines(const char *name)
+{
+    for (long end = proc_now_ms() + 5000; count_lines(name) == 0; proc_pause())
+        if (proc_now_ms() > end)
+            fail_msg("nothing in %s: %s", name, proc_text(&rilld.proc, PROC_ERR));
+}
+
 static void rotated_log_has_every_request_once(void **state)
 {
     (void)state;
@@ -181,10 +188,7 @@ static void rotated_log_has_every_request_once(void **state)
         snprintf(to, sizeof to, "%s/access.log.%d", rilld.folder, i);
         assert_int_equal(rename(from, to), 0);
         assert_int_equal(proc_signal(&rilld.proc, SIGUSR1), 0);
-        for (long end = proc_now_ms() + 5000; count_lines("access.log") == 0;) {
-            assert_true(proc_now_ms() < end);
-            proc_pause();
-        }
+        await_lines("access.log");
     }
     struct load_result result = load_end_untroubled(load);
     assert_int_equal(proc_signal(&rilld.proc, SIGTERM), 0);
@@ -197,6 +201,33 @@ static void rotated_log_has_every_request_once(void **state)
     assert_int_equal(lines, result.requests);
 }
 
+/* A reload opens its logs at its begin. Here it lasts, since a worker stands still, and the files are
+ * rotated meanwhile: what the new generation opened is the old file by then. */
+static void log_rotated_during_a_reload_goes_on_in_the_new_file(void **state)
+{
+    (void)state;
+    char top[160], from[128], to[128];
+    pid_t workers[DAEMON_WORKERS];
+    rilld = (struct daemon){ 0 };
+    assert_int_equal(daemon_make(&rilld), 0);
+    snprintf(top, sizeof top, "log:\n  access: %s/access.log\n", rilld.folder);
+    snprintf(from, sizeof from, "%s/access.log", rilld.folder);
+    snprintf(to, sizeof to, "%s/access.log.1", rilld.folder);
+    assert_int_equal(daemon_start_ready(&rilld, &(struct daemon_options){ .top = top }), 0);
+    assert_int_equal(daemon_workers(&rilld, workers), 0);
+    assert_int_equal(kill(workers[0], SIGSTOP), 0);
+    assert_int_equal(proc_signal(&rilld.proc, SIGHUP), 0);
+    assert_int_equal(daemon_await_notice(&rilld, "RELOADING=1", 5000), 0);
+    assert_int_equal(rename(from, to), 0);
+    assert_int_equal(proc_signal(&rilld.proc, SIGUSR1), 0);
+    assert_int_equal(proc_await_text(&rilld.proc, PROC_ERR, "opened again", 5000), 0);
+    assert_int_equal(kill(workers[0], SIGCONT), 0);
+    assert_int_equal(daemon_await_notice(&rilld, "READY=1", 5000), 0);
+    assert_int_equal(fetch_get(rilld.port, "/hello", 5000, &answer), 200);
+    await_lines("access.log");
+    assert_int_equal(count_lines("access.log.1"), 0);
+}
+
 int main(void)
 {
     if (!daemon_can_run())
@@ -207,6 +238,7 @@ int main(void)
         cmocka_unit_test_teardown(storm_of_reloads_is_merged_and_the_last_one_counts, end_daemon),
         cmocka_unit_test_teardown(refused_reload_names_the_place_and_changes_nothing, end_daemon),
         cmocka_unit_test_teardown(rotated_log_has_every_request_once, end_daemon),
+        cmocka_unit_test_teardown(log_rotated_during_a_reload_goes_on_in_the_new_file, end_daemon),
     };
     return cmocka_run_group_tests_name("reload", tests, NULL, NULL);
 }
