@@ -114,6 +114,16 @@ static bool eight_are_clean(const unsigned char *from)
     return ((low | high | marks) & tops) == 0;
 }
 
+/* The octets of a character that may stand for itself; 0: it is none, or one that some readers take for
+ * the end of a line (U+0085, U+2028, U+2029), or some terminals for a command (U+0080 to U+009F). */
+static size_t printable_size(const unsigned char *from, size_t left)
+{
+    size_t size = utf8_size((const char *)from, left);
+    bool control = size == 2 && from[0] == 0xc2 && from[1] < 0xa0;
+    bool line_end = size == 3 && from[0] == 0xe2 && from[1] == 0x80 && (from[2] & 0xfe) == 0xa8;
+    return control || line_end ? 0 : size;
+}
+
 /* The octets that stand for themselves at the start of `from`. */
 static size_t clean_size(const unsigned char *from, size_t left, bool quotes)
 {
@@ -130,7 +140,7 @@ static size_t clean_size(const unsigned char *from, size_t left, bool quotes)
             at++;
             continue;
         }
-        size_t size = octet >= 0x80 ? utf8_size((const char *)from + at, left - at) : 0;
+        size_t size = octet >= 0x80 ? printable_size(from + at, left - at) : 0;
         if (size == 0)
             break;
         at += size;

@@ -1,8 +1,8 @@
 /* logline.h - log lines as text: pure functions from data to octets.
  *
  * One call appends one line, its end included. Whatever a client sent comes out on one line: control
- * octets, quotes, backslashes and octets that are not UTF-8 are escaped (server/http/RULES.md), and a
- * text longer than LOG_TEXT_MAX octets is cut. A line that does not fit sets `full` of the builder;
+ * characters, line separators, quotes, backslashes and octets that are not UTF-8 are escaped
+ * (server/http/RULES.md), and a text longer than LOG_TEXT_MAX octets is cut. A line that does not fit sets `full` of the builder;
  * the caller takes back what was written. */
 #pragma once
 

@@ -140,7 +140,13 @@ static void octets_that_could_break_a_line_are_escaped(void **state)
         { "\xe0\x80\xaf", "\\\\xe0\\\\x80\\\\xaf", "\\xe0\\x80\\xaf" },
         { "\xed\xa0\x80", "\\\\xed\\\\xa0\\\\x80", "\\xed\\xa0\\x80" }, /* surrogate */
         { "\xf4\x90\x80\x80", "\\\\xf4\\\\x90\\\\x80\\\\x80", "\\xf4\\x90\\x80\\x80" },
-        { "a\xc3", "a\\\\xc3", "a\\xc3" }, /* cut short */
+        { "a\xc3", "a\\\\xc3", "a\\xc3" },                       /* cut short */
+        { "\xc2\x9b;1m", "\\\\xc2\\\\x9b;1m", "\\xc2\\x9b;1m" }, /* U+009B, CSI */
+        { "\xc2\x80\xc2\x9f\xc2\xa0", "\\\\xc2\\\\x80\\\\xc2\\\\x9f\xc2\xa0",
+          "\\xc2\\x80\\xc2\\x9f\xc2\xa0" }, /* C1, no-break space */
+        { "\xe2\x80\xa8\xe2\x80\xa9", "\\\\xe2\\\\x80\\\\xa8\\\\xe2\\\\x80\\\\xa9",
+          "\\xe2\\x80\\xa8\\xe2\\x80\\xa9" }, /* U+2028, U+2029 */
+        { "\xe2\x80\xa7\xe2\x80\xaa", "\xe2\x80\xa7\xe2\x80\xaa", "\xe2\x80\xa7\xe2\x80\xaa" },
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
