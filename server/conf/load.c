@@ -293,17 +293,20 @@ static int take_root(struct source *source, struct conf_node *root)
     return -EINVAL;
 }
 
-/* No setting needs a directive, and libyaml takes time that grows with their square. */
+/* No setting needs a directive, and libyaml takes time that grows with their square. Lines end where
+ * libyaml ends them. */
 static int refuse_directives(struct conf_read *read, rill_span text)
 {
+    bool at_start = true;
     for (size_t at = 0; at < text.size;) {
-        if (text.at[at] == '%') {
+        if (at_start && text.at[at] == '%') {
             conf_error(read, place_at(text, at),
                        "a line that begins with %% is a directive of YAML; remove or indent it");
             return -EINVAL;
         }
-        const char *end = memchr(text.at + at, '\n', text.size - at);
-        at = end ? (size_t)(end - text.at) + 1 : text.size;
+        size_t skip = break_size(text, at);
+        at_start = skip > 0;
+        at += skip > 0 ? skip : 1;
     }
     return 0;
 }

@@ -83,6 +83,8 @@ static void syntax_is_refused_with_place_and_hint(void **state)
           "quotes" },
         { "# a\n%YAML 1.2\n---\n",
           "f:2:1: error: a line that begins with % is a directive of YAML; remove or indent it" },
+        { "#\r%TAG x y\r",
+          "f:2:1: error: a line that begins with % is a directive of YAML; remove or indent it" },
     };
     CHECK_ROWS(rows);
 }
@@ -516,10 +518,32 @@ static void repeat(char *to, size_t size, const char *text)
 static void hostile_files_are_refused_fast(void **state)
 {
     (void)state;
-    static const char *const texts[] = { "[",  "{",        "- ",  "? ",    "a: b\n",      "? a\n",
-                                         "[{", "*a ",      "&a ", "!a ",   "%TAG x y\n",  "\"\\x41",
-                                         "'",  "a: {b: [", "|\n", "---\n", "${a}",        "#",
-                                         "\n", "\t",       ": ",  ", ",    "\xef\xbb\xbf" };
+    static const char *const texts[] = { "[",
+                                         "{",
+                                         "- ",
+                                         "? ",
+                                         "a: b\n",
+                                         "? a\n",
+                                         "[{",
+                                         "*a ",
+                                         "&a ",
+                                         "!a ",
+                                         "%TAG x y\n",
+                                         "\"\\x41",
+                                         "'",
+                                         "a: {b: [",
+                                         "|\n",
+                                         "---\n",
+                                         "${a}",
+                                         "#",
+                                         "\n",
+                                         "\t",
+                                         ": ",
+                                         ", ",
+                                         "\xef\xbb\xbf",
+                                         "#\r%TAG x y\r",
+                                         "#\xc2\x85%TAG x y\xc2\x85",
+                                         "#\xe2\x80\xa8%TAG x y\xe2\x80\xa8" };
     size_t size = 1 << 20;
     char *text = rill_alloc(size);
     assert_non_null(text);
