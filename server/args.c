@@ -38,8 +38,8 @@ static int usage(const char *format, ...)
     return ARGS_EXIT_USAGE;
 }
 
-/* An option without a value.   Returns: whether `name` is one. */
-static bool take_flag(struct arguments *arguments, const char *name)
+/* An option without a value.   Returns: where it is noted; NULL: it is none. */
+static bool *find_flag(struct arguments *arguments, rill_span name)
 {
     const struct {
         const char *name;
@@ -49,9 +49,9 @@ static bool take_flag(struct arguments *arguments, const char *name)
                   { "--version", &arguments->version }, { "-V", &arguments->version } };
 
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-        if (strcmp(name, flags[i].name) == 0)
-            return *flags[i].flag = true;
-    return false;
+        if (rill_span_equal(name, rill_span_of(flags[i].name)))
+            return flags[i].flag;
+    return NULL;
 }
 
 /* An option with a value, which is NULL if it was left out.   Returns: 0; ARGS_EXIT_USAGE. */
@@ -67,6 +67,8 @@ static int take_value(struct arguments *arguments, const char *name, const char 
     if (value == NULL || *value == '\0')
         return usage("%s needs a value", name);
     if (workers) {
+        if (arguments->workers != 0)
+            return usage("%s is given twice", name);
         if (rill_parse_u64(rill_span_of(value), CONF_WORKERS_MAX, &arguments->workers) < 0 ||
             arguments->workers == 0)
             return usage("--workers is 1 to %d, not \"%s\"", CONF_WORKERS_MAX, value);
@@ -89,8 +91,13 @@ static int take_words(int argc, char **argv, struct arguments *arguments)
         char name[32];
         const char *equals = strchr(argv[i], '=');
         size_t size = equals != NULL ? (size_t)(equals - argv[i]) : strlen(argv[i]);
-        if (equals == NULL && take_flag(arguments, argv[i]))
+        bool *flag = find_flag(arguments, (rill_span){ argv[i], size });
+        if (flag != NULL && equals != NULL)
+            return usage("%.*s takes no value", (int)size, argv[i]);
+        if (flag != NULL) {
+            *flag = true;
             continue;
+        }
         if (size >= sizeof name)
             return usage("unknown option \"%s\"", argv[i]);
         memcpy(name, argv[i], size);

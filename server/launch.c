@@ -59,7 +59,11 @@ int launch_prepare(struct master *master)
         return EXIT_FAILURE;
     const struct conf *conf = master->current->conf;
     if (privs_find(conf->user, conf->group, &master->privs, &why) < 0) {
-        fprintf(stderr, "rilld: %s\n", rill_text_end(&why));
+        if (conf->user.size > 0)
+            fprintf(stderr, "%s:%u:%u: error: %s\n", conf->source.at, conf->user_place.line,
+                    conf->user_place.column, rill_text_end(&why));
+        else
+            fprintf(stderr, "rilld: %s\n", rill_text_end(&why));
         return DOCTOR_EXIT;
     }
     return 0;

@@ -323,11 +323,17 @@ static void explain(const struct conf_listen *item, int code, rill_text *why)
         rill_addr_format(&item->address, why);
     rill_text_add(why, RILL_SPAN(": "));
     if (item->systemd.size > 0 && code == -ENOENT)
-        rill_text_add(why, RILL_SPAN("the service manager passed no socket of that name"));
+        rill_text_add(why, RILL_SPAN("the service manager passed no socket of that name; write its "
+                                     "FileDescriptorName="));
     else if (code == -EADDRINUSE)
-        rill_text_add(why, RILL_SPAN("the address is in use by another process"));
+        rill_text_add(why, RILL_SPAN("the address is in use by another process; stop that, or take "
+                                     "another one"));
     else if (code == -EEXIST)
-        rill_text_add(why, RILL_SPAN("there is a file that is no socket"));
+        rill_text_add(
+            why, RILL_SPAN("there is a file that is no socket; remove it, or take another path"));
+    else if (code == -EADDRNOTAVAIL)
+        rill_text_add(why,
+                      RILL_SPAN("no interface of this machine has that address; take another one"));
     else if (code == -EACCES)
         rill_text_add(why, RILL_SPAN("permission denied; use socket activation, or grant "
                                      "CAP_NET_BIND_SERVICE for a port below 1024"));

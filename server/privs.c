@@ -37,7 +37,8 @@ int privs_find(rill_span user, rill_span group, struct privs *ret_privs, rill_te
         return -ENOENT;
     }
     if (found->pw_uid == 0) {
-        rill_text_fmt(why, "user \"%s\" is root, and workers never are", user.at);
+        rill_text_fmt(why, "user \"%s\" is root, and workers never are: name another as `user`",
+                      found->pw_name);
         return -EPERM;
     }
     privs.uid = found->pw_uid;
@@ -53,8 +54,9 @@ int privs_find(rill_span user, rill_span group, struct privs *ret_privs, rill_te
         privs.gid = entry->gr_gid;
     }
     privs.group_count = PRIVS_GROUPS_MAX;
-    if (getgrouplist(privs.name, privs.gid, privs.groups, &privs.group_count) < 0) {
-        rill_text_fmt(why, "user \"%s\" is in more than %d groups", privs.name, PRIVS_GROUPS_MAX);
+    if (getgrouplist(found->pw_name, privs.gid, privs.groups, &privs.group_count) < 0) {
+        rill_text_fmt(why, "user \"%s\" is in more than %d groups: name another as `user`",
+                      found->pw_name, PRIVS_GROUPS_MAX);
         return -E2BIG;
     }
     *ret_privs = privs;
@@ -68,16 +70,27 @@ static int failed(rill_text *why, const char *what)
     return rc;
 }
 
+/* Root of a container may lack the right, or the ids. */
+static int id_failed(rill_text *why, const char *what)
+{
+    int rc = failed(why, what);
+    rill_text_add(
+        why,
+        RILL_SPAN(". Start rilld with CAP_SETUID and CAP_SETGID where the ids of `user` exist, "
+                  "or not as root"));
+    return rc;
+}
+
 static int change_ids(const struct privs *privs, rill_text *why)
 {
     uid_t real, effective, saved;
     gid_t real_gid, effective_gid, saved_gid;
     if (setgroups((size_t)privs->group_count, privs->groups) < 0)
-        return failed(why, "set the groups");
+        return id_failed(why, "set the groups");
     if (setresgid(privs->gid, privs->gid, privs->gid) < 0)
-        return failed(why, "change the group");
+        return id_failed(why, "change the group");
     if (setresuid(privs->uid, privs->uid, privs->uid) < 0)
-        return failed(why, "change the user");
+        return id_failed(why, "change the user");
     if (getresuid(&real, &effective, &saved) < 0 ||
         getresgid(&real_gid, &effective_gid, &saved_gid) < 0)
         return failed(why, "read the ids back");

@@ -250,7 +250,8 @@ static int check_change(struct master *master, const struct conf *conf)
     const struct conf *now = master->current->conf;
     if (master->privs.change &&
         (!rill_span_equal(now->user, conf->user) || !rill_span_equal(now->group, conf->group))) {
-        refuse(master, "`user` changed, which takes a restart");
+        tell_at(master, conf, conf->user_place, "`user` changed; restart rilld, or change it back");
+        refuse(master, "the configuration cannot be used");
         return -EINVAL;
     }
     if (now->log.buffer != conf->log.buffer)

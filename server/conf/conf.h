@@ -157,6 +157,7 @@ struct conf {
     unsigned workers;   /* 1 to CONF_WORKERS_MAX; CONF_AUTO: see `workers` in schema.c */
     rill_span user;     /* empty: rilld, else nobody */
     rill_span group;    /* empty: the user's */
+    struct conf_place user_place;
     rill_span pid_file; /* empty: none */
     struct conf_place pid_file_place;
     rill_time drain_timeout, drain_grace;

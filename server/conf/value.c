@@ -309,6 +309,7 @@ int conf_convert_user(struct conf_read *read, const struct conf_setting *setting
     rill_span group = { user.at + user.size + 1, colon ? node->text.size - user.size - 1 : 0 };
     if (!is_account(user) || (colon && !is_account(group)))
         return refuse(read, setting, node, "is no account; write NAME or NAME:GROUP");
+    conf->user_place = node->place;
     int r = conf_region_copy(read, user, &conf->user);
     return r < 0 || !colon ? r : conf_region_copy(read, group, &conf->group);
 }

@@ -220,7 +220,8 @@ static void change_of_the_user_is_refused_with_words(void **state)
         skip(); /* nobody changes the user then */
     start();
     reload(2, own_address(), "user: daemon\n");
-    assert_non_null(strstr(proc_text(&rilld.proc, PROC_ERR), "`user` changed"));
+    assert_non_null(strstr(proc_text(&rilld.proc, PROC_ERR),
+                           "rilld.yaml:4:7: error: `user` changed; restart rilld"));
     assert_int_equal(fetch_get(rilld.port, "/hello", 5000, &answer), 200);
 }
 
@@ -244,6 +245,31 @@ static void address_taken_by_another_is_refused_at_a_reload(void **state)
     assert_null(strstr(proc_text(&rilld.proc, PROC_ERR), "cannot accept"));
     close(taken);
     unlink(address.sun_path);
+}
+
+static void user_that_cannot_be_is_told_with_its_place_and_status_78(void **state)
+{
+    static const struct row {
+        const char *top, *message;
+    } rows[] = {
+        { "user: rill-has-none\n",
+          "rilld.yaml:2:7: error: there is no user \"rill-has-none\": make it, or" },
+        { "user: root\n", "rilld.yaml:2:7: error: user \"root\" is root" },
+        { "user: daemon:rill-has-none\n",
+          "rilld.yaml:2:7: error: there is no group \"rill-has-none\": make it, or" },
+    };
+
+    (void)state;
+    if (geteuid() != 0)
+        skip(); /* nobody looks then */
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rilld = (struct daemon){ 0 };
+        assert_int_equal(daemon_start(&rilld, &(struct daemon_options){ .top = rows[i].top }), 0);
+        assert_int_equal(proc_wait(&rilld.proc, 10000), 78);
+        if (strstr(proc_text(&rilld.proc, PROC_ERR), rows[i].message) == NULL)
+            fail_msg("\"%s\" is not in: %s", rows[i].message, proc_text(&rilld.proc, PROC_ERR));
+        daemon_fini(&rilld);
+    }
 }
 
 /* --- programs that are no service --- */
@@ -338,6 +364,8 @@ int main(void)
                                   end_daemon),
         cmocka_unit_test_teardown(addresses_come_and_go_with_a_reload, end_daemon),
         cmocka_unit_test_teardown(change_of_the_user_is_refused_with_words, end_daemon),
+        cmocka_unit_test_teardown(user_that_cannot_be_is_told_with_its_place_and_status_78,
+                                  end_daemon),
         cmocka_unit_test_teardown(address_taken_by_another_is_refused_at_a_reload, end_daemon),
         cmocka_unit_test_teardown(daemon_in_the_background_is_ready_when_its_parent_exits,
                                   end_daemon),

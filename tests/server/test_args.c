@@ -64,6 +64,7 @@ static void wrong_command_lines_are_usage_errors(void **state)
         "--workers two --root /",
         "--config /a --root /b",
         "--config /a --config /b",
+        "--root /a --workers 1 --workers 2",
         "--config /a --listen 1.2.3.4:5",
         "--check=yes --config /a",
         "--an-option-with-a-name-that-is-far-too-long-for-any-option 3",

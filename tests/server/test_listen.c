@@ -120,10 +120,11 @@ static void address_in_use_is_refused_with_one_clear_line(void **state)
     conf = conf_of(items, 2);
     assert_int_equal(plan(&second, &conf, 2), -EADDRINUSE);
     char line[128];
-    snprintf(line, sizeof line,
-             "cannot listen on 127.0.0.1:%u: the address is in use by another "
-             "process",
-             rill_addr_port(&items[1].address));
+    snprintf(
+        line, sizeof line,
+        "cannot listen on 127.0.0.1:%u: the address is in use by another process; stop that, or "
+        "take another one",
+        rill_addr_port(&items[1].address));
     assert_string_equal(why_memory, line);
     assert_int_equal(second.count, 0);
     assert_int_equal(open_fds(), before);

@@ -93,6 +93,8 @@ static void root_is_refused_as_a_user_of_workers(void **state)
     struct privs privs;
     rill_text why = why_text();
     assert_int_equal(privs_find(RILL_SPAN("root"), RILL_SPAN(""), &privs, &why), -EPERM);
+    assert_string_equal(why_memory,
+                        "user \"root\" is root, and workers never are: name another as `user`");
 }
 
 static void without_root_nothing_is_looked_up(void **state)
