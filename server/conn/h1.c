@@ -81,6 +81,12 @@ static void refuse(struct conn *conn, int status, struct reply *ret_reply)
     conn->last = true;
 }
 
+/* At the begin, and after each wait: the date of an answer is its own and not the request's. (rule 74) */
+static void look_at_clock(struct request *request)
+{
+    request->now = rill_wall_clock() / RILL_SEC(1);
+}
+
 /* --- Bodies. --- */
 
 /* The head is copied: its octets can go from the stream. */
@@ -143,6 +149,7 @@ static int discard_body(struct conn *conn)
     }
     consume_head(conn);
     int r = discard(conn, &body, limits->body_timeout);
+    look_at_clock(&conn->request);
     if (r == -ECANCELED && conn_timed_out(conn))
         return refused(conn, 408, 0);
     if (r == -EBADMSG || r == -EMSGSIZE)
@@ -169,6 +176,7 @@ static int serve_slowly(struct conn *conn, struct request *request, struct reply
     rill_stream_on_peer_end(conn->stream, on_client_gone, conn);
     r = route->handler->serve(route->state, request, ret_reply);
     rill_stream_on_peer_end(conn->stream, NULL, NULL);
+    look_at_clock(request);
     return r;
 }
 
@@ -211,6 +219,7 @@ static int serve(struct conn *conn, struct request *request, struct reply *ret_r
     if (r == 0 || (r == -ECANCELED && rill_cancelling(conn->task) > 0))
         return r;
     int status = status_of(r);
+    look_at_clock(request);
     if (status == 500)
         tell_failure(request, r);
     reply_error(status, ret_reply);
@@ -262,9 +271,8 @@ static void begin_request(struct conn *conn, const rill_http_message *head)
     conn->last |= !head->keep_alive;
     conn->rule = 0;
     conn->end = NULL;
-    conn->request = (struct request){ .head = head,
-                                      .arena = &conn->arena,
-                                      .now = rill_wall_clock() / RILL_SEC(1) };
+    conn->request = (struct request){ .head = head, .arena = &conn->arena };
+    look_at_clock(&conn->request);
     shm_add(&shm_mine->in_flight, 1);
     access_begin(conn);
 }

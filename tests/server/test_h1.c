@@ -6,10 +6,13 @@
 #include "core/base/mem.h"
 #include "server/conn/crowd.h"
 #include "server/conn/tables.h"
+#include "server/http/date.h"
 #include "server/reply.h"
 #include "server/route.h"
 #include "tests/support/site.h"
 #include "tests/support/story.h"
+
+#include <rill/sim.h>
 
 #include <stdio.h>
 #include <sys/socket.h>
@@ -416,6 +419,53 @@ static void handler_that_fails_is_500_and_the_log_says_why(void **state)
     assert_int_equal(run(ask_a_broken_handler, NULL), 0);
 }
 
+/* --- The date --- */
+
+static int serve_after_a_while(void *state, struct request *request, struct reply *ret_reply)
+{
+    int r = rill_sleep(RILL_SEC(3));
+    (void)state;
+    (void)request;
+    reply_error(404, ret_reply);
+    return r;
+}
+
+/* Whether the answer is dated not before `second`. */
+static bool is_dated_since(int64_t second)
+{
+    int64_t date;
+    return date_parse(answer_field(&answer, "Date"), second, &date) == 0 && date >= second;
+}
+
+static int ask_for_late_answers(void *arg)
+{
+    static struct handler handler;
+    OWNED_STREAM rill_stream *stream = NULL;
+    int64_t begun = rill_wall_clock() / RILL_SEC(1);
+    (void)arg;
+    EXPECT_IS(client_open(&stream), 0);
+    EXPECT_IS(client_say(stream, "GET /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"), 0);
+    EXPECT_IS(rill_sleep(RILL_SEC(3)), 0);
+    EXPECT_IS(client_ask(stream, "abc", &answer), 200);
+    EXPECT(is_dated_since(begun + 3));
+    replace_handler(&handler, serve_after_a_while);
+    handler.suspends = true;
+    handler.instant = false;
+    EXPECT_IS(client_ask(stream, ASK("/hello"), &answer), 404);
+    EXPECT(is_dated_since(begun + 6));
+    return 0;
+}
+
+/* Time is the simulator's. A body comes 3 s after its head, a handler takes 3 s. */
+static void date_is_that_of_the_answer_and_not_of_the_request(void **state)
+{
+    static const rill_sim_opts world = { .seed = 1 };
+    const rill_loop_opts opts = { .sim = &world };
+    (void)state;
+    struct story story = { .body = ask_for_late_answers, .conf = conf, .opts = &opts };
+    assert_int_equal(story_run(&story), 0);
+}
+
 /* --- The record --- */
 
 /* Bodies that were copied, sent from where they lie and sent by the kernel, and answers without one. */
@@ -575,6 +625,7 @@ int main(void)
         cmocka_unit_test(client_that_leaves_ends_the_handler_at_once),
         cmocka_unit_test(requests_behind_a_waiting_one_wait_for_it),
         cmocka_unit_test(handler_that_fails_is_500_and_the_log_says_why),
+        cmocka_unit_test(date_is_that_of_the_answer_and_not_of_the_request),
         cmocka_unit_test(combined_record_has_the_octets_of_the_body),
         cmocka_unit_test(respond_without_memory_answers_or_closes),
         cmocka_unit_test(file_without_memory_answers_or_closes),
