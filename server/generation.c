@@ -108,8 +108,8 @@ static void report_dir(const struct generation *generation, const struct generat
                        int code, struct conf_report *report)
 {
     conf_report_add(report, generation->conf->source.at, CONF_ERROR, dir->where,
-                    "cannot open directory \"%s\": %s", conf_quote(dir->path).text,
-                    rill_strerror(code));
+                    "cannot open directory \"%s\": %s; correct the path or its permissions",
+                    conf_quote(dir->path).text, rill_strerror(code));
 }
 
 static int open_dirs(struct generation *generation, struct conf_report *report)

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,11 +50,16 @@ static void check_path(struct check *check, struct conf_place place, const char 
     }
 }
 
-/* A file that the daemon makes: its folder must be there. */
-static void check_folder_of(struct check *check, struct conf_place place, const char *what,
-                            rill_span path)
+/* A file that the daemon makes: its folder must be there, and if something of its name is there it is
+ * used for `mode`. */
+static void check_made(struct check *check, struct conf_place place, const char *name,
+                       rill_span path, int mode)
 {
+    char what[32];
     const char *slash = memrchr(path.at, '/', path.size);
+    snprintf(what, sizeof what, "the folder of %s", name);
+    if (access(path.at, F_OK) == 0)
+        check_path(check, place, name, path.at, false, mode);
     if (!slash)
         return; /* relative, from the command line: the working directory */
     char *folder = rill_copy(path.at, slash > path.at ? (size_t)(slash - path.at) : 1);
@@ -62,6 +68,12 @@ static void check_folder_of(struct check *check, struct conf_place place, const 
     else
         check_path(check, place, what, folder, true, W_OK | X_OK);
     rill_free(folder);
+}
+
+static void check_log(struct check *check, const char *name, const struct conf_log_target *target)
+{
+    if (target->to == CONF_LOG_FILE)
+        check_made(check, target->place, name, target->path, W_OK);
 }
 
 static void check_route(struct check *check, const struct conf_route *route)
@@ -81,17 +93,14 @@ int conf_check_files(const struct conf *conf, struct conf_report *report)
 {
     struct check check = { conf, report, 0, false };
     if (conf->pid_file.size > 0)
-        check_folder_of(&check, conf->pid_file_place, "the folder of pid_file", conf->pid_file);
-    if (conf->log.access.to == CONF_LOG_FILE)
-        check_folder_of(&check, conf->log.access.place, "the folder of access",
-                        conf->log.access.path);
-    if (conf->log.error.to == CONF_LOG_FILE)
-        check_folder_of(&check, conf->log.error.place, "the folder of error", conf->log.error.path);
+        check_made(&check, conf->pid_file_place, "pid_file", conf->pid_file, F_OK);
+    check_log(&check, "access", &conf->log.access);
+    check_log(&check, "error", &conf->log.error);
     for (size_t i = 0; i < conf->listen_count; i++) {
         const struct conf_listen *listen = &conf->listen[i];
         if (listen->address.length > 0 && listen->address.any.sa_family == AF_UNIX)
-            check_folder_of(&check, listen->place, "the folder of address",
-                            rill_span_of(listen->address.un.sun_path));
+            check_made(&check, listen->place, "address", rill_span_of(listen->address.un.sun_path),
+                       F_OK);
     }
     for (size_t i = 0; i < conf->route_count; i++)
         check_route(&check, &conf->routes[i]);

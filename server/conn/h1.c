@@ -81,7 +81,7 @@ static void refuse(struct conn *conn, int status, struct reply *ret_reply)
     conn->last = true;
 }
 
-/* At the begin, and after each wait: the date of an answer is its own and not the request's. (rule 74) */
+/* At the begin, and after each wait: an answer has a date of its own. (rule 74) */
 static void look_at_clock(struct request *request)
 {
     request->now = rill_wall_clock() / RILL_SEC(1);

@@ -480,6 +480,21 @@ static void check_files_tells_missing_from_forbidden(void **state)
     assert_non_null(strstr(report.findings[6].text, "is a folder, not a file; correct the path"));
 }
 
+static void check_files_refuses_folders_where_files_are_made(void **state)
+{
+    const char *folder = *state;
+    char text[512], expected[128];
+    snprintf(text, sizeof text,
+             "pid_file: %s\nlog: {access: %s, error: /dev/null}\nlisten: [unix:%s]\n", folder,
+             folder, folder);
+    const struct conf *conf = load(text);
+    assert_int_equal(conf_check_files(conf, &report), -ENOENT);
+    assert_int_equal(report.errors, 3);
+    snprintf(expected, sizeof expected,
+             "f:2:15: error: access \"%s\" is a folder, not a file; correct the path", folder);
+    assert_string_equal(report.findings[1].text, expected);
+}
+
 static void check_files_without_memory_says_so(void **state)
 {
     (void)state;
@@ -593,6 +608,7 @@ int main(void)
         cmocka_unit_test(a_file_is_read_and_one_that_cannot_be_says_why),
         cmocka_unit_test(what_is_no_regular_file_is_refused_at_once),
         cmocka_unit_test(check_files_tells_missing_from_forbidden),
+        cmocka_unit_test(check_files_refuses_folders_where_files_are_made),
         cmocka_unit_test(check_files_without_memory_says_so),
         cmocka_unit_test(check_files_gives_a_notice_for_what_this_user_may_not_read),
         cmocka_unit_test(a_root_on_the_command_line_is_a_whole_configuration),
