@@ -40,6 +40,7 @@ GOALS = {
     "sleepers-time": (2.0, "go", 0.62), "sleepers-memory": (4.6 * GB, "go", 1.92),
     "ps": (1000, None, None), "ps-cost": (1, None, None),
     "echo": (None, "ring", 1.15), "fetch": (None, "go", 0.25),
+    "fetch-tls": (None, None, None), "fetch-tls-cost": (1.5, None, None),
 }
 for kind in ("cached", "direct"):
     for depth in DEPTHS:
@@ -59,7 +60,7 @@ def nginx():
         files = machine.OUT / "files"
         files.mkdir(parents=True, exist_ok=True)
         (files / "file-1k.bin").write_bytes(os.urandom(1024))
-        server.Server("nginx", cpu=1).start()
+        server.Server("nginx", cpu=1, tls=True).start()
     return server.running[0]
 
 
@@ -129,6 +130,9 @@ def play(player, row, options):
         argv += [reads_file(), str(options.seconds)]
     if row == "fetch":
         argv += [f"http://127.0.0.1:{nginx().port}/f/file-1k.bin"]
+        if player == "rill":
+            argv += [f"https://127.0.0.1:{nginx().tls_port}/f/file-1k.bin",
+                     str(server.certificate()[0])]
     lines = [line.split() for line in on_cpu_0(argv).splitlines()]
     return {name: (float(value), unit) for name, value, unit in lines}
 

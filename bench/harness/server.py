@@ -24,9 +24,27 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def configure(server, peer, port, access_log="off"):
-    """Fills in the configuration of a peer for a server; returns the path of the result."""
-    values = {"PORT": port, "DIR": machine.OUT, "FILES": machine.OUT / "files",
+def certificate():
+    """A certificate for 127.0.0.1, signed by itself, with its key; the paths of both."""
+    paths = [machine.OUT / "certificate.pem", machine.OUT / "key.pem"]
+    if not all(path.exists() for path in paths):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-days", "3650", "-subj",
+                        "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-out",
+                        str(paths[0]), "-keyout", str(paths[1])],
+                       check=True, stderr=subprocess.DEVNULL)
+    return paths
+
+
+def configure(server, peer, port, access_log="off", tls_port=0):
+    """Fills in the configuration of a peer for a server; returns the path of the result. nginx listens at
+    a second port where there is one, and speaks TLS there."""
+    tls = ""
+    if tls_port:
+        pem, key = certificate()
+        tls = (f"listen 127.0.0.1:{tls_port} ssl backlog=4096; ssl_protocols TLSv1.2 TLSv1.3;"
+               f" ssl_certificate {pem}; ssl_certificate_key {key};")
+    values = {"PORT": port, "TLS": tls, "DIR": machine.OUT, "FILES": machine.OUT / "files",
               "USER": getpass.getuser(), "ACCESS_LOG": access_log}
     text = (PEERS / peer).read_text()
     for key, value in values.items():
@@ -45,7 +63,7 @@ def program(name):
     return str(path) if path and os.path.exists(path) else None
 
 
-def command(name, port):
+def command(name, port, tls_port=0):
     path = program(name)
     if name == "floor":
         return [path, "127.0.0.1", str(port)]
@@ -56,7 +74,7 @@ def command(name, port):
         return [path, "--config", configure(name, "rilld.yaml", port, log)]
     if name == "nginx":
         errors = str(machine.OUT / "nginx.err")
-        return [path, "-e", errors, "-c", configure(name, "nginx.conf", port)]
+        return [path, "-e", errors, "-c", configure(name, "nginx.conf", port, tls_port=tls_port)]
     if name == "h2o":
         return [path, "-c", configure(name, "h2o.conf", port)]
     if name == "lighttpd":
@@ -80,9 +98,10 @@ def run_time(pid):
 
 
 class Server:
-    def __init__(self, name, cpu=0):
+    def __init__(self, name, cpu=0, tls=False):
         self.name, self.port, self.cpu = name, free_port(), cpu
-        self.argv = command(name, self.port)
+        self.tls_port = free_port() if tls else 0
+        self.argv = command(name, self.port, self.tls_port)
 
     def start(self):
         log = open(machine.OUT / f"{self.name}.out", "wb")
