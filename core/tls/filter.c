@@ -5,7 +5,7 @@
  * nothing lies in OpenSSL but the begin of a record that has not come in full.
  *
  * I1 All calls of OpenSSL are made on the loop's stack: they need more than a task's.
- * I2 OpenSSL's list of errors belongs to the thread: it is empty before a call, and emptied after one. */
+ * I2 OpenSSL's list of errors belongs to the thread: it is emptied before each call, and after one that failed. */
 #include "core/tls/tls.h"
 
 #include <rill/mem.h>
@@ -14,7 +14,8 @@
 #include <openssl/err.h>
 #include <string.h>
 
-enum { read_least = 1 << 10, record_extra = 512 };
+/* Answers to messages of TLS itself that wait for the other side to take them: nobody needs so many. */
+enum { record_extra = 512, unsent_most = 128 << 10 };
 
 /* --- What OpenSSL reads and writes. --- */
 
@@ -68,23 +69,29 @@ static long control(BIO *bio, int command, long number, void *pointer)
     return command == BIO_CTRL_FLUSH;
 }
 
-static BIO_METHOD *method; /* one for the process, for good */
+static BIO_METHOD *method; /* one for the process, for good; atomic */
 
-static void make_method(void)
+static BIO_METHOD *make_method(void)
 {
-    method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "rill");
-    if (method == NULL)
-        return;
-    (void)BIO_meth_set_read(method, take_in);
-    (void)BIO_meth_set_write(method, put_out);
-    (void)BIO_meth_set_ctrl(method, control);
+    BIO_METHOD *made = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "rill"), *other = NULL;
+    if (made == NULL)
+        return NULL;
+    (void)BIO_meth_set_read(made, take_in);
+    (void)BIO_meth_set_write(made, put_out);
+    (void)BIO_meth_set_ctrl(made, control);
+    if (__atomic_compare_exchange_n(&method, &other, made, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE))
+        return made;
+    BIO_meth_free(made); /* another thread was faster */
+    return other;
 }
 
 static BIO *new_bio(struct rill__tls *tls)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, make_method);
-    BIO *bio = method != NULL ? BIO_new(method) : NULL;
+    BIO_METHOD *known = __atomic_load_n(&method, __ATOMIC_ACQUIRE);
+    if (known == NULL)
+        known = make_method();
+    BIO *bio = known != NULL ? BIO_new(known) : NULL;
     if (bio == NULL)
         return NULL;
     BIO_set_data(bio, tls);
@@ -93,6 +100,15 @@ static BIO *new_bio(struct rill__tls *tls)
 }
 
 /* --- Failures. --- */
+
+static int give_up(struct rill__tls *tls, const char *reason)
+{
+    rill_text text = { tls->why, sizeof tls->why, 0, false };
+    rill_text_fmt(&text, "TLS%s%s: %s", tls->name[0] != '\0' ? " with " : "", tls->name, reason);
+    (void)rill_text_end(&text);
+    tls->filter.finished = true; /* it can say no more */
+    return -EPROTO;
+}
 
 /* Why OpenSSL gave up; `why` tells it in words. */
 static int failure(struct rill__tls *tls)
@@ -105,17 +121,14 @@ static int failure(struct rill__tls *tls)
         return -ENOMEM;
     if (tls->certificate_error != 0)
         return -EKEYREJECTED;
-    rill_text text = { tls->why, sizeof tls->why, 0, false };
-    rill_text_fmt(&text, "TLS%s%s: %s", tls->name[0] != '\0' ? " with " : "", tls->name,
-                  reason != NULL ? reason : "broken");
-    (void)rill_text_end(&text);
-    return -EPROTO;
+    return give_up(tls, reason != NULL ? reason : "broken");
 }
 
 /* --- The filter. --- */
 
 static int shake_hands(struct rill__tls *tls)
 {
+    ERR_clear_error();
     int r = SSL_do_handshake(tls->ssl);
     if (r == 1)
         tls->filter.opening = false;
@@ -124,27 +137,28 @@ static int shake_hands(struct rill__tls *tls)
     return 0;
 }
 
-/* Everything that can be read is put into the stream. */
+/* Everything that can be read is put into the stream. A call reads one record, or a part of it where the room is
+ * too small: there is no other that OpenSSL has opened. */
 static int decrypt(struct rill__tls *tls)
 {
     rill_stream *stream = tls->stream;
-    int r;
-    for (;;) {
-        int left = SSL_pending(tls->ssl);
-        size_t got, room = left > read_least ? (size_t)left : read_least;
-        r = rill__stream_make_room(stream, room);
+    size_t got, room = tls->in_size;
+    while (room > 0) {
+        int r = rill__stream_make_room(stream, room);
         if (r < 0)
             return r;
+        ERR_clear_error();
         r = SSL_read_ex(tls->ssl, stream->at + stream->size, room, &got);
-        if (r != 1)
-            break;
+        if (r != 1) {
+            int error = SSL_get_error(tls->ssl, r);
+            tls->filter.ended = error == SSL_ERROR_ZERO_RETURN;
+            return error == SSL_ERROR_WANT_READ || tls->filter.ended ? 0 : failure(tls);
+        }
         stream->size += got;
+        int left = got == room ? SSL_pending(tls->ssl) : 0;
+        room = left > 0 ? (size_t)left : tls->in_size;
     }
-    switch (SSL_get_error(tls->ssl, r)) {
-    case SSL_ERROR_WANT_READ: return 0;
-    case SSL_ERROR_ZERO_RETURN: tls->filter.ended = true; return 0;
-    default: return failure(tls);
-    }
+    return 0;
 }
 
 static int received(struct rill__filter *filter, const char *octets, size_t size)
@@ -153,13 +167,13 @@ static int received(struct rill__filter *filter, const char *octets, size_t size
     int r = 0;
     tls->in = octets;
     tls->in_size = size;
-    ERR_clear_error();
     if (filter->opening)
         r = shake_hands(tls);
     if (r == 0 && !filter->opening)
         r = decrypt(tls);
     tls->in_size = 0;
-    ERR_clear_error();
+    if (r == 0 && !filter->opening && filter->made_size > unsent_most)
+        r = give_up(tls, "it asks without end and takes no answer");
     return r;
 }
 
@@ -180,9 +194,7 @@ static int finish(struct rill__filter *filter)
 {
     struct rill__tls *tls = container_of(filter, struct rill__tls, filter);
     ERR_clear_error();
-    int r = filter->opening || SSL_shutdown(tls->ssl) >= 0 ? 0 : failure(tls);
-    ERR_clear_error();
-    return r;
+    return filter->opening || SSL_shutdown(tls->ssl) >= 0 ? 0 : failure(tls);
 }
 
 static void free_filter(struct rill__filter *filter)

@@ -1,7 +1,8 @@
-/* test_tls_peer.c - TLS with peers that are not ours: OpenSSL by itself, octet by octet, old, broken; its programs.
+/* test_tls_peer.c - TLS with peers that are not ours: OpenSSL by itself, octet by octet, old, broken, tiresome.
  *
  * The peer is OpenSSL on two memory buffers, which the test carries to and from the plain end of a connection: so
  * it chooses what arrives together. */
+#include "core/tls/tls.h"
 #include "tests/support/secure.h"
 
 #include <openssl/err.h>
@@ -228,6 +229,178 @@ static int key_update_is_answered(void *arg)
     return 0;
 }
 
+struct transfer {
+    struct peer *peer;
+    size_t sent, got; /* by the peer */
+};
+
+/* The peer writes and reads on, and asks for new keys all the time: 0 when both directions are through. */
+static int move_on(void *arg)
+{
+    enum { piece = 9000 };
+
+    struct transfer *transfer = arg;
+    SSL *ssl = transfer->peer->ssl;
+    size_t left_over = mib - transfer->sent, done = 0;
+    if (SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED) != 1)
+        return -EPROTO;
+    if (left_over > 0 && SSL_write_ex(ssl, pattern + transfer->sent,
+                                      left_over < piece ? left_over : piece, &done) == 1)
+        transfer->sent += done;
+    static char in[1 << 16];
+    while (SSL_read_ex(ssl, in, sizeof in, &done) == 1) {
+        if (done > mib - transfer->got || memcmp(in, pattern + transfer->got, done) != 0)
+            return -EILSEQ;
+        transfer->got += done;
+    }
+    int error = SSL_get_error(ssl, 0);
+    ERR_clear_error();
+    if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_ZERO_RETURN)
+        return -EPROTO;
+    return transfer->sent < mib || transfer->got < mib;
+}
+
+static int write_mib(void *arg)
+{
+    (void)arg;
+    int r = rill_stream_write(left, pattern, mib, NULL);
+    return r < 0 ? r : rill_stream_drain(left);
+}
+
+static int read_mib(void *arg)
+{
+    (void)arg;
+    int r = rill_stream_read_exactly(left, arrived, mib, &arrived_size);
+    return r == 0 && !arrived_in_order() ? -EILSEQ : r;
+}
+
+/* Both directions are full and get new keys a hundred times. */
+static int new_keys_in_a_transfer_lose_nothing(bool server)
+{
+    OWNED_CONTEXT rill_tls_context *context = NULL;
+    OWNED_PEER struct peer peer = { 0 };
+    int r = server ? certs_server("good", NULL, &context) : certs_client("ca", NULL, &context);
+    OWNED_PAIR;
+    EXPECT_IS(r, 0);
+    EXPECT_IS(make_streams(NULL), 0);
+    EXPECT_IS(make(&peer, !server), 0);
+    EXPECT_IS(meet(&peer, context, 4096, NULL), 0);
+    struct transfer transfer = { &peer, 0, 0 };
+    rill_task *writer = kept(rill_create_task(RILL_CORO(write_mib, NULL)));
+    rill_task *reader = kept(rill_create_task(RILL_CORO(read_mib, NULL)));
+    while ((r = rill_call_on_loop_stack(move_on, &transfer)) > 0) {
+        EXPECT_IS(carry_out(&peer, right, 4096), 0);
+        if (transfer.got < mib)
+            EXPECT_IS(carry_in(&peer, right), 0);
+    }
+    EXPECT_IS(r, 0);
+    EXPECT_IS(carry_out(&peer, right, 4096), 0);
+    EXPECT_IS(rill_await(writer), 0);
+    EXPECT_IS(rill_await(reader), 0);
+    return 0;
+}
+
+static int client_gets_new_keys_in_a_transfer(void *arg)
+{
+    (void)arg;
+    return new_keys_in_a_transfer_lose_nothing(false);
+}
+
+static int server_gets_new_keys_in_a_transfer(void *arg)
+{
+    (void)arg;
+    return new_keys_in_a_transfer_lose_nothing(true);
+}
+
+/* --- Renegotiation. --- */
+
+static int renegotiate(void *arg)
+{
+    const struct peer *peer = arg;
+    int r = SSL_renegotiate(peer->ssl) == 1 ? SSL_do_handshake(peer->ssl) : 0;
+    int error = SSL_get_error(peer->ssl, r);
+    ERR_clear_error();
+    return r == 1 || error == SSL_ERROR_WANT_READ ? 0 : -EPROTO;
+}
+
+/* `left`, of TLS 1.2, has met the peer behind `right`. */
+static int meet_old(struct peer *peer, bool server, rill_tls_context **ret_context)
+{
+    int r =
+        server ? certs_server("good", NULL, ret_context) : certs_client("ca", NULL, ret_context);
+    if (r == 0)
+        r = make_streams(NULL);
+    if (r == 0)
+        r = make(peer, !server);
+    if (r < 0)
+        return r;
+    SSL_set_max_proto_version(peer->ssl, TLS1_2_VERSION);
+    return meet(peer, *ret_context, 4096, NULL);
+}
+
+static int client_refuses_to_renegotiate_and_goes_on(void *arg)
+{
+    enum { alert = 21 };
+
+    OWNED_CONTEXT rill_tls_context *context = NULL;
+    OWNED_PEER struct peer peer = { 0 };
+    char in[64];
+    (void)arg;
+    OWNED_PAIR;
+    EXPECT_IS(meet_old(&peer, false, &context), 0);
+    for (int i = 0; i < 3; i++) {
+        EXPECT_IS(rill_call_on_loop_stack(renegotiate, &peer), 0);
+        EXPECT_IS(rill_call_on_loop_stack(write_hello, &peer), 0);
+        EXPECT_IS(carry_out(&peer, right, 4096), 0);
+        EXPECT_IS(rill_stream_read_exactly(left, in, 5, NULL), 0);
+        EXPECT(memcmp(in, "hello", 5) == 0);
+        EXPECT(rill_stream_read(right, in, sizeof in) > 5);
+        EXPECT_IS(in[0], alert);
+    }
+    EXPECT_IS(say(left, "back"), 0);
+    return 0;
+}
+
+static int server_refuses_to_renegotiate_and_goes_on(void *arg)
+{
+    OWNED_CONTEXT rill_tls_context *context = NULL;
+    OWNED_PEER struct peer peer = { 0 };
+    char in[64];
+    (void)arg;
+    OWNED_PAIR;
+    EXPECT_IS(meet_old(&peer, true, &context), 0);
+    EXPECT_IS(rill_call_on_loop_stack(renegotiate, &peer), 0);
+    EXPECT_IS(carry_out(&peer, right, 4096), 0);
+    EXPECT_IS(rill_sleep(RILL_MS(1)), 0);
+    EXPECT(!rill_stream_peer_ended(left));
+    EXPECT_IS(say(left, "back"), 0);
+    EXPECT_IS(carry_in(&peer, right), 0);
+    EXPECT_IS(rill_call_on_loop_stack(step, &peer), -EPROTO); /* it was told, and takes it badly */
+    EXPECT_IS(carry_out(&peer, right, 4096), 0);
+    EXPECT_IS(rill_stream_read(left, in, sizeof in), -EPROTO);
+    return 0;
+}
+
+/* Each question gets an answer, and nobody takes them: they do not pile up for ever. */
+static int questions_without_end_break_the_connection(void *arg)
+{
+    OWNED_CONTEXT rill_tls_context *context = NULL;
+    OWNED_PEER struct peer peer = { 0 };
+    char in[8];
+    (void)arg;
+    OWNED_PAIR;
+    EXPECT_IS(meet_old(&peer, false, &context), 0);
+    size_t before = rill__tls_of(left)->filter.made_room;
+    EXPECT(before < 1024);
+    for (int i = 0; i < 60000 && !rill_stream_peer_ended(left); i++) {
+        EXPECT_IS(rill_call_on_loop_stack(renegotiate, &peer), 0);
+        EXPECT_IS(carry_out(&peer, right, 4096), 0);
+        EXPECT(rill__tls_of(left)->filter.made_room < (512 << 10));
+    }
+    EXPECT_IS(rill_stream_read(left, in, sizeof in), -EPROTO);
+    return 0;
+}
+
 /* --- What is refused. --- */
 
 static int old_version(bool server, int version)
@@ -327,6 +500,11 @@ int main(void)
         SCENARIO_ONCE(client_takes_a_handshake_octet_by_octet),
         SCENARIO_ONCE(server_takes_a_handshake_octet_by_octet),
         SCENARIO_ONCE(key_update_is_answered),
+        SCENARIO_ONCE(client_gets_new_keys_in_a_transfer),
+        SCENARIO_ONCE(server_gets_new_keys_in_a_transfer),
+        SCENARIO_ONCE(client_refuses_to_renegotiate_and_goes_on),
+        SCENARIO_ONCE(server_refuses_to_renegotiate_and_goes_on),
+        SCENARIO_ONCE(questions_without_end_break_the_connection),
         SCENARIO_ONCE(versions_before_1_2_are_refused),
         SCENARIO_ONCE(weak_ciphers_are_refused),
         SCENARIO_ONCE(changed_record_breaks_the_connection),
