@@ -29,7 +29,8 @@ static int start(void *arg)
                                     rill_create_task(rill_gen_coro(gens[1])) };
     int rc = rill_as_completed_init(&it, 2, tasks, RILL_FOREVER);
     while (rc >= 0 && (rc = rill_as_completed_next(&it, &next)) > 0)
-        puts(rill_value(next));
+        if ((rc = rill_await(next)) >= 0)
+            puts(rill_value(next));
     rill_as_completed_fini(&it);
     rill_unref(tasks[0]);
     rill_unref(tasks[1]);

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-static rill_http_session *session;
+static char site[64]; /* its URL */
 static char user[] = "user", news[] = "news";
 
 static int answer(rill_stream *stream, const char *status, const char *body)
@@ -15,12 +15,18 @@ static int answer(rill_stream *stream, const char *status, const char *body)
     return rc < 0 ? rc : 0;
 }
 
-/* GET `arg`; its body is the value of the task. */
-static int get_text(void *arg)
+struct part {
+    rill_http_session *session;
+    const char *of;
+};
+
+/* GET a part of the page; its text is the value of the task. */
+static int get_part(void *arg)
 {
+    const struct part *part = arg;
     rill_http_response *response;
     rill_span body;
-    int rc = rill_http_get(session, arg, NULL, &response);
+    int rc = rill_http_get(part->session, part->of, NULL, &response);
     if (rc < 0)
         return rc;
     rc = rill_http_read_all(response, 64, &body);
@@ -30,17 +36,28 @@ static int get_text(void *arg)
     return rc;
 }
 
-static int answer_page(rill_stream *stream)
+static int get_parts(rill_http_session *session, char *page, size_t size)
 {
-    char page[256];
-    rill_task *parts[] = { rill_create_task(RILL_CORO(get_text, user)),
-                           rill_create_task(RILL_CORO(get_text, news)) };
+    struct part first = { session, user }, second = { session, news };
+    rill_task *parts[] = { rill_create_task(RILL_CORO(get_part, &first)),
+                           rill_create_task(RILL_CORO(get_part, &second)) };
     int rc = rill_join(rill_gather(2, parts, 0));
     if (rc >= 0)
-        snprintf(page, sizeof page, "%s; %s", (char *)rill_value(parts[0]),
-                 (char *)rill_value(parts[1]));
+        snprintf(page, size, "%s; %s", (char *)rill_value(parts[0]), (char *)rill_value(parts[1]));
     rill_unref(parts[0]);
     rill_unref(parts[1]);
+    return rc;
+}
+
+static int answer_page(rill_stream *stream)
+{
+    rill_http_session *session;
+    char page[256];
+    int rc = rill_http_session_new(&(rill_http_session_opts){ .base_url = site }, &session);
+    if (rc < 0)
+        return rc;
+    rc = get_parts(session, page, sizeof page);
+    rc = rill_first_error(rc, rill_http_session_close(session));
     return rc < 0 ? answer(stream, "502 Bad Gateway", rill_strerror(rc))
                   : answer(stream, "200 OK", page);
 }
@@ -73,7 +90,7 @@ static int serve(rill_stream *stream, void *arg)
     return rc == -ENODATA ? 0 : rc;
 }
 
-static int visit(void)
+static int visit(rill_http_session *session)
 {
     rill_http_response *response;
     rill_span body;
@@ -92,16 +109,16 @@ static int visit(void)
 static int start(void *arg)
 {
     rill_server *server;
-    char base[64];
+    rill_http_session *session;
     (void)arg;
     int rc = rill_start_server("127.0.0.1", 0, serve, NULL, NULL, &server);
     if (rc < 0)
         return rc;
     rill_addr at = rill_server_address(server);
-    snprintf(base, sizeof base, "http://127.0.0.1:%u/", rill_addr_port(&at));
-    rc = rill_http_session_new(&(rill_http_session_opts){ .base_url = base }, &session);
+    snprintf(site, sizeof site, "http://127.0.0.1:%u/", rill_addr_port(&at));
+    rc = rill_http_session_new(&(rill_http_session_opts){ .base_url = site }, &session);
     if (rc == 0) {
-        rc = visit();
+        rc = visit(session);
         rc = rill_first_error(rc, rill_http_session_close(session));
     }
     rill_server_close(server);
