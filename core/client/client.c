@@ -171,6 +171,12 @@ static int prepare(struct rill__request *request, const char *url)
     return take_authorization(request);
 }
 
+static const rill_table_deed tells_request = {
+    .what = RILL__AT(struct rill__request, method.at),
+    .of = RILL__AT_VIA(struct rill__request, response, rill_http_response, url.host),
+    .bound = RILL__AT(struct rill__request, phase),
+};
+
 /* Run the request in its scope. */
 static int run(struct rill__request *request) RILL_SUSPENDS;
 
@@ -180,6 +186,7 @@ static int run(struct rill__request *request)
     int r = rill_timeout_at(&request->scope, request->total_at);
     if (r < 0)
         return r;
+    rill__scope_tell(&request->scope, &tells_request);
     request->phase = "total";
     list_push_back(&session->requests, &request->link);
     r = rill_scope_leave(&request->scope, try_all(request));

@@ -185,22 +185,37 @@ const rill_http_message *rill_http_response_head(const rill_http_response *respo
 
 /* --- The body. --- */
 
+/* A wait for octets, and what may be told of it. */
+struct body_wait {
+    rill_scope scope;
+    const rill_http_response *response;
+    const char *what, *bound;
+};
+
+static const rill_table_deed tells_body = {
+    .what = RILL__AT(struct body_wait, what),
+    .of = RILL__AT_VIA(struct body_wait, response, rill_http_response, url.host),
+    .bound = RILL__AT(struct body_wait, bound),
+};
+
 /* Wait for octets within the bounds of time. As rill_stream_peek; -ETIME. */
 static int wait_in_time(rill_http_response *response, rill_span *ret_octets) RILL_SUSPENDS;
 
 static int wait_in_time(rill_http_response *response, rill_span *ret_octets)
 {
-    rill_scope scope = { 0 };
+    struct body_wait wait = { .response = response, .what = "the body of" };
     rill_stream *stream = response->connection->stream;
     rill_time silent_at = rill__after(response->sock_read);
     bool total = response->total_at <= silent_at;
-    int r = rill_timeout_at(&scope, total ? response->total_at : silent_at);
+    wait.bound = total ? "total" : "sock_read";
+    int r = rill_timeout_at(&wait.scope, total ? response->total_at : silent_at);
     if (r < 0)
         return r;
-    r = rill_scope_leave(&scope, rill_stream_peek(stream, 1, ret_octets));
+    rill__scope_tell(&wait.scope, &tells_body);
+    r = rill_scope_leave(&wait.scope, rill_stream_peek(stream, 1, ret_octets));
     if (r == -ETIME)
         r = rill_fail(r, "%s: the rest of the body did not come in time (%s)",
-                      response->url.text.at, total ? "total" : "sock_read");
+                      response->url.text.at, wait.bound);
     return r;
 }
 

@@ -51,12 +51,13 @@ struct rill__upload {
 /* --- A request under way, on the stack of its task. --- */
 
 struct rill__request {
+    /* All of it happens in here: for bounds of time, and for the session's close. It comes first, so that what
+     * the request is for can be told from it. */
+    rill_scope scope;
     struct list link; /* in the session */
     rill_http_session *session;
     rill_http_response *response;
     const rill_http_request_opts *opts;
-    rill_scope
-        scope; /* all of it happens in here: for bounds of time, and for the session's close */
     rill_time connect, sock_connect, sock_read; /* spans, with the session's filled in */
     rill_time total_at, connect_at;
     const char *phase; /* which bound the scope has now */

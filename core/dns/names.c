@@ -185,7 +185,8 @@ static struct rill__dns_name *want(struct rill__dns *dns, const char *text, int 
 
 /* --- Waiting. --- */
 
-static const rill_table_wait tells_dns = { .what = "dns", .object = RILL__AT(struct lookup, name) };
+static const rill_table_wait tells_dns = { .what = "DNS look-up",
+                                           .name = RILL__AT(struct lookup, name) };
 
 static int wait_for(struct rill__task *task, struct rill__dns_name *name)
 {

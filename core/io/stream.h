@@ -128,7 +128,8 @@ int rill__stream_make_room(rill_stream *stream, size_t size);
 void rill__stream_pause(rill_stream *stream);
 /* Wait, as the only reader, until the filter has opened the connection or that is broken. 0; -ECANCELED; -EBUSY;
  * -EBADF: it was closed. */
-int rill__stream_wait_opened(rill_stream *stream, struct rill__task *task) RILL_SUSPENDS;
+int rill__stream_wait_opened(rill_stream *stream, struct rill__task *task, const char *name)
+    RILL_SUSPENDS;
 /* The stream is being closed: nobody waits for octets any more. */
 void rill__stream_end_reader(rill_stream *stream);
 void rill__stream_fini_read(rill_stream *stream);

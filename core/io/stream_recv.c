@@ -20,6 +20,7 @@ struct rill__stream_reader {
     struct rill__plain_wait plain;
     size_t least;
     int fd;
+    const char *name; /* of the server, in a handshake; or NULL */
 };
 
 static const struct rill__backend_ops *ops_of(const rill_stream *stream)
@@ -304,12 +305,13 @@ void rill__stream_fini_read(rill_stream *stream)
 static const rill_table_wait tells_read = { .what = "stream read",
                                             .fd = RILL__AT(struct rill__stream_reader, fd) };
 static const rill_table_wait tells_open = { .what = "TLS handshake",
+                                            .name = RILL__AT(struct rill__stream_reader, name),
                                             .fd = RILL__AT(struct rill__stream_reader, fd) };
 
 static int wait_for_octets(rill_stream *stream, struct rill__task *task, size_t least,
-                           const rill_table_wait *tells)
+                           const rill_table_wait *tells, const char *name)
 {
-    struct rill__stream_reader reader = { rill__plain_wait(task, tells), least, stream->fd };
+    struct rill__stream_reader reader = { rill__plain_wait(task, tells), least, stream->fd, name };
     if (stream->parked || stream->reader != NULL)
         return -EBUSY;
     stream->reader = &reader;
@@ -331,7 +333,7 @@ int rill__stream_fill(rill_stream *stream, size_t least)
         end_slice(stream);
     bool waited = false;
     while (stream->size < least && !rill_stream_peer_ended(stream)) {
-        r = wait_for_octets(stream, task, least, &tells_read);
+        r = wait_for_octets(stream, task, least, &tells_read, NULL);
         if (r < 0)
             return r;
         waited = true;
@@ -340,11 +342,11 @@ int rill__stream_fill(rill_stream *stream, size_t least)
     return waited ? r : rill__await_ready(task, r);
 }
 
-int rill__stream_wait_opened(rill_stream *stream, struct rill__task *task)
+int rill__stream_wait_opened(rill_stream *stream, struct rill__task *task, const char *name)
 {
     int r = 0;
     while (r == 0 && stream->filter->opening && !rill_stream_peer_ended(stream))
-        r = wait_for_octets(stream, task, SIZE_MAX, &tells_open);
+        r = wait_for_octets(stream, task, SIZE_MAX, &tells_open, name);
     return r;
 }
 

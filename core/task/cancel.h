@@ -22,16 +22,17 @@ struct rill__block {
     struct rill__task *task;
     /* Groups: the hard phase has reached this block; hand it on to the children. NULL: a scope. */
     void (*on_hard)(struct rill__block *block);
-    struct rill__grace *shield; /* holds requests from outside back; NULL: no shield */
-    struct rill__grace grace;   /* from a request to the hard phase */
-    const void *where;          /* code address of the enter */
-    uint32_t cancels;           /* the task's count on enter, without those held back */
-    uint32_t held;              /* requests that the shield holds back */
-    uint32_t deliveries;        /* the task's, when the request of this block had reached it */
-    bool asked;                 /* this block has asked its task to cancel */
-    bool asked_held;            /* and a shield further in holds that back */
-    bool hard;                  /* the grace has passed */
-    bool handed_on;             /* on_hard was called */
+    struct rill__grace *shield;  /* holds requests from outside back; NULL: no shield */
+    struct rill__grace grace;    /* from a request to the hard phase */
+    const void *where;           /* code address of the enter */
+    const rill_table_deed *deed; /* what it is for, for who looks; NULL: nobody said */
+    uint32_t cancels;            /* the task's count on enter, without those held back */
+    uint32_t held;               /* requests that the shield holds back */
+    uint32_t deliveries;         /* the task's, when the request of this block had reached it */
+    bool asked;                  /* this block has asked its task to cancel */
+    bool asked_held;             /* and a shield further in holds that back */
+    bool hard;                   /* the grace has passed */
+    bool handed_on;              /* on_hard was called */
 };
 
 /* Who asks. In force while a request travels, for the records. */

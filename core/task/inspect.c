@@ -91,7 +91,10 @@ static void add_peer(rill_text *text, const struct rill_loop *loop, const struct
                               : loop->backend->ops->call(loop->backend, &op) < 0)
         return;
     rill_text_fmt(text, " with ");
+    size_t before = text->used;
     rill_addr_format(&peer, text);
+    if (text->used - before == strlen("unix:"))
+        rill_text_fmt(text, "(unnamed)");
 }
 
 static void add_deadline(rill_text *text, const struct rill_loop *loop, rill_time deadline)
@@ -108,6 +111,8 @@ static void add_told(rill_text *text, const struct rill_loop *loop, const struct
         add_future(text, told->future);
     else
         rill_text_fmt(text, "%s", told->what);
+    if (told->name != NULL)
+        rill_text_fmt(text, " of '%s'", told->name);
     if (told->object != NULL)
         rill_text_fmt(text, " %p", told->object);
     if (told->fd >= 0) {
@@ -120,6 +125,10 @@ static void add_told(rill_text *text, const struct rill_loop *loop, const struct
         rill_text_fmt(text, ", held by ");
         add_name(text, told->holder);
     }
+    if (told->deed != NULL && told->whom != NULL)
+        rill_text_fmt(text, ", for %s %s", told->deed, told->whom);
+    if (told->bound != NULL)
+        rill_text_fmt(text, " (%s)", told->bound);
     if (told->deadline != RILL_FOREVER)
         add_deadline(text, loop, told->deadline);
 }

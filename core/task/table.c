@@ -91,6 +91,7 @@ static void tell_others(rill_table *page)
 {
     page->block.outer = AT(struct rill__block, outer);
     page->block.is_group = AT(struct rill__block, on_hard);
+    page->block.deed = AT(struct rill__block, deed);
     page->block.when = rill__scope_when;
     page->child = rill__group_child;
     page->gen = rill__gen_layout;

@@ -11,6 +11,7 @@
  * its rill_table_wait describes it. */
 struct rill__told {
     const char *what;    /* a static text: "sleep", "recv", "lock" */
+    const char *name;    /* that is looked up or spoken to; or NULL */
     const void *object;  /* what has no better name than its address, or NULL */
     rill_future *future; /* what is awaited, or NULL */
     rill_future *holder; /* the task that has what is waited for, or NULL */
@@ -20,6 +21,9 @@ struct rill__told {
     uint32_t left, of;   /* so many of so many are still to come; 0 of 0: not counted */
     const void *record;  /* the wait, and how it tells its members; NULL: it has none */
     const rill_table_members *members;
+    const char *deed, *whom,
+        *bound; /* what the calls of the innermost block that says so are for: "GET" of
+                                    * "example.org", and which bound of time it has now; or NULL */
 };
 
 /* What a parked task waits for; lies on the waiting task's stack. */

@@ -27,9 +27,16 @@ _Static_assert(sizeof(struct scope) <= sizeof(rill_scope), "rill_scope has room 
 
 const rill_table_path rill__scope_when = RILL__AT(struct scope, when);
 
+_Static_assert(offsetof(struct scope, block) == 0, "a deed is seen from the scope");
+
 static struct scope *scope_of(rill_scope *scope)
 {
     return (struct scope *)scope;
+}
+
+void rill__scope_tell(rill_scope *scope, const rill_table_deed *deed)
+{
+    scope_of(scope)->block.deed = deed;
 }
 
 static void fire(struct scope *scope, bool by_deadline, const void *where, const char *msg)

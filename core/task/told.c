@@ -70,6 +70,18 @@ static rill_time next_deadline(const struct rill__task *task, rill_time first)
     return first;
 }
 
+static void tell_deed(const struct rill__task *task, struct rill__told *told)
+{
+    const struct rill__block *block = task->block;
+    while (block != NULL && block->deed == NULL)
+        block = block->outer;
+    if (block == NULL)
+        return;
+    told->deed = load_pointer(block, &block->deed->what);
+    told->whom = load_pointer(block, &block->deed->of);
+    told->bound = load_pointer(block, &block->deed->bound);
+}
+
 bool rill__task_tell(const struct rill__task *task, struct rill__told *ret_told)
 {
     const struct rill__wait *wait = task->wait;
@@ -77,10 +89,12 @@ bool rill__task_tell(const struct rill__task *task, struct rill__told *ret_told)
     if (wait == NULL || list_is_linked(&task->ready.link))
         return false;
     ret_told->deadline = next_deadline(task, RILL_FOREVER);
+    tell_deed(task, ret_told);
     const rill_table_wait *tells = wait->tells;
     if (tells == NULL)
         return true;
     ret_told->what = word_of(wait, tells);
+    ret_told->name = load_pointer(wait, &tells->name);
     ret_told->object = load_pointer(wait, &tells->object);
     ret_told->future = load_pointer(wait, &tells->future);
     ret_told->holder = find_task(task->future.loop, load_pointer(wait, &tells->holder),

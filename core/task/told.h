@@ -11,6 +11,8 @@
 
 #include "core/task/task.h"
 
+#include <rill/timeout.h>
+
 #define RILL__MEMBER(type, member) (((type *)0)->member)
 
 /* The value of `member` in a `type`. */
@@ -51,5 +53,7 @@ bool rill__task_tell(const struct rill__task *task, struct rill__told *ret_told)
 rill_future *rill__told_member(const void *record, const rill_table_members *members, size_t index);
 /* The deadline of a scope, in its struct rill__block. */
 extern const rill_table_path rill__scope_when;
+/* Say what `scope` is for; `deed` is static, and seen from the scope. */
+void rill__scope_tell(rill_scope *scope, const rill_table_deed *deed);
 /* From a task to the group that it is a child of. */
 extern const rill_table_child rill__group_child;

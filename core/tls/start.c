@@ -38,9 +38,9 @@ static int begin(void *arg)
     return r;
 }
 
-static int shake_hands(rill_stream *stream, struct rill__task *task)
+static int shake_hands(rill_stream *stream, struct rill__task *task, const char *name)
 {
-    int r = rill__stream_wait_opened(stream, task);
+    int r = rill__stream_wait_opened(stream, task, name[0] != 0 ? name : NULL);
     if (r == 0)
         r = stream->closing ? -EBADF : stream->recv_error;
     if (r == 0 && stream->filter->opening) /* the end came without a cut */
@@ -68,7 +68,7 @@ static int open_connection(struct start *start, struct rill__task *task)
     stream->refs++;
     int r = rill_call_on_loop_stack(begin, start);
     if (r == 0) {
-        r = shake_hands(stream, task);
+        r = shake_hands(stream, task, start->name);
         r = r == -ECANCELED ? r : explain(stream, r);
     }
     stream->filing = false;

@@ -14,7 +14,7 @@
 
 #include <rill/base.h>
 
-enum { RILL_TABLE_VERSION = 1, RILL_TABLE_LOOPS = 64, RILL_TABLE_KINDS = 16 };
+enum { RILL_TABLE_VERSION = 2, RILL_TABLE_LOOPS = 64, RILL_TABLE_KINDS = 16 };
 
 #define RILL_TABLE_NAME  "rill-tasks"
 #define RILL_TABLE_MAGIC "rilltab"
@@ -40,6 +40,7 @@ typedef struct rill_table_wait {
     const char *const *words; /* better ones, one for each value of `which`, some NULL; or NULL */
     uint32_t words_count;
     rill_table_path which;
+    rill_table_path name;        /* a text's address: the name that is looked up, or spoken to */
     rill_table_path object;      /* what has no better name than its address */
     rill_table_path future;      /* what is awaited */
     rill_table_path holder;      /* the task that has what is waited for, */
@@ -50,6 +51,12 @@ typedef struct rill_table_wait {
     rill_table_path left, ended; /* so many are still to come, so many have */
     rill_table_members members;  /* what is waited for, if that is several futures */
 } rill_table_wait;
+
+/* What the calls in a block are for: "GET" of "example.org", bounded by "sock_connect". The addresses of texts,
+ * seen from the block. */
+typedef struct rill_table_deed {
+    rill_table_path what, of, bound;
+} rill_table_deed;
 
 struct rill__ready;
 
@@ -125,6 +132,7 @@ typedef struct rill_table {
 
     struct {
         uint16_t outer, is_group; /* pointers; not NULL: it is a group, else a scope */
+        uint16_t deed;            /* pointer to a rill_table_deed; NULL: nothing is known */
         rill_table_path when;     /* the deadline of a scope */
     } block;
 } rill_table;

@@ -132,6 +132,37 @@ static void link_children(struct snapshot_loop *loop)
     }
 }
 
+/* --- Deadlines. --- */
+
+enum { passes_most = 16 };
+
+/* When the deadline of `from` comes that is cancelled, and `to`, which it awaits, is so with it. */
+static bool hand_on(const struct snapshot_task *from, struct snapshot_task *to)
+{
+    if (to == NULL || from->state != TASK_WAITS || from->deadline >= to->deadline)
+        return false;
+    to->deadline = from->deadline;
+    return true;
+}
+
+/* From who awaits a task or leaves a group to the task or the group's children; not to members of a wait for
+ * several or through a shield, which nobody cancels. */
+static void hand_deadlines_on(struct snapshot_loop *loop)
+{
+    bool any = true;
+    for (int pass = 0; any && pass < passes_most; pass++) {
+        any = false;
+        for (size_t i = 0; i < loop->count; i++) {
+            struct snapshot_task *task = &loop->tasks[i];
+            const struct snapshot_task *above = snapshot_find(loop, task->group_task);
+            if (above != NULL && above->wait != NULL && above->wait->object == task->group)
+                any |= hand_on(above, task);
+            if (task->wait != NULL && task->wait->future != 0)
+                any |= hand_on(task, snapshot_find(loop, task->wait->future));
+        }
+    }
+}
+
 int graph_build(struct snapshot *snapshot, struct snapshot_loop *loop)
 {
     struct finder *finder = rill_arena_alloc_zero(&snapshot->arena, 1, sizeof *finder);
@@ -152,6 +183,7 @@ int graph_build(struct snapshot *snapshot, struct snapshot_loop *loop)
         if (loop->tasks[i].awaiter_count > 0)
             hang(&loop->tasks[i], loop->tasks[i].awaiters[0]);
     link_children(loop);
+    hand_deadlines_on(loop);
     return 0;
 }
 

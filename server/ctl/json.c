@@ -72,9 +72,10 @@ static void set_peer(json_t *object, const struct peers *peers, const struct sna
     char memory[512];
     rill_text text = { memory, sizeof memory, 0, false };
     enum peer_kind kind = told_peer(peers, loop, task, &text);
-    static const char *const keys[] = {
-        [PEER_REMOTE] = "peer", [PEER_LOCAL] = "local", [PEER_FILE] = "file"
-    };
+    static const char *const keys[] = { [PEER_REMOTE] = "peer",
+                                        [PEER_LOCAL] = "local",
+                                        [PEER_FILE] = "file",
+                                        [PEER_PROCESS] = "process" };
     if (kind != PEER_UNKNOWN)
         set_text(object, keys[kind], rill_text_end(&text));
 }
@@ -90,6 +91,8 @@ static json_t *wait_of(const struct peers *peers, const struct snapshot *snapsho
     told_wait(peers, loop, task, &text);
     set_text(object, "text", rill_text_end(&text));
     set_text(object, "what", wait->what);
+    if (wait->name != NULL)
+        set_text(object, "name", wait->name);
     set_address(object, "object", wait->object);
     set_address(object, "future", wait->future);
     if (wait->fd >= 0)
@@ -104,6 +107,18 @@ static json_t *wait_of(const struct peers *peers, const struct snapshot *snapsho
     if (task->deadline != INT64_MAX && loop->real)
         json_object_set_new(object, "deadline_ms",
                             json_integer((task->deadline - snapshot->now) / RILL_MS(1)));
+    return object;
+}
+
+/* What it is all for. */
+static json_t *deed_of(const struct snapshot_task *task)
+{
+    json_t *object = json_object();
+    set_text(object, "what", task->deed);
+    if (task->whom != NULL)
+        set_text(object, "of", task->whom);
+    if (task->bound != NULL)
+        set_text(object, "bound", task->bound);
     return object;
 }
 
@@ -127,6 +142,8 @@ static json_t *task_of(const struct peers *peers, const struct snapshot *snapsho
     set_number(object, "cancels", task->cancels);
     if (task->wait != NULL && task->state == TASK_WAITS)
         json_object_set_new(object, "waits_for", wait_of(peers, snapshot, loop, task));
+    if (task->deed != NULL)
+        json_object_set_new(object, "for", deed_of(task));
     json_object_set_new(object, "awaits", numbers_of(task->edges, task->edge_count));
     json_object_set_new(object, "awaited_by", numbers_of(task->awaiters, task->awaiter_count));
     if (task->parent != NULL)

@@ -10,11 +10,11 @@ struct peers {
     int pidfd; /* -1: not open */
 };
 
-enum peer_kind { PEER_UNKNOWN, PEER_REMOTE, PEER_LOCAL, PEER_FILE };
+enum peer_kind { PEER_UNKNOWN, PEER_REMOTE, PEER_LOCAL, PEER_FILE, PEER_PROCESS };
 
 void peers_open(struct peers *peers, pid_t pid);
 void peers_close(struct peers *peers);
 
-/* What descriptor `fd` is: a socket connected to `text` (remote) or bound to it (local), or a file of that
- * name. Appends nothing if it is not known. */
+/* What descriptor `fd` is: a socket connected to `text` (remote) or bound to it (local), a process of that
+ * number and program, or a file of that name. Appends nothing if it is not known. */
 enum peer_kind peers_tell(const struct peers *peers, int fd, rill_text *text);

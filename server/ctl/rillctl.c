@@ -185,20 +185,34 @@ static int find_processes(pid_t pid, pid_t pids[processes_most])
 
 /* --- Doing it. --- */
 
+/* Take a snapshot of a process, and see who waits for whom.   Returns: 0; why not, which was said. */
+static int look(struct snapshot *snapshot, pid_t pid)
+{
+    int r = snapshot_take(snapshot, pid);
+    for (size_t k = 0; r == 0 && k < snapshot->loop_count; k++)
+        r = graph_build(snapshot, &snapshot->loops[k]);
+    if (r < 0)
+        target_explain(pid, r);
+    return r;
+}
+
+/* Of several processes some may end meanwhile: the others are shown nevertheless. */
+static int forgive(int r, size_t count)
+{
+    return r == -ESRCH && count > 1 ? 0 : r;
+}
+
 static int answer_json(const struct request *request, const pid_t *pids, size_t count)
 {
     struct snapshot snapshot;
     json_t *whole = json_object(), *array = json_array();
     int r = 0;
     for (size_t i = 0; r == 0 && i < count; i++) {
-        r = snapshot_take(&snapshot, pids[i]);
-        for (size_t k = 0; r == 0 && k < snapshot.loop_count; k++)
-            r = graph_build(&snapshot, &snapshot.loops[k]);
+        r = look(&snapshot, pids[i]);
         if (r == 0)
             json_array_append_new(array,
                                   json_process(&snapshot, request->command->json, request->task));
-        else
-            target_explain(pids[i], r);
+        r = forgive(r, count);
         snapshot_fini(&snapshot);
     }
     json_object_set_new(whole, "processes", array);
@@ -217,15 +231,15 @@ static int answer_text(const struct request *request, const pid_t *pids, size_t 
     int r = 0, missing = 0;
     print_open(&show.print);
     for (size_t i = 0; r == 0 && i < count; i++) {
-        r = snapshot_take(&snapshot, pids[i]);
-        for (size_t k = 0; r == 0 && k < snapshot.loop_count; k++)
-            r = graph_build(&snapshot, &snapshot.loops[k]);
-        if (r == 0)
+        r = look(&snapshot, pids[i]);
+        if (r == 0) {
             r = request->command->show(&show);
-        if (r < 0 && r != -ENOENT)
-            target_explain(pids[i], r);
-        missing += r == -ENOENT;
-        r = r == -ENOENT ? 0 : r;
+            if (r < 0 && r != -ENOENT)
+                target_explain(pids[i], r);
+            missing += r == -ENOENT;
+            r = r == -ENOENT ? 0 : r;
+        }
+        r = forgive(r, count);
         snapshot_fini(&snapshot);
     }
     if (r == 0 && missing == (int)count && request->task != NULL) {

@@ -278,6 +278,8 @@ static void drop_moved(const struct snapshot *snapshot, struct snapshot_loop *lo
                 continue;
             task->state = TASK_READY;
             task->wait = NULL;
+            task->deed = NULL;
+            task->deadline = INT64_MAX;
         }
     }
 }
@@ -350,6 +352,8 @@ static void read_state(const struct snapshot *snapshot, struct snapshot_loop *lo
     loop->asleep = loop_number(snapshot, loop, table->loop.asleep, 1) != 0;
     loop->running = loop_number(snapshot, loop, table->loop.running, 1) != 0;
     loop->thread = (pid_t)loop_number(snapshot, loop, table->loop.thread, 4);
+    if (loop->thread > 0)
+        loop->thread = target_thread(&snapshot->target, loop->thread);
     loop->slow = (rill_time)loop_number(snapshot, loop, table->loop.slow, 8);
     loop->tasks_made = loop_number(snapshot, loop, table->loop.tasks_made, 8);
     loop->timers = loop_number(snapshot, loop, table->loop.timers, 8);
@@ -432,7 +436,8 @@ int snapshot_of(struct snapshot *snapshot, const struct target *target)
         rill_arena_alloc_zero(&snapshot->arena, RILL_TABLE_LOOPS, sizeof *snapshot->loops);
     if (snapshot->sites == NULL || snapshot->loops == NULL)
         return -ENOMEM;
-    return read_loops(snapshot);
+    int r = read_loops(snapshot);
+    return r < 0 || target_is_there(target) ? r : -ESRCH; /* it has ended meanwhile */
 }
 
 void snapshot_fini(struct snapshot *snapshot)

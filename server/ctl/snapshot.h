@@ -21,6 +21,7 @@ struct snapshot_site {
 /* What a task waits for. */
 struct snapshot_wait {
     const char *what;
+    const char *name;                /* that is looked up or spoken to; NULL: none */
     uint64_t object, future, holder; /* addresses; 0: none */
     uint32_t number;                 /* the holder's */
     int fd;                          /* -1: none */
@@ -37,8 +38,11 @@ struct snapshot_task {
     const char *name;
     const struct snapshot_site *site;
     struct snapshot_wait *wait; /* NULL: it does not wait, or it cannot be told */
-    rill_time deadline;         /* of the wait or a scope around it; INT64_MAX: none */
-    uint64_t group_task;        /* the task that entered its group; 0: it has none */
+    rill_time
+        deadline; /* of the wait, of a scope around it or around who waits for it; INT64_MAX: none */
+    const char *deed, *whom,
+        *bound;          /* "GET", "example.org", "sock_connect"; NULL: nothing is known */
+    uint64_t group_task; /* the task that entered its group; 0: it has none */
     uint64_t group;
     uint64_t wait_at, tells_at, block_at, callback_at, title_at, site_at; /* in the target */
     /* Written by graph.c. */

@@ -10,7 +10,11 @@
 #include <dwarf.h>
 #include <elfutils/libdwfl.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { copy_most = 256 << 10, page = 4096, gens_most = 1 << 16, nested_most = 64 };
 
@@ -170,10 +174,38 @@ static const Dwfl_Thread_Callbacks thread_calls = {
     .set_initial_registers = set_registers,
 };
 
+/* A program or library, as the process sees it: it may have a root of its own. */
+static int find_elf(Dwfl_Module *module, void **of_module, const char *name, Dwarf_Addr base,
+                    char **ret_name, Elf **ret_elf)
+{
+    const struct stacks *stacks = *of_module;
+    char path[PATH_MAX];
+    int fd = -1;
+    if (stacks != NULL && name[0] == '/') {
+        snprintf(path, sizeof path, "/proc/%d/root%s", stacks->snapshot->target.pid, name);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+    }
+    if (fd >= 0 && asprintf(ret_name, "%s", path) > 0) /* elfutils frees the name */
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return dwfl_linux_proc_find_elf(module, of_module, name, base, ret_name, ret_elf);
+}
+
+static int set_stacks(Dwfl_Module *module, void **of_module, const char *name, Dwarf_Addr start,
+                      void *arg)
+{
+    (void)module;
+    (void)name;
+    (void)start;
+    *of_module = arg;
+    return DWARF_CB_OK;
+}
+
 static int open_dwfl(struct stacks *stacks)
 {
     static const Dwfl_Callbacks calls = {
-        .find_elf = dwfl_linux_proc_find_elf,
+        .find_elf = find_elf,
         .find_debuginfo = dwfl_standard_find_debuginfo,
     };
     pid_t pid = stacks->snapshot->target.pid;
@@ -181,7 +213,8 @@ static int open_dwfl(struct stacks *stacks)
     if (stacks->dwfl == NULL)
         return -ENOMEM;
     if (dwfl_linux_proc_report(stacks->dwfl, pid) != 0 ||
-        dwfl_report_end(stacks->dwfl, NULL, NULL) != 0)
+        dwfl_report_end(stacks->dwfl, NULL, NULL) != 0 ||
+        dwfl_getmodules(stacks->dwfl, set_stacks, stacks, 0) != 0)
         return -EIO;
     return dwfl_attach_state(stacks->dwfl, NULL, pid, &thread_calls, stacks) ? 0 : -EIO;
 }

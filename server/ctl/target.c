@@ -144,11 +144,56 @@ int target_open(struct target *target, pid_t pid)
     int r = find_table(target, &at);
     if (r < 0)
         return r;
+    target->table_at = at;
     struct iovec mine = { table, sizeof *table }, its = { (void *)(uintptr_t)at, sizeof *table };
     if (process_vm_readv(pid, &mine, 1, &its, 1, 0) != (ssize_t)sizeof *table)
         return errno != 0 ? -errno : -EFAULT;
     bool ours = memcmp(table->magic, RILL_TABLE_MAGIC, sizeof table->magic) == 0;
     return ours && table->version == RILL_TABLE_VERSION ? 0 : -EPROTO;
+}
+
+bool target_is_there(const struct target *target)
+{
+    return target_number(target, target->table_at + offsetof(rill_table, version), 4, 0) ==
+           RILL_TABLE_VERSION;
+}
+
+/* --- Its threads. --- */
+
+/* The numbers of a thread in the namespaces that it is in, from ours to its own: the last one. 0: it has gone. */
+static uint64_t innermost_number(pid_t pid, const char *thread)
+{
+    char path[320], line[512];
+    uint64_t number = 0;
+    snprintf(path, sizeof path, "task/%s/status", thread);
+    FILE *file = open_proc(pid, path);
+    while (file != NULL && number == 0 && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "NSpid:", 6) != 0)
+            continue;
+        line[strcspn(line, "\n")] = 0;
+        const char *last = strrchr(line, '\t');
+        if (last == NULL || rill_parse_u64(rill_span_of(last + 1), INT32_MAX, &number) < 0)
+            break;
+    }
+    if (file != NULL)
+        fclose(file);
+    return number;
+}
+
+pid_t target_thread(const struct target *target, pid_t inner)
+{
+    char path[64];
+    uint64_t thread = 0, found = 0;
+    struct dirent *entry;
+    snprintf(path, sizeof path, "/proc/%d/task", target->pid);
+    DIR *folder = opendir(path);
+    while (folder != NULL && found == 0 && (entry = readdir(folder)) != NULL)
+        if (rill_parse_u64(rill_span_of(entry->d_name), INT32_MAX, &thread) == 0 &&
+            innermost_number(target->pid, entry->d_name) == (uint64_t)inner)
+            found = thread;
+    if (folder != NULL)
+        closedir(folder);
+    return (pid_t)found;
 }
 
 /* --- Its children. --- */

@@ -10,7 +10,7 @@ struct target {
     pid_t pid;
     char program[64]; /* its name, as the kernel has it */
     rill_table table; /* a copy */
-    size_t table_size;
+    uint64_t table_at;
 };
 
 /* One of many things to read. */
@@ -40,6 +40,13 @@ uint64_t target_number(const struct target *target, uint64_t from, unsigned size
 
 /* The number of `size` octets at `from`. */
 uint64_t target_take(const void *from, unsigned size);
+
+/* Whether the process is still the one that was opened. */
+bool target_is_there(const struct target *target);
+
+/* The thread of the process that is called `inner` in its own namespace.
+ * Returns: its number here; 0: the process has no such thread. */
+pid_t target_thread(const struct target *target, pid_t inner);
 
 /* The children of process `pid`, at most `most`.   Returns: how many. */
 size_t target_children(pid_t pid, pid_t *pids, size_t most);

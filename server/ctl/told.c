@@ -42,6 +42,7 @@ static void add_peer(const struct peers *peers, const struct snapshot_loop *loop
     switch (told_peer(peers, loop, task, &peer)) {
     case PEER_REMOTE: rill_text_fmt(text, " with %s", rill_text_end(&peer)); break;
     case PEER_LOCAL: rill_text_fmt(text, " at %s", rill_text_end(&peer)); break;
+    case PEER_PROCESS:
     case PEER_FILE: rill_text_fmt(text, " (%s)", rill_text_end(&peer)); break;
     default: break;
     }
@@ -66,6 +67,8 @@ void told_wait(const struct peers *peers, const struct snapshot_loop *loop,
         return;
     }
     rill_text_fmt(text, "%s", wait->what);
+    if (wait->name != NULL)
+        rill_text_fmt(text, " of '%s'", wait->name);
     if (wait->object != 0 || wait->future != 0)
         rill_text_fmt(text, " 0x%llx",
                       (unsigned long long)(wait->object != 0 ? wait->object : wait->future));
@@ -81,6 +84,14 @@ void told_wait(const struct peers *peers, const struct snapshot_loop *loop,
         rill_text_fmt(text, ": ");
         add_names(task, text);
     }
+}
+
+static void add_deed(const struct snapshot_task *task, rill_text *text)
+{
+    if (task->deed != NULL && task->whom != NULL)
+        rill_text_fmt(text, ", for %s %s", task->deed, task->whom);
+    if (task->deed != NULL && task->bound != NULL)
+        rill_text_fmt(text, " (%s)", task->bound);
 }
 
 static void add_deadline(const struct snapshot *snapshot, const struct snapshot_loop *loop,
@@ -109,6 +120,7 @@ void told_task(const struct peers *peers, const struct snapshot *snapshot,
     default:
         if (task->wait != NULL)
             told_wait(peers, loop, task, text);
+        add_deed(task, text);
         add_deadline(snapshot, loop, task->deadline, text);
         return;
     }

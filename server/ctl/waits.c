@@ -22,6 +22,8 @@ struct kind {
 struct snapshot_kinds {
     struct kind kinds[kinds_most];
     size_t count;
+    rill_table_deed deed; /* the last one that was read, and its address */
+    uint64_t deed_at;
 };
 
 /* A record in the target, and its first octets if they could be read at once. */
@@ -167,6 +169,13 @@ static const rill_addr *read_address(struct snapshot *snapshot, uint64_t at)
     return rill_arena_copy(&snapshot->arena, &addr, sizeof addr);
 }
 
+/* The text whose address lies at the end of `path`; NULL: there is none. */
+static const char *load_text(struct snapshot *snapshot, const struct record *record,
+                             const rill_table_path *path)
+{
+    return read_text(snapshot, load(record, path, 0));
+}
+
 static int read_wait(struct snapshot *snapshot, struct snapshot_task *task,
                      const struct record *record)
 {
@@ -182,6 +191,7 @@ static int read_wait(struct snapshot *snapshot, struct snapshot_task *task,
         return 0;
     const rill_table_wait *tells = &kind->tells;
     wait->what = word_of(record, kind);
+    wait->name = load_text(snapshot, record, &tells->name);
     wait->object = load(record, &tells->object, 0);
     wait->future = load(record, &tells->future, 0);
     wait->holder = load(record, &tells->holder, 0);
@@ -254,8 +264,27 @@ static int read_names(struct snapshot *snapshot, struct snapshot_loop *loop, uin
 
 enum { block_size = 512 };
 
+/* What the calls in a block are for; that of an inner block counts. */
+static void read_deed(struct snapshot *snapshot, struct snapshot_task *task,
+                      const struct record *record)
+{
+    struct snapshot_kinds *kinds = snapshot->kinds;
+    uint64_t at = field(record, snapshot->target.table.block.deed, 8, 0);
+    if (at == 0 || task->deed != NULL)
+        return;
+    if (at != kinds->deed_at) {
+        kinds->deed_at = 0;
+        if (!target_read(&snapshot->target, at, &kinds->deed, sizeof kinds->deed))
+            return;
+        kinds->deed_at = at;
+    }
+    task->deed = load_text(snapshot, record, &kinds->deed.what);
+    task->whom = load_text(snapshot, record, &kinds->deed.of);
+    task->bound = load_text(snapshot, record, &kinds->deed.bound);
+}
+
 /* The next block out; 0: there is none. */
-static uint64_t read_block(const struct snapshot *snapshot, struct snapshot_task *task,
+static uint64_t read_block(struct snapshot *snapshot, struct snapshot_task *task,
                            const struct record *record)
 {
     const rill_table *table = &snapshot->target.table;
@@ -264,6 +293,7 @@ static uint64_t read_block(const struct snapshot *snapshot, struct snapshot_task
         when = (rill_time)load(record, &table->block.when, INT64_MAX);
     if (when < task->deadline)
         task->deadline = when;
+    read_deed(snapshot, task, record);
     return field(record, table->block.outer, 8, 0);
 }
 

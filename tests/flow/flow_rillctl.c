@@ -113,6 +113,50 @@ static void tree_names_the_dead_server_and_the_time_that_is_left(void **state)
     assert_non_null(strstr(line, "ctl_scene.c:"));
 }
 
+/* Names, servers and programs that tasks wait for; what of a URL may be secret is not told. */
+static void tree_names_what_is_outside(void **state)
+{
+    static const char *const wanted[] = {
+        "waits for DNS look-up of 'slow.example'",
+        "waits for TLS handshake of 'tls.example' on fd ",
+        ", for GET 127.0.0.1 (total), due in 5",
+        "with an unnamed socket of process ",
+        ", sleep)",
+    };
+    (void)state;
+    start_scene("outside", NULL);
+    assert_int_equal(RUN("tree", scene_pid()), 0);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        assert_has(wanted[i]);
+    assert_null(strstr(out, "secret"));
+    assert_null(strstr(out, "unix:"));
+}
+
+/* A child of a group has the deadline of the scope that its parent waits in. */
+static void deadlines_are_those_of_whoever_waits(void **state)
+{
+    (void)state;
+    start_scene("outside", NULL);
+    assert_int_equal(RUN("tree", scene_pid()), 0);
+    assert_non_null(strstr(line_with("waits for sleep"), "due in 8"));
+}
+
+static void loops_of_all_threads_are_shown(void **state)
+{
+    size_t loops = 0;
+    (void)state;
+    start_scene("threads", "8");
+    for (int tries = 0; loops < 8 && tries < 1000; tries++) { /* they have only begun */
+        assert_int_equal(RUN("--json", "bt", scene_pid()), 0);
+        json_t *answer = json_loads(out, 0, NULL);
+        json_t *process = json_array_get(json_object_get(answer, "processes"), 0);
+        loops = json_array_size(json_object_get(process, "loops"));
+        json_decref(answer);
+        proc_pause();
+    }
+    assert_int_equal(loops, 8);
+}
+
 static void ps_tells_what_tasks_wait_for(void **state)
 {
     char peer[64];
@@ -318,6 +362,27 @@ static void stopped_process_can_be_read(void **state)
     assert_has("want_the_lock");
 }
 
+/* A container has files that are not there outside. */
+static void bt_finds_programs_under_another_root(void **state)
+{
+    const char *argv[] = { "unshare",
+                           "-m",
+                           "sh",
+                           "-c",
+                           "mount -t tmpfs none /mnt && cp \"$CTL_SCENE\" /mnt/hidden && "
+                           "exec /mnt/hidden wait",
+                           NULL };
+    (void)state;
+    if (getuid() != 0)
+        skip();
+    assert_int_equal(proc_start(&scene, &(struct proc_spec){ .argv = argv }), 0);
+    if (proc_await_text(&scene, PROC_OUT, "ready", ANSWER_MS) < 0)
+        skip(); /* a machine that lets nobody mount */
+    assert_int_equal(RUN("bt", scene_pid(), "waiter"), 0);
+    assert_has("hidden, process");
+    assert_has("want_the_lock at ");
+}
+
 static void tasks_that_come_and_go_do_no_harm(void **state)
 {
     (void)state;
@@ -379,6 +444,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SHOWS(tree_names_the_dead_server_and_the_time_that_is_left),
+        SHOWS(tree_names_what_is_outside),
+        SHOWS(deadlines_are_those_of_whoever_waits),
+        SHOWS(loops_of_all_threads_are_shown),
         SHOWS(ps_tells_what_tasks_wait_for),
         SHOWS(tree_shows_groups_waits_and_circles),
         SHOWS(names_cannot_talk_to_the_terminal),
@@ -391,6 +459,7 @@ int main(void)
         SHOWS(json_of_every_command_is_whole),
         SHOWS(parent_without_a_loop_stands_for_its_children),
         SHOWS(stopped_process_can_be_read),
+        SHOWS(bt_finds_programs_under_another_root),
         SHOWS(tasks_that_come_and_go_do_no_harm),
         SHOWS(processes_that_cannot_be_read_are_told_apart),
         SHOWS(wrong_usage_says_what_is_right),

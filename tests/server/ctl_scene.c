@@ -6,10 +6,14 @@
  *   ctl_scene work       two tasks go on and on, one after the other
  *   ctl_scene abort      as the first, and then the process dies with a core
  *   ctl_scene fork       a parent without a loop, two children that sleep
+ *   ctl_scene outside    tasks wait for what is outside: names, servers, programs
+ *   ctl_scene threads N  N loops in as many threads, a task sleeps in each
  *
  * It says "ready" when all is set. */
 #include <rill.h>
 
+#include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,6 +227,131 @@ static int begin_many(void *arg)
     return rc < 0 ? rc : rill_event_wait(&never);
 }
 
+/* --- What is outside. --- */
+
+static rill_http_session *session;
+
+static int look_up(void *arg)
+{
+    rill_addrinfo *list;
+    int rc = rill_getaddrinfo(arg, 80, NULL, &list);
+    if (rc == 0)
+        rill_addrinfo_free(list);
+    return rc;
+}
+
+static int get(void *arg)
+{
+    rill_http_response *response;
+    int rc = rill_http_get(session, arg, NULL, &response);
+    if (rc == 0)
+        rill_http_close(response);
+    return rc;
+}
+
+static int begin_tls(void *arg)
+{
+    rill_stream *stream;
+    int rc = rill_open_connection("127.0.0.1", port, NULL, &stream);
+    if (rc < 0)
+        return rc;
+    rc = rill_stream_start_tls(stream, &(rill_tls_opts){ .server_name = arg });
+    rill_stream_unref(stream);
+    return rc;
+}
+
+static int read_from_pair(void *arg)
+{
+    rill_stream *one, *other;
+    char octet;
+    (void)arg;
+    int rc = rill_stream_pair(NULL, &one, &other);
+    if (rc < 0)
+        return rc;
+    rc = rill_stream_read(one, &octet, 1);
+    rill_stream_unref(one);
+    rill_stream_unref(other);
+    return rc;
+}
+
+static int run_program(void *arg)
+{
+    const char *argv[] = { "sleep", arg, NULL };
+    rill_process *process;
+    int rc = rill_process_start(argv, NULL, &process);
+    if (rc < 0)
+        return rc;
+    rc = rill_process_wait(process);
+    rill_process_close(process);
+    return rc;
+}
+
+/* A child of a group in a scope, whose deadline is then its own. */
+static int sleep_in_group(void)
+{
+    rill_group group = { 0 };
+    int rc = rill_group_enter(&group);
+    if (rc < 0)
+        return rc;
+    rill_unref(rill_group_create_task(&group, RILL_CORO(sleep_long, NULL)));
+    rc = rill_group_leave(&group, 0);
+    rill_group_fini(&group);
+    return rc;
+}
+
+static int sleep_in_time(void *arg)
+{
+    rill_scope scope = { 0 };
+    (void)arg;
+    int rc = rill_timeout(&scope, RILL_SEC(900));
+    return rc < 0 ? rc : rill_scope_leave(&scope, sleep_in_group());
+}
+
+/* A name server that says nothing. */
+static int set_names(void)
+{
+    char text[32];
+    rill_addr silent = { .in4 = { .sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) },
+                         .length = sizeof silent.in4 };
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (bind(fd, &silent.any, silent.length) < 0 ||
+        getsockname(fd, &silent.any, &silent.length) < 0)
+        return -EIO;
+    snprintf(text, sizeof text, "127.0.0.1:%u", rill_addr_port(&silent));
+    return rill_dns_configure(&(rill_dns_opts){ .servers = text, .timeout = RILL_SEC(1000) });
+}
+
+static int begin_outside(void *arg)
+{
+    static char url[64];
+    rill_server *server;
+    (void)arg;
+    int rc = rill_start_server("127.0.0.1", 0, be_silent, NULL, NULL, &server);
+    if (rc == 0)
+        rc = set_names();
+    if (rc == 0)
+        rc = rill_http_session_new(&(rill_http_session_opts){ .total = RILL_SEC(600) }, &session);
+    if (rc < 0)
+        return rc;
+    rill_addr address = rill_server_address(server);
+    port = rill_addr_port(&address);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/secret?password", port);
+    rill_unref(named(look_up, (void *)(uintptr_t) "slow.example", "names"));
+    rill_unref(named(get, url, "getting"));
+    rill_unref(named(begin_tls, (void *)(uintptr_t) "tls.example", "securing"));
+    rill_unref(named(read_from_pair, NULL, "pair"));
+    rill_unref(named(run_program, (void *)(uintptr_t) "7200", "program"));
+    rill_unref(named(sleep_in_time, NULL, "in time"));
+    for (int i = 0; rc == 0 && i < 40; i++)
+        rc = rill_sleep(RILL_MS(1));
+    if (rc == 0)
+        rc = say_ready();
+    return rc < 0 ? rc : rill_event_wait(&never);
+}
+
+/* --- Others. --- */
+
 static int go_on_and_on(void *arg)
 {
     int rc = 0;
@@ -239,6 +368,23 @@ static int begin_work(void *arg)
     rill_unref(named(go_on_and_on, NULL, "as busy"));
     say_ready();
     return rill_event_wait(&never);
+}
+
+static void *run_one(void *arg)
+{
+    (void)arg;
+    (void)!rill_run(RILL_CORO(sleep_long, NULL));
+    return NULL;
+}
+
+static int begin_threads(int count)
+{
+    for (pthread_t thread; count > 0; count--)
+        if (pthread_create(&thread, NULL, run_one, NULL) != 0)
+            return 1;
+    say_ready();
+    pause();
+    return 0;
 }
 
 static int fork_two(void)
@@ -263,6 +409,10 @@ int main(int argc, char **argv)
         return rill_exit_code(rill_run(RILL_CORO(begin_many, &tasks)));
     if (strcmp(what, "work") == 0)
         return rill_exit_code(rill_run(RILL_CORO(begin_work, NULL)));
+    if (strcmp(what, "outside") == 0)
+        return rill_exit_code(rill_run(RILL_CORO(begin_outside, NULL)));
+    if (strcmp(what, "threads") == 0)
+        return begin_threads(tasks);
     if (strcmp(what, "fork") == 0)
         return fork_two();
     return rill_exit_code(rill_run(RILL_CORO(begin, (void *)(uintptr_t)what)));

@@ -80,6 +80,18 @@ static int end_child(void **state)
     return 0;
 }
 
+/* What a process calls its thread may be somebody else's number, whom nobody wants to stop. */
+static void threads_of_others_are_not_taken_for_its_own(void **state)
+{
+    struct target target;
+    (void)state;
+    assert_int_equal(look_at(&truth), 0);
+    assert_int_equal(target_open(&target, child), 0);
+    assert_int_equal(target_thread(&target, child), child);
+    assert_int_equal(target_thread(&target, getpid()), 0);
+    assert_int_equal(target_thread(&target, 0), 0);
+}
+
 static void tables_of_other_versions_are_refused(void **state)
 {
     rill_table lie = truth;
@@ -206,8 +218,7 @@ static void process_that_ends_while_it_is_read_is_an_error(void **state)
     (void)state;
     start_sleepers(&target);
     end_child(NULL);
-    assert_int_equal(snapshot_of(&snapshot, &target), 0); /* nothing of it can be read */
-    assert_int_equal(snapshot.loops[0].count, 0);
+    assert_int_equal(snapshot_of(&snapshot, &target), -ESRCH); /* and not one without tasks */
     snapshot_fini(&snapshot);
 }
 
@@ -216,6 +227,7 @@ static void process_that_ends_while_it_is_read_is_an_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        LIE(threads_of_others_are_not_taken_for_its_own),
         LIE(tables_of_other_versions_are_refused),
         LIE(tables_without_their_mark_are_refused),
         LIE(records_that_do_not_fit_are_refused),
