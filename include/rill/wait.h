@@ -32,7 +32,7 @@ extern "C" {
 #endif
 
 /** One future for all members. It ends with 0 when all are done, or with the error of the first that fails
- *  (-ECANCELED: it was cancelled); the others then run on. With RILL_RETURN_ERRORS it waits for all and ends
+ *  (-ECANCELED: it was cancelled); the others then run on, and what they use must live on. With RILL_RETURN_ERRORS it waits for all and ends
  *  with 0. Cancelling it cancels all members and makes it end with -ECANCELED; rill_cancelled is never true.
  *  Returns: the future; already done if all members are, or one has failed, or with -ENOMEM, -EXDEV (members of several loops),
  *           -ESRCH (no loop); never NULL.

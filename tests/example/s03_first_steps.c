@@ -13,6 +13,8 @@ static int hello(void *arg)
 int main(void)
 {
     rill_loop *loop = rill_get_event_loop();
+    if (loop == NULL)
+        return rill_exit_code(-ENOMEM);
     rill_task *task = rill_loop_create_task(loop, RILL_CORO(hello, NULL), NULL);
     int rc = rill_run_until_complete(loop, task);
     rill_unref(task);

@@ -16,6 +16,8 @@ int main(void)
     int x = 4;
     rill_time begin = rill_now();
     rill_loop *loop = rill_get_event_loop();
+    if (loop == NULL)
+        return rill_exit_code(-ENOMEM);
     rill_task *task = rill_ensure_future(RILL_CORO(do_some_work, &x));
     int rc = rill_run_until_complete(loop, task);
     if (rc >= 0)

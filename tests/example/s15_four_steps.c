@@ -13,6 +13,8 @@ static int hello(void *arg)
 int main(void)
 {
     rill_loop *loop = rill_get_event_loop();
+    if (loop == NULL)
+        return rill_exit_code(-ENOMEM);
     rill_future *future = rill_ensure_future(RILL_CORO(hello, NULL));
     int rc = rill_run_until_complete(loop, future);
     rill_unref(future);

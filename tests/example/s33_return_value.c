@@ -13,6 +13,8 @@ static int coroutine(void *arg)
 int main(void)
 {
     rill_loop *loop = rill_get_event_loop();
+    if (loop == NULL)
+        return rill_exit_code(-ENOMEM);
     rill_task *task = rill_ensure_future(RILL_CORO(coroutine, NULL));
     int rc = rill_run_until_complete(loop, task);
     if (rc >= 0)

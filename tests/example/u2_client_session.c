@@ -4,12 +4,10 @@
 #include <stdio.h>
 
 static const char *const methods[] = { "GET", "POST", "PUT", "HEAD", "GET" };
-static char results[5][32];
 
-struct ask {
-    rill_http_session *session;
-    int number;
-};
+static rill_http_session *session;
+static int numbers[] = { 0, 1, 2, 3, 4 };
+static char results[5][32];
 
 /* Answers each request with its method and the length of its body, and a PUT with 201. */
 static int serve(rill_stream *stream, void *arg)
@@ -41,44 +39,38 @@ static int serve(rill_stream *stream, void *arg)
 
 static int ask(void *arg)
 {
-    const struct ask *own = arg;
-    const char *method = methods[own->number];
+    int number = *(int *)arg;
+    const char *method = methods[number];
     rill_http_request_opts opts = { .body = { "hello", 5 } };
     rill_http_response *response;
     rill_span body;
-    int rc =
-        rill_http_request(own->session, method, "/", method[0] == 'P' ? &opts : NULL, &response);
+    int rc = rill_http_request(session, method, "/", method[0] == 'P' ? &opts : NULL, &response);
     if (rc < 0)
         return rc;
     rc = rill_http_read_all(response, 1024, &body);
     if (rc == 0)
-        snprintf(results[own->number], sizeof *results, "%s %d %d", method,
-                 rill_http_status(response), (int)body.size);
+        snprintf(results[number], sizeof *results, "%s %d %d", method, rill_http_status(response),
+                 (int)body.size);
     rill_http_close(response);
     return rc;
 }
 
-static int ask_all(rill_http_session *session)
+static int ask_all(void)
 {
-    rill_future *tasks[5];
-    for (int i = 0; i < 5; i++) {
-        struct ask own = { session, i };
-        rill_task_opts opts = { .copy = sizeof own };
-        tasks[i] = rill_create_task_with(RILL_CORO(ask, &own), &opts);
-    }
-    int rc = rill_join(rill_gather(5, tasks, 0));
-    for (int i = 0; i < 5; i++) {
-        if (rc == 0)
-            puts(results[i]);
-        rill_unref(tasks[i]);
-    }
+    rill_group group = { 0 };
+    int rc = rill_group_enter(&group);
+    for (int i = 0; i < 5 && rc == 0; i++)
+        rc = rill_group_go(&group, RILL_CORO(ask, &numbers[i]));
+    rc = rill_group_leave(&group, rc);
+    rill_group_fini(&group);
+    for (int i = 0; i < 5 && rc == 0; i++)
+        puts(results[i]);
     return rc;
 }
 
 static int start(void *arg)
 {
     rill_server *server;
-    rill_http_session *session;
     char base[64];
     (void)arg;
     int rc = rill_start_server("127.0.0.1", 0, serve, NULL, NULL, &server);
@@ -88,7 +80,7 @@ static int start(void *arg)
     snprintf(base, sizeof base, "http://127.0.0.1:%u/", rill_addr_port(&at));
     rc = rill_http_session_new(&(rill_http_session_opts){ .base_url = base }, &session);
     if (rc == 0) {
-        rc = ask_all(session);
+        rc = ask_all();
         rc = rill_first_error(rc, rill_http_session_close(session));
     }
     rill_server_close(server);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 static char site[64]; /* its URL */
-static char user[] = "user", news[] = "news";
+static const char user[] = "user", news[] = "news";
 
 static int answer(rill_stream *stream, const char *status, const char *body)
 {
@@ -18,34 +18,33 @@ static int answer(rill_stream *stream, const char *status, const char *body)
 struct part {
     rill_http_session *session;
     const char *of;
+    char text[64];
 };
 
-/* GET a part of the page; its text is the value of the task. */
 static int get_part(void *arg)
 {
-    const struct part *part = arg;
+    struct part *part = arg;
     rill_http_response *response;
     rill_span body;
     int rc = rill_http_get(part->session, part->of, NULL, &response);
     if (rc < 0)
         return rc;
-    rc = rill_http_read_all(response, 64, &body);
+    rc = rill_http_read_all(response, sizeof part->text - 1, &body);
     if (rc == 0)
-        rc = rill_return_fmt("%.*s", (int)body.size, body.at);
+        snprintf(part->text, sizeof part->text, "%.*s", (int)body.size, body.at);
     rill_http_close(response);
     return rc;
 }
 
-static int get_parts(rill_http_session *session, char *page, size_t size)
+/* All at once. If one fails the others are cancelled, and none is left behind. */
+static int get_parts(size_t count, struct part parts[])
 {
-    struct part first = { session, user }, second = { session, news };
-    rill_task *parts[] = { rill_create_task(RILL_CORO(get_part, &first)),
-                           rill_create_task(RILL_CORO(get_part, &second)) };
-    int rc = rill_join(rill_gather(2, parts, 0));
-    if (rc >= 0)
-        snprintf(page, size, "%s; %s", (char *)rill_value(parts[0]), (char *)rill_value(parts[1]));
-    rill_unref(parts[0]);
-    rill_unref(parts[1]);
+    rill_group group = { 0 };
+    int rc = rill_group_enter(&group);
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = rill_group_go(&group, RILL_CORO(get_part, &parts[i]));
+    rc = rill_group_leave(&group, rc);
+    rill_group_fini(&group);
     return rc;
 }
 
@@ -56,8 +55,10 @@ static int answer_page(rill_stream *stream)
     int rc = rill_http_session_new(&(rill_http_session_opts){ .base_url = site }, &session);
     if (rc < 0)
         return rc;
-    rc = get_parts(session, page, sizeof page);
+    struct part parts[] = { { session, user, "" }, { session, news, "" } };
+    rc = get_parts(2, parts);
     rc = rill_first_error(rc, rill_http_session_close(session));
+    snprintf(page, sizeof page, "%s; %s", parts[0].text, parts[1].text);
     return rc < 0 ? answer(stream, "502 Bad Gateway", rill_strerror(rc))
                   : answer(stream, "200 OK", page);
 }
