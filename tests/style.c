@@ -130,6 +130,7 @@ static const struct exemption {
     { "core/sim/", LOOP, "descriptors that it did not make are the kernel's, also in there" },
     { "core/coro/coro.c", LOOP, "the overflow report runs in a signal handler" },
     { "core/base/machine.c", LOOP, "where no loop runs, the machine answers" },
+    { "core/base/symbols.c", LOOP, "tells where a program is that blocks or dies" },
     { "core/task/capture.c", LOOP, "runs in the watchdog's thread, beside all loops" },
     { "core/loop/wake.c", LOOP, "other threads write the eventfd" },
     { "server/master", LOOP, "the master has no ring: it waits in poll" },

@@ -22,6 +22,7 @@
 #include "core/coro/coro.h"
 
 #include "core/base/check.h"
+#include "core/base/symbols.h"
 #include "core/coro/sanitizer.h"
 
 #include <rill/mem.h>
@@ -29,7 +30,6 @@
 #include <rill/text.h>
 
 #include <errno.h>
-#include <execinfo.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -306,7 +306,7 @@ static void report(const struct rill__coro *coro, const void *address, const uco
     rill_text_add(&text, RILL_SPAN("; raise its stack_size or keep less on its stack\n"));
     ssize_t ignored = write(STDERR_FILENO, memory, text.used);
     (void)ignored;
-    backtrace_symbols_fd(frames, walk_context(context, coro, frames), STDERR_FILENO);
+    rill__symbols_write(frames, walk_context(context, coro, frames), STDERR_FILENO);
 }
 
 static void on_fault(int signo, siginfo_t *info, void *context)
@@ -321,10 +321,8 @@ static void on_fault(int signo, siginfo_t *info, void *context)
 
 static void install_handler(void)
 {
-    void *warm[1];
     struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
     sigemptyset(&action.sa_mask);
-    backtrace(warm, 1); /* loads its library now, not in the handler */
     sigaction(SIGSEGV, &action, &previous);
 }
 

@@ -4,6 +4,7 @@
  * an abort. What a wait knows of itself told.c reads; the words are here. */
 #include "core/task/inspect.h"
 
+#include "core/base/symbols.h"
 #include "core/task/gen.h"
 
 #include <rill/inspect.h>
@@ -11,7 +12,6 @@
 #include <rill/text.h>
 
 #include <errno.h>
-#include <execinfo.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -172,7 +172,7 @@ int rill_backtrace(const rill_task *future, int fd)
     const struct rill__coro *coro = rill__gen_inmost(task);
     for (; coro != task->coro.caller; coro = coro->caller)
         count += rill__coro_frames(coro, frames + count, frames_most - count);
-    backtrace_symbols_fd(frames, count, fd);
+    rill__symbols_write(frames, count, fd);
     return count;
 }
 

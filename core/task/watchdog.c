@@ -17,13 +17,13 @@
  * looks (the mutex), so stacks and the loop itself are there; tasks are copied by rill__capture_copy, and
  * the copy counts if the loop is still in the same step. */
 #include "core/base/machine.h"
+#include "core/base/symbols.h"
 #include "core/coro/sanitizer.h"
 #include "core/task/capture.h"
 #include "core/task/task.h"
 
 #include <rill/text.h>
 
-#include <execinfo.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -103,7 +103,7 @@ static void write_report(const struct report *report)
                   (long long)(report->span / RILL_MS(1)),
                   report->count > 0 ? ":" : ", but where cannot be seen");
     dprintf(STDERR_FILENO, "%s", rill_text_end(&text));
-    backtrace_symbols_fd(report->frames, report->count, STDERR_FILENO);
+    rill__symbols_write(report->frames, report->count, STDERR_FILENO);
 }
 
 /* --- Looking. --- */

@@ -245,6 +245,8 @@ static void stuck_loop_is_told_with_its_culprit(void **state)
     start_scene("spin", NULL);
     assert_int_equal(proc_await_text(&scene, PROC_ERR, "blocks its loop for", ANSWER_MS), 0);
     assert_non_null(strstr(proc_text(&scene, PROC_ERR), "task 'spinner'"));
+    /* The function is static: its name is only in the program's own symbols. */
+    assert_int_equal(proc_await_text(&scene, PROC_ERR, "spin_without_end+0x", ANSWER_MS), 0);
     assert_int_equal(RUN("ps", scene_pid()), 0);
     assert_has("STUCK in one step for");
     assert_has("held by 'holder'");
@@ -365,9 +367,9 @@ static void stopped_process_can_be_read(void **state)
 /* A container has files that are not there outside. */
 static void bt_finds_programs_under_another_root(void **state)
 {
-    const char *argv[] = { "unshare",
+    const char *argv[] = { "/usr/bin/unshare",
                            "-m",
-                           "sh",
+                           "/bin/sh",
                            "-c",
                            "mount -t tmpfs none /mnt && cp \"$CTL_SCENE\" /mnt/hidden && "
                            "exec /mnt/hidden wait",
