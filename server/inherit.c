@@ -61,6 +61,7 @@ int inherit_sockets(struct listen_set *set)
         int fd = 3 + (int)i;
         if (!look_at(fd, &one->address)) {
             close(fd);
+            set->unfit_count++;
             continue;
         }
         one->fd = fd;

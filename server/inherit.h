@@ -4,7 +4,7 @@
 #include "server/listen.h"
 
 /* Take over the sockets of LISTEN_FDS if LISTEN_PID is this process, and clear the environment. What
- * is no listening stream socket is closed.   Returns: the sockets taken; -EINVAL; -ENOMEM. */
+ * is no listening stream socket is closed and counted.   Returns: the sockets taken; -EINVAL; -ENOMEM. */
 int inherit_sockets(struct listen_set *set);
 
 /* Close those that no address uses.   Returns: how many. */

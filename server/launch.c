@@ -99,6 +99,10 @@ void launch_log(struct master *master)
     if (!master->privs.change && conf->user.size > 0)
         log_line(LOG_WARNING, "master", "`user` is ignored: not started as root");
     log_listeners(master);
+    if (master->sockets.unfit_count > 0)
+        log_line(LOG_WARNING, "listen",
+                 "%u inherited descriptors are no listening stream sockets: closed",
+                 master->sockets.unfit_count);
     unsigned unused = inherit_close_unused(&master->sockets);
     if (unused > 0)
         log_line(LOG_WARNING, "listen", "%u inherited sockets are not configured: closed", unused);

@@ -8,7 +8,11 @@
 
 #include "server/conf/conf.h"
 
-enum { LISTEN_MAX = 64, LISTEN_INHERITED_MAX = 512 };
+enum {
+    LISTEN_MAX = 64,
+    LISTEN_INHERITED_MAX = 512,
+    LISTEN_NAME_MAX = 256, /* of FileDescriptorName=, with its zero */
+};
 
 /* A set of worker slots. */
 struct slot_set {
@@ -37,7 +41,7 @@ struct listen_socket {
 struct listener {
     rill_addr address;             /* as configured; port 0: any */
     char name[RILL_ADDR_TEXT_MAX]; /* for messages: the address with its real port */
-    char systemd[64];              /* NAME of systemd:NAME, else "" */
+    char systemd[LISTEN_NAME_MAX]; /* NAME of systemd:NAME, else "" */
     int item, planned; /* index in the configuration's `listen`: now, after commit; -1: none */
     bool inherited;
     unsigned backlog;
@@ -52,7 +56,7 @@ struct listener {
 struct listen_inherited {
     int fd; /* -1: taken */
     rill_addr address;
-    char name[64]; /* of LISTEN_FDNAMES, cut */
+    char name[LISTEN_NAME_MAX]; /* of LISTEN_FDNAMES */
 };
 
 /* All sockets of this master. Valid when zeroed. */
@@ -62,6 +66,7 @@ struct listen_set {
     uint32_t last_id;
     struct listen_inherited *inherited;
     unsigned inherited_count;
+    unsigned unfit_count; /* descriptors that were passed and are no listening stream sockets */
 };
 
 /* Prepare the sockets that `conf` wants for `slots` workers, keeping those that are there. A busy

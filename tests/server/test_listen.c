@@ -314,16 +314,68 @@ static int use_inherited(void)
     return 0;
 }
 
-static void inherited_sockets_are_found_by_address_and_by_name(void **state)
+/* In a child: two names for five descriptors, of which two can be listened at. */
+static int take_what_is_fit(void)
 {
-    (void)state;
+    char number[16], names[4 + LISTEN_NAME_MAX] = "";
+    for (int fd = 3; fd < 64; fd++)
+        close(fd);
+    int datagrams = socket(AF_INET, SOCK_DGRAM, 0), silent = socket(AF_INET, SOCK_STREAM, 0);
+    (void)pass_socket(5);
+    int file = dup(2);
+    (void)pass_socket(7);
+    if (datagrams != 3 || silent != 4 || file != 6)
+        return 1;
+    memset(names, 'n', sizeof names - 1);
+    memcpy(names, "a:b:", 4);
+    snprintf(number, sizeof number, "%d", (int)getpid());
+    setenv("LISTEN_PID", number, 1);
+    setenv("LISTEN_FDS", "5", 1);
+    setenv("LISTEN_FDNAMES", names, 1); /* 255 octets of n: of descriptor 5 */
+    struct listen_set set = { 0 };
+    if (inherit_sockets(&set) != 2 || set.unfit_count != 3)
+        return 2;
+    if (fcntl(3, F_GETFD) >= 0 || fcntl(4, F_GETFD) >= 0 || fcntl(6, F_GETFD) >= 0)
+        return 3;
+    const struct listen_inherited *fit = set.inherited;
+    if (fit[0].fd != 5 || strcmp(fit[0].name, names + 4) != 0)
+        return 4; /* the longest name that systemd allows */
+    if (fit[1].fd != 7 || fit[1].name[0] != '\0')
+        return 5;
+    if ((fcntl(5, F_GETFD) & FD_CLOEXEC) == 0 || (fcntl(7, F_GETFL) & O_NONBLOCK) == 0)
+        return 6;
+    struct conf_listen item = { .systemd = { names + 4, LISTEN_NAME_MAX - 1 }, .backlog = 8 };
+    struct conf conf = conf_of(&item, 1);
+    rill_text text = why();
+    struct conf_place where;
+    for (int reload = 0; reload < 2; reload++)
+        if (listen_plan(&set, &conf, 1, 0, &text, &where) < 0 || listen_commit(&set, &text) < 0)
+            return 7;
+    listen_fini(&set);
+    return fcntl(5, F_GETFD) >= 0 ? 8 : 0;
+}
+
+static void assert_child(int (*body)(void))
+{
+    int status;
     pid_t child = fork();
     if (child == 0)
-        _exit(use_inherited());
-    int status;
+        _exit(body());
     assert_true(waitpid(child, &status, 0) == child);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void inherited_descriptors_that_are_no_listeners_are_closed_and_counted(void **state)
+{
+    (void)state;
+    assert_child(take_what_is_fit);
+}
+
+static void inherited_sockets_are_found_by_address_and_by_name(void **state)
+{
+    (void)state;
+    assert_child(use_inherited);
 }
 
 static void sockets_meant_for_another_process_are_left_alone(void **state)
@@ -339,6 +391,12 @@ static void sockets_meant_for_another_process_are_left_alone(void **state)
     snprintf(number, sizeof number, "%d", (int)getpid());
     setenv("LISTEN_PID", number, 1);
     assert_int_equal(inherit_sockets(&set), -EINVAL);
+    assert_null(getenv("LISTEN_FDS")); /* nor does a child of ours take them for its own */
+    setenv("LISTEN_FDS", "1", 1);
+    setenv("LISTEN_PID", number, 1);
+    rill__mem_fail_nth(1, false);
+    assert_int_equal(inherit_sockets(&set), -ENOMEM);
+    rill__mem_fail_nth(0, false);
     listen_fini(&set);
 }
 
@@ -416,6 +474,7 @@ int main(void)
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(plan_that_was_abandoned_leaves_no_file, make_folder,
                                         remove_folder),
+        cmocka_unit_test(inherited_descriptors_that_are_no_listeners_are_closed_and_counted),
         cmocka_unit_test(inherited_sockets_are_found_by_address_and_by_name),
         cmocka_unit_test(sockets_meant_for_another_process_are_left_alone),
         cmocka_unit_test(every_socket_is_served_as_long_as_anybody_serves),
