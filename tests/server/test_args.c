@@ -1,9 +1,7 @@
-/* test_args.c - the promises of the command line, the processors, and the pid file. */
+/* test_args.c - the promises of the command line and of the pid file. */
 #include "server/args.h"
-#include "server/cpus.h"
 #include "server/pidfile.h"
 
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -80,44 +78,6 @@ static void wrong_command_lines_are_usage_errors(void **state)
     assert_int_equal(arguments.workers, 77); /* untouched on failure */
 }
 
-static void quota_of_a_cgroup_is_rounded_up(void **state)
-{
-    (void)state;
-
-    static const struct {
-        const char *text;
-        unsigned cpus;
-    } rows[] = { { "100000 100000\n", 1 },
-                 { "150000 100000\n", 2 },
-                 { "1 100000", 1 },
-                 { "max 100000\n", 0 },
-                 { "", 0 },
-                 { "5", 0 },
-                 { "100000 0", 0 },
-                 { "x 5", 0 },
-                 { "0 100000", 0 } };
-
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        assert_int_equal(cpus_of_quota(rill_span_of(rows[i].text)), rows[i].cpus);
-}
-
-static void pinning_goes_round_the_processors_of_the_mask(void **state)
-{
-    (void)state;
-    cpu_set_t mask, now;
-    assert_int_equal(sched_getaffinity(0, sizeof mask, &mask), 0);
-    unsigned count = (unsigned)CPU_COUNT(&mask);
-    assert_in_range(cpus_count(), 1, count);
-    for (unsigned slot = 0; slot < count; slot++) {
-        assert_int_equal(cpus_pin(slot + count), 0);
-        assert_int_equal(sched_getaffinity(0, sizeof now, &now), 0);
-        assert_int_equal(CPU_COUNT(&now), 1);
-        CPU_AND(&now, &now, &mask);
-        assert_int_equal(CPU_COUNT(&now), 1);
-        assert_int_equal(sched_setaffinity(0, sizeof mask, &mask), 0);
-    }
-}
-
 static void pid_file_is_written_and_removed_only_if_it_is_ours(void **state)
 {
     (void)state;
@@ -148,8 +108,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_are_taken_in_both_forms),
         cmocka_unit_test(wrong_command_lines_are_usage_errors),
-        cmocka_unit_test(quota_of_a_cgroup_is_rounded_up),
-        cmocka_unit_test(pinning_goes_round_the_processors_of_the_mask),
         cmocka_unit_test(pid_file_is_written_and_removed_only_if_it_is_ours),
     };
     return cmocka_run_group_tests_name("args", tests, NULL, NULL);
