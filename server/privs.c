@@ -138,16 +138,15 @@ int privs_drop(const struct privs *privs, rill_text *why)
     return rc;
 }
 
+/* Where raising is forbidden (a filter of system calls, a limit above fs.nr_open) the limit stays. */
 static int raise_limit(int resource, uint64_t *ret_value)
 {
-    struct rlimit limit;
+    struct rlimit limit, raised;
     if (getrlimit((__rlimit_resource_t)resource, &limit) < 0)
         return -errno;
-    if (limit.rlim_cur != limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit((__rlimit_resource_t)resource, &limit) < 0)
-            return -errno;
-    }
+    raised = (struct rlimit){ limit.rlim_max, limit.rlim_max };
+    if (limit.rlim_cur != limit.rlim_max && setrlimit((__rlimit_resource_t)resource, &raised) == 0)
+        limit = raised;
     *ret_value = limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
     return 0;
 }

@@ -33,5 +33,6 @@ struct privs_limits {
     uint64_t descriptors, memlock; /* UINT64_MAX: no limit */
 };
 
-/* Raise descriptors and locked memory to their hard limits.   Returns: 0; -errno. */
+/* Raise descriptors and locked memory to their hard limits, as far as that is allowed.
+ * Returns: 0 and what they are now; -errno. */
 int privs_raise_limits(struct privs_limits *ret_limits);

@@ -3,12 +3,17 @@
 #include "server/shm.h"
 
 #include <errno.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,18 +58,116 @@ static int drop_and_look(void)
     return file == NULL || sets != 0 ? 7 : 0;
 }
 
-static void drop_leaves_no_way_back(void **state)
+static void assert_child(int (*body)(void))
 {
-    (void)state;
-    if (geteuid() != 0)
-        skip();
+    int status;
     pid_t child = fork();
     if (child == 0)
-        _exit(drop_and_look());
-    int status;
+        _exit(body());
     assert_true(waitpid(child, &status, 0) == child);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void assert_child_of_root(int (*body)(void))
+{
+    if (geteuid() != 0)
+        skip();
+    assert_child(body);
+}
+
+static void drop_leaves_no_way_back(void **state)
+{
+    (void)state;
+    assert_child_of_root(drop_and_look);
+}
+
+/* The sets of this process: what it may have, and what it has over a change of program. */
+static int set_capabilities(uint64_t permitted, uint64_t inheritable)
+{
+    struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct sets[2];
+    for (int i = 0; i < 2; i++)
+        sets[i] =
+            (struct __user_cap_data_struct){ .permitted = (uint32_t)(permitted >> 32 * i),
+                                             .effective = (uint32_t)(permitted >> 32 * i),
+                                             .inheritable = (uint32_t)(inheritable >> 32 * i) };
+    return (int)syscall(SYS_capset, &head, sets);
+}
+
+static bool has_no_capability(void)
+{
+    struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct sets[2];
+    if (syscall(SYS_capget, &head, sets) < 0)
+        return false;
+    return (sets[0].permitted | sets[1].permitted | sets[0].inheritable | sets[1].inheritable) ==
+               0 &&
+           prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_NET_BIND_SERVICE, 0, 0) == 0;
+}
+
+/* As a service manager starts it: not as root, with the right to bind low ports. */
+static int drop_what_was_given(void)
+{
+    const struct privs nobody_else = { .change = false };
+    const uint64_t given = UINT64_C(1) << CAP_NET_BIND_SERVICE;
+    rill_text why = why_text();
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setresuid(65534, 65534, 65534) < 0 ||
+        set_capabilities(given, given) < 0 ||
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0) < 0)
+        return 1;
+    if (has_no_capability())
+        return 2;
+    if (privs_drop(&nobody_else, &why) < 0)
+        return 3;
+    return has_no_capability() && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? 0 : 4;
+}
+
+static void worker_that_was_never_root_loses_what_it_was_given(void **state)
+{
+    (void)state;
+    assert_child_of_root(drop_what_was_given);
+}
+
+/* Without `missing` of root's capabilities the drop fails at the step named `what`. */
+static int drop_without(int missing, const char *what)
+{
+    struct privs privs;
+    char expected[160];
+    rill_text why = why_text();
+    if (privs_find(RILL_SPAN("nobody"), RILL_SPAN(""), &privs, &why) < 0)
+        return 1;
+    if (set_capabilities((UINT64_C(1) << CAP_SETUID | UINT64_C(1) << CAP_SETGID) &
+                             ~(UINT64_C(1) << missing),
+                         0) < 0)
+        return 2;
+    why = why_text();
+    if (privs_drop(&privs, &why) != -EPERM)
+        return 3;
+    snprintf(expected, sizeof expected,
+             "cannot %s: Operation not permitted. Start rilld with CAP_SETUID and CAP_SETGID",
+             what);
+    if (strncmp(why_memory, expected, strlen(expected)) == 0)
+        return 0;
+    fprintf(stderr, "%s\n", why_memory);
+    return 4;
+}
+
+static int drop_without_setgid(void)
+{
+    return drop_without(CAP_SETGID, "set the groups");
+}
+
+static int drop_without_setuid(void)
+{
+    return drop_without(CAP_SETUID, "change the user");
+}
+
+static void root_without_the_right_to_change_ids_is_told_what_it_lacks(void **state)
+{
+    (void)state;
+    assert_child_of_root(drop_without_setgid);
+    assert_child_of_root(drop_without_setuid);
 }
 
 static void user_that_does_not_exist_is_named(void **state)
@@ -119,6 +222,34 @@ static void limits_are_raised_to_the_hard_ones(void **state)
     assert_true(limits.descriptors >= (uint64_t)sysconf(_SC_OPEN_MAX));
 }
 
+/* A service manager's filter may forbid it. */
+static int raise_under_a_filter(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prlimit64, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0), /* it only asks */
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = { sizeof code / sizeof *code, code };
+    struct rlimit low = { 100, 200 };
+    struct privs_limits limits;
+    if (setrlimit(RLIMIT_NOFILE, &low) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+        return 1;
+    if (setrlimit(RLIMIT_NOFILE, &low) == 0)
+        return 2;
+    return privs_raise_limits(&limits) == 0 && limits.descriptors == 100 ? 0 : 3;
+}
+
+static void limits_that_cannot_be_raised_stay(void **state)
+{
+    (void)state;
+    assert_child(raise_under_a_filter);
+}
+
 static void pages_are_shared_with_a_child_and_hold_their_version(void **state)
 {
     (void)state;
@@ -144,10 +275,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(drop_leaves_no_way_back),
+        cmocka_unit_test(worker_that_was_never_root_loses_what_it_was_given),
+        cmocka_unit_test(root_without_the_right_to_change_ids_is_told_what_it_lacks),
         cmocka_unit_test(user_that_does_not_exist_is_named),
         cmocka_unit_test(root_is_refused_as_a_user_of_workers),
         cmocka_unit_test(without_root_nothing_is_looked_up),
         cmocka_unit_test(limits_are_raised_to_the_hard_ones),
+        cmocka_unit_test(limits_that_cannot_be_raised_stay),
         cmocka_unit_test(pages_are_shared_with_a_child_and_hold_their_version),
     };
     return cmocka_run_group_tests_name("privs", tests, NULL, NULL);
