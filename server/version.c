@@ -28,5 +28,5 @@ void version_text(rill_text *text)
     if (rc == 0)
         rill_text_fmt(text, "io_uring works: %s\n", features != NULL ? features : "simulated");
     else
-        rill_text_fmt(text, "io_uring %s\n", problem != NULL ? problem : rill_strerror(rc));
+        rill_text_fmt(text, "io_uring does not work: %s\n", problem != NULL ? problem : rill_strerror(rc));
 }
