@@ -19,6 +19,13 @@ void rill__mem_give(void);
 /* Allocations that this thread made since its last rill__mem_fail_nth. */
 uint64_t rill__mem_count(void);
 
+/* A fresh arena takes from `room` first, aligned for any object, which stays the caller's and is not reset. */
+static inline void rill__arena_lend(rill_arena *arena, char *room, size_t size)
+{
+    arena->at = room;
+    arena->end = room + size;
+}
+
 /* Blocks that this thread and those that have ended allocated, less those they freed. */
 int64_t rill__mem_live(void);
 /* Append the line of the allocator, if it is not the system's. */

@@ -3,11 +3,11 @@
  * All of it happens in one scope, whose deadline moves from phase to phase: so that one timer is enough, and
  * a session that is closed can end it wherever it waits. Each try is: a connection, the head, the body, the
  * response's head. One more try is made if a kept connection turned out dead, and one for each redirect. */
+#include "core/base/mem.h"
 #include "core/client/auth.h"
 #include "core/client/decode.h"
 #include "core/client/session.h"
 
-#include <rill/mem.h>
 #include <rill/task.h>
 
 #include <errno.h>
@@ -158,8 +158,8 @@ static int prepare(struct rill__request *request, const char *url)
     if (!rill_http_is_token(request->method) ||
         rill_span_equal(request->method, RILL_SPAN("CONNECT")))
         return rill_fail(-EINVAL, "the method is no token, or not for a session");
-    int r = rill__url_parse(&request->response->arena, rill_span_of(url), base,
-                            &request->response->url);
+    int r = rill__url_parse_known(&request->response->arena, rill_span_of(url), base,
+                                  &session->front, &request->response->url);
     if (r < 0)
         return r;
     request->method_id = rill_http_method_of(request->method);
@@ -229,7 +229,8 @@ static int make_response(rill_http_session *session, rill_http_response **ret_re
     rill_http_response *response = rill_alloc(sizeof *response);
     if (response == NULL)
         return -ENOMEM;
-    memset(response, 0, offsetof(rill_http_response, fields));
+    memset(response, 0, offsetof(rill_http_response, head));
+    rill__arena_lend(&response->arena, response->room, sizeof response->room);
     response->session = rill__session_ref(session);
     *ret_response = response;
     return 0;

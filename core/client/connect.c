@@ -6,8 +6,6 @@
 
 #include <errno.h>
 
-enum { connect_fields_max = 32 };
-
 /* Where the request's URL leads to, as far as a connection is concerned. */
 static struct rill__place place_of(const struct rill__request *request)
 {
@@ -76,17 +74,15 @@ static int ask_for_tunnel(const struct rill__request *request, rill_stream *stre
 }
 
 /* Have the proxy make a tunnel (RFC 9110, 9.3.6): behind a 2xx all octets are the server's. */
-static int make_tunnel(const struct rill__request *request, rill_stream *stream) RILL_SUSPENDS;
+static int make_tunnel(struct rill__request *request, rill_stream *stream) RILL_SUSPENDS;
 
-static int make_tunnel(const struct rill__request *request, rill_stream *stream)
+static int make_tunnel(struct rill__request *request, rill_stream *stream)
 {
-    rill_http_field fields[connect_fields_max];
     rill_http_message head;
     int r = ask_for_tunnel(request, stream);
     if (r < 0)
         return r;
-    rill_http_head_init(&head, fields, connect_fields_max);
-    r = rill__response_take(stream, &head, RILL_HTTP_OTHER, NULL);
+    r = rill__response_take(request, stream, RILL_FOREVER, &head);
     if (r < 0)
         return r == -ECANCELED ? r : rill_fail(r, "the proxy gave no answer to CONNECT");
     if (head.status >= 300)

@@ -16,11 +16,17 @@ enum { lines_size = 320 }; /* everything but what has a size of its own */
 
 #define AGENT "rill/" RILL_STRINGIFY(RILL_VERSION_MAJOR) "." RILL_STRINGIFY(RILL_VERSION_MINOR)
 
-/* Fields whose lines are looked for. */
+/* What the caller and the session have said. */
 struct given {
-    bool accept, accept_encoding, agent, authorization, content_type;
+    uint64_t ids; /* bit 1 << id: that field */
     rill_span cookie;
 };
+
+#define BIT(id)  ((uint64_t)1 << RILL_HTTP_FIELD_##id)
+/* What is said by default. */
+#define DEFAULTS (BIT(ACCEPT) | BIT(ACCEPT_ENCODING) | BIT(USER_AGENT))
+/* What is sent or not, as the request goes. */
+#define SPECIAL  (BIT(AUTHORIZATION) | BIT(COOKIE) | BIT(CONTENT_TYPE))
 
 /* Whether a caller's line frames no message and can be written. */
 static bool is_good(const rill_http_line *line, rill_http_field_id id)
@@ -34,34 +40,29 @@ static bool is_good(const rill_http_line *line, rill_http_field_id id)
     }
 }
 
-bool rill__head_is_good(const rill_http_line *line)
-{
-    return is_good(line, rill_http_field_of(line->name));
-}
-
 /* Whether a line is sent, and what it makes superfluous. A redirect to a strange server, and one that made
  * a GET of the request, leave some out. */
 static bool note(const struct rill__request *request, const rill_http_line *line,
                  rill_http_field_id id, struct given *given)
 {
+    const struct rill__upload *upload = &request->upload;
     switch (id) {
-    case RILL_HTTP_FIELD_ACCEPT: given->accept = true; return true;
-    case RILL_HTTP_FIELD_ACCEPT_ENCODING: given->accept_encoding = true; return true;
-    case RILL_HTTP_FIELD_USER_AGENT: given->agent = true; return true;
     case RILL_HTTP_FIELD_AUTHORIZATION:
-        if (!request->strange)
-            given->authorization = true;
-        return !request->strange;
+        if (request->strange)
+            return false;
+        break;
     case RILL_HTTP_FIELD_COOKIE:
         if (!request->strange)
             given->cookie = line->value;
         return false;
     case RILL_HTTP_FIELD_CONTENT_TYPE:
-        given->content_type = true;
-        return request->upload.pieces != NULL || request->upload.produce != NULL ||
-               request->redirects == 0;
-    default: return true;
+        if (upload->pieces == NULL && upload->produce == NULL && request->redirects > 0)
+            return false;
+        break;
+    default: break;
     }
+    given->ids |= (uint64_t)1 << id;
+    return true;
 }
 
 static bool is_overridden(const struct rill__request *request, rill_span name)
@@ -81,16 +82,30 @@ static void add_line(rill_text *text, rill_span name, rill_span value)
     rill_http_write_end(text);
 }
 
-static int write_callers(const struct rill__request *request, struct given *given, rill_text *text)
+/* The session's lines. Mostly they are all sent, and were written when it was made. */
+static void add_sessions(const struct rill__request *request, struct given *given, rill_text *text)
 {
-    const rill_http_session_opts *session = &request->session->opts;
-    const rill_http_request_opts *own = request->opts;
-    for (size_t i = 0; i < session->header_count; i++) {
-        const rill_http_line *line = &session->headers[i];
+    const rill_http_session *session = request->session;
+    bool all = session->lines.at != NULL;
+    for (size_t i = 0; i < session->opts.header_count && all; i++)
+        all = !is_overridden(request, session->opts.headers[i].name);
+    if (all) {
+        rill_text_add(text, session->lines);
+        given->ids = session->line_ids;
+        return;
+    }
+    for (size_t i = 0; i < session->opts.header_count; i++) {
+        const rill_http_line *line = &session->opts.headers[i];
         if (!is_overridden(request, line->name) &&
             note(request, line, rill_http_field_of(line->name), given))
             add_line(text, line->name, line->value);
     }
+}
+
+static int add_callers(const struct rill__request *request, struct given *given, rill_text *text)
+{
+    const rill_http_request_opts *own = request->opts;
+    add_sessions(request, given, text);
     for (size_t i = 0; i < own->header_count; i++) {
         const rill_http_line *line = &own->headers[i];
         rill_http_field_id id = rill_http_field_of(line->name);
@@ -112,7 +127,7 @@ static void add_framing(const struct rill__request *request, const struct given 
                         rill_text *text)
 {
     const struct rill__upload *upload = &request->upload;
-    if (upload->content_type.size > 0 && !given->content_type)
+    if (upload->content_type.size > 0 && !(given->ids & BIT(CONTENT_TYPE)))
         add_line(text, RILL_SPAN("Content-Type"), upload->content_type);
     if (upload->produce != NULL)
         rill_text_add(text, RILL_SPAN("Transfer-Encoding: chunked\r\n"));
@@ -122,18 +137,27 @@ static void add_framing(const struct rill__request *request, const struct given 
         rill_text_add(text, RILL_SPAN("Connection: close\r\n"));
 }
 
+static void write_defaults(const rill_http_session *session, uint64_t given, rill_text *text)
+{
+    if (!(given & BIT(ACCEPT)))
+        rill_text_add(text, RILL_SPAN("Accept: */*\r\n"));
+    if (!(given & BIT(ACCEPT_ENCODING)) && !session->opts.raw)
+        rill_text_add(text, RILL_SPAN("Accept-Encoding: " RILL__DECODE_ACCEPT "\r\n"));
+    if (!(given & BIT(USER_AGENT)))
+        rill_text_add(text, RILL_SPAN("User-Agent: " AGENT "\r\n"));
+}
+
 /* What nobody gave. */
 static void add_defaults(const struct rill__request *request, const struct given *given,
                          rill_text *text)
 {
+    const rill_http_session *session = request->session;
     const struct rill__proxy *proxy = request->proxy;
-    if (!given->accept)
-        rill_text_add(text, RILL_SPAN("Accept: */*\r\n"));
-    if (!given->accept_encoding && !request->session->opts.raw)
-        rill_text_add(text, RILL_SPAN("Accept-Encoding: " RILL__DECODE_ACCEPT "\r\n"));
-    if (!given->agent)
-        rill_text_add(text, RILL_SPAN("User-Agent: " AGENT "\r\n"));
-    if (!given->authorization && request->authorization.size > 0)
+    if (((given->ids ^ session->line_ids) & DEFAULTS) == 0)
+        rill_text_add(text, session->defaults);
+    else
+        write_defaults(session, given->ids, text);
+    if (!(given->ids & BIT(AUTHORIZATION)) && request->authorization.size > 0)
         add_line(text, RILL_SPAN("Authorization"), request->authorization);
     if (proxy != NULL && !request->response->url.tls && proxy->authorization.size > 0)
         add_line(text, RILL_SPAN("Proxy-Authorization"), proxy->authorization);
@@ -166,6 +190,30 @@ static size_t lines_size_of(const rill_http_line *lines, size_t count)
     return size;
 }
 
+/* Write what is the same in all requests of a session. */
+int rill__head_prepare(rill_http_session *session)
+{
+    const rill_http_session_opts *opts = &session->opts;
+    size_t size = lines_size_of(opts->headers, opts->header_count);
+    rill_text lines = { rill_arena_alloc(&session->arena, size), size, 0, false };
+    rill_text defaults = { rill_arena_alloc(&session->arena, lines_size), lines_size, 0, false };
+    if (lines.at == NULL || defaults.at == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < opts->header_count; i++) {
+        rill_http_field_id id = rill_http_field_of(opts->headers[i].name);
+        if (!is_good(&opts->headers[i], id))
+            return rill_fail(-EINVAL, "header %zu of the session is no good", i);
+        add_line(&lines, opts->headers[i].name, opts->headers[i].value);
+        session->line_ids |= (uint64_t)1 << id;
+    }
+    write_defaults(session, session->line_ids, &defaults);
+    CHECK(!lines.full && !defaults.full);
+    if (!(session->line_ids & SPECIAL))
+        session->lines = (rill_span){ lines.at, lines.used };
+    session->defaults = (rill_span){ defaults.at, defaults.used };
+    return 0;
+}
+
 static size_t size_of(const struct rill__request *request, rill_span cookies)
 {
     const struct rill__proxy *proxy = request->proxy;
@@ -188,7 +236,7 @@ static int find_cookies(struct rill__request *request, rill_span *ret_cookies)
 
 int rill__head_write(struct rill__request *request)
 {
-    struct given given = { .accept = false };
+    struct given given = { .ids = 0 };
     rill_span cookies;
     int r = find_cookies(request, &cookies);
     if (r < 0)
@@ -203,7 +251,7 @@ int rill__head_write(struct rill__request *request)
     rill_text_add(&text, RILL_SPAN(" HTTP/1.1\r\nHost: "));
     rill_text_add(&text, request->response->url.authority);
     rill_http_write_end(&text);
-    r = write_callers(request, &given, &text);
+    r = add_callers(request, &given, &text);
     if (r < 0)
         return r;
     add_defaults(request, &given, &text);

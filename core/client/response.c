@@ -29,46 +29,85 @@ static const rill_http_limits limits = { .line = 8192,
 
 /* --- The head. --- */
 
-/* Parse one head, interim or not, at the front of the stream; it stays there. Its size or -errno. */
-static int parse_head(rill_stream *stream, rill_http_message *head, rill_http_method method,
-                      rill_span *ret_octets) RILL_SUSPENDS;
-
-static int parse_head(rill_stream *stream, rill_http_message *head, rill_http_method method,
-                      rill_span *ret_octets)
+/* The fields of a head of which a part is there move out of the session's scratch: others use it meanwhile. */
+static int own_fields(const struct rill__request *request, rill_http_message *head)
 {
-    rill_http_head_init(head, head->fields, head->field_max);
+    if (head->fields != request->session->scratch)
+        return 0;
+    rill_http_field *own =
+        rill_arena_alloc(&request->response->arena, head->field_max * sizeof *own);
+    if (own == NULL)
+        return -ENOMEM;
+    size_t begun = head->field_count < head->field_max ? head->field_count + 1u : head->field_max;
+    memcpy(own, head->fields, begun * sizeof *own);
+    head->fields = own;
+    return 0;
+}
+
+/* Parse one head, interim or not, at the front of the stream; it stays there. Its size or -errno. */
+static int parse_head(struct rill__request *request, rill_stream *stream, rill_time silence,
+                      rill_http_message *head, rill_span *ret_octets) RILL_SUSPENDS;
+
+static int parse_head(struct rill__request *request, rill_stream *stream, rill_time silence,
+                      rill_http_message *head, rill_span *ret_octets)
+{
+    rill_http_head_init(head, head->fields, RILL__RESPONSE_FIELDS_MAX);
     for (size_t least = 1;; least = ret_octets->size + 1) {
+        if (silence != RILL_FOREVER)
+            rill__phase_set(request, rill__after(silence), "sock_read");
         int r = rill_stream_peek(stream, least, ret_octets);
         if (r == 0)
             return ret_octets->size == 0 ? -ECONNRESET
                                          : rill_fail(-EPROTO, "the response ended inside its head");
         if (r < 0)
             return r;
-        r = rill_http_response_parse(head, method, ret_octets->at, ret_octets->size, &limits);
+        r = rill_http_response_parse(head, request->method_id, ret_octets->at, ret_octets->size,
+                                     &limits);
         if (r < 0)
             return rill_fail(-EPROTO, "the response breaks rule %u", (unsigned)head->refuse_rule);
         if (r > 0)
             return r;
+        r = own_fields(request, head);
+        if (r < 0)
+            return r;
     }
 }
 
-int rill__response_take(rill_stream *stream, rill_http_message *head, rill_http_method method,
-                        rill_arena *arena)
+/* Copy what outlives the stream's buffer and the scratch. */
+static int keep_head(const struct rill__request *request, rill_http_message *head, size_t size)
 {
+    rill_arena *arena = &request->response->arena;
+    const char *octets = head->at;
+    head->at = rill_arena_copy(arena, octets, size);
+    if (head->at == NULL)
+        return -ENOMEM;
+    if (head->fields != request->session->scratch)
+        return 0;
+    rill_http_field *own = rill_arena_alloc(arena, head->field_count * sizeof *own);
+    if (own == NULL)
+        return -ENOMEM;
+    memcpy(own, head->fields, head->field_count * sizeof *own);
+    head->fields = own;
+    head->field_max = head->field_count;
+    return 0;
+}
+
+int rill__response_take(struct rill__request *request, rill_stream *stream, rill_time silence,
+                        rill_http_message *head)
+{
+    head->fields = request->session->scratch;
     for (int interim = 0; interim <= interim_max; interim++) {
         rill_span octets;
-        int size = parse_head(stream, head, method, &octets);
+        int size = parse_head(request, stream, silence, head, &octets);
         if (size < 0)
             return interim > 0 && size == -ECONNRESET
                        ? rill_fail(-EPROTO, "an interim response was the last one")
                        : size;
         if (head->status == 101) /* nobody asked for it */
             return rill_fail(-EPROTO, "the response switches protocols");
-        if (head->status >= 200 && arena != NULL) {
-            head->at = rill_arena_copy(arena, octets.at, (size_t)size);
-            if (head->at == NULL)
-                return -ENOMEM;
-        }
+        int r = head->status >= 200 ? keep_head(request, head, (size_t)size) : 0;
+        if (r < 0)
+            return r;
         rill_stream_consume(stream, (size_t)size);
         if (head->status >= 200)
             return 0;
@@ -102,10 +141,8 @@ static int make_decoder(rill_http_response *response)
 int rill__response_begin(struct rill__request *request)
 {
     rill_http_response *response = request->response;
-    rill__phase_set(request, rill__after(request->sock_read), "sock_read");
-    rill_http_head_init(&response->head, response->fields, RILL__RESPONSE_FIELDS_MAX);
-    int r = rill__response_take(response->connection->stream, &response->head, request->method_id,
-                                &response->arena);
+    int r = rill__response_take(request, response->connection->stream, request->sock_read,
+                                &response->head);
     if (r == 0)
         r = rill_http_body_init(&response->body, &response->head, UINT64_MAX);
     if (r == 0)
@@ -153,7 +190,8 @@ void rill_http_close(rill_http_response *response)
         return;
     rill__response_release(response);
     rill__decoder_free(response->decoder);
-    rill_free(response->content);
+    if (!response->content_lent)
+        rill_free(response->content);
     rill_arena_fini(&response->arena);
     rill__session_unref(response->session);
     rill_free(response);
@@ -325,16 +363,29 @@ int rill_http_read(rill_http_response *response, void *buf, size_t size)
     return response->error != 0 ? response->error : r;
 }
 
+/* Room for a body whose size is said: it never has to grow, so it may lie in the arena. */
+static int make_room(rill_http_response *response, size_t room)
+{
+    const rill_arena *arena = &response->arena;
+    bool lent = room <= (size_t)(arena->end - arena->at);
+    response->content = lent ? rill_arena_alloc(&response->arena, room) : rill_alloc(room);
+    if (response->content == NULL)
+        return -ENOMEM;
+    response->content_room = room;
+    response->content_lent = lent;
+    return 0;
+}
+
 /* Room for more octets and the zero octet behind them, as far as `max` allows. */
 static int grow_content(rill_http_response *response, size_t max)
 {
+    const rill_http_message *head = &response->head;
     if (response->content_used + 1 < response->content_room)
         return 0;
+    if (response->content == NULL && response->decoder == NULL &&
+        head->framing == RILL_HTTP_BODY_LENGTH && head->length <= max)
+        return make_room(response, (size_t)head->length + 2);
     size_t room = response->content_room > 0 ? response->content_room * 2 : content_size;
-    const rill_http_message *head = &response->head;
-    if (response->content == NULL && head->framing == RILL_HTTP_BODY_LENGTH &&
-        response->decoder == NULL)
-        room = head->length < max ? (size_t)head->length + 2 : max + 2;
     if (room > max + 2)
         room = max + 2;
     char *content = rill_resize(response->content, room);

@@ -39,14 +39,12 @@ static int copy_headers(rill_http_session *session)
         return -ENOMEM;
     for (size_t i = 0; i < opts->header_count; i++) {
         lines[i] = opts->headers[i];
-        if (!rill__head_is_good(&lines[i]))
-            return rill_fail(-EINVAL, "header %zu of the session is no good", i);
         if (copy_span(&session->arena, &lines[i].name) < 0 ||
             copy_span(&session->arena, &lines[i].value) < 0)
             return -ENOMEM;
     }
     opts->headers = lines;
-    return 0;
+    return rill__head_prepare(session);
 }
 
 static int take_base(rill_http_session *session)

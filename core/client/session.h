@@ -12,19 +12,29 @@
 
 struct rill__decoder;
 
+enum {
+    RILL__RESPONSE_FIELDS_MAX = 200,
+    RILL__RESPONSE_ROOM = 2 << 10 /* octets of a response's arena before it allocates */
+};
+
 struct rill_http_session {
     unsigned refs; /* the owner's, and one for each response */
     bool closed;
     struct rill_loop *loop; /* of its first request; NULL: there was none yet */
     rill_http_session_opts
-        opts;                /* texts in the arena, bounds of time with the defaults filled in */
-    struct rill__url base;   /* text.at NULL: there is none */
-    rill_span authorization; /* empty: none */
+        opts;              /* texts in the arena, bounds of time with the defaults filled in */
+    struct rill__url base; /* text.at NULL: there is none */
+    struct rill__url_front front; /* of the last URL */
+    rill_span authorization;      /* empty: none */
     rill_addr address;
     struct rill__proxies proxies;
     struct rill__pool pool;
     struct rill__jar jar;
-    struct list requests;      /* under way */
+    rill_span lines;    /* of every request's head, written; at NULL: that depends on the request */
+    rill_span defaults; /* the same: what a request says that says nothing itself */
+    uint64_t line_ids;  /* bit 1 << id: a field of opts.headers */
+    rill_http_field scratch[RILL__RESPONSE_FIELDS_MAX]; /* of the head that is being parsed */
+    struct list requests;                               /* under way */
     struct list responses;     /* that have a connection, and whose request has returned */
     struct rill__waitq closer; /* waits for the last request */
     rill_arena arena;
@@ -75,8 +85,6 @@ struct rill__request {
 
 /* --- A response. --- */
 
-enum { RILL__RESPONSE_FIELDS_MAX = 200 };
-
 struct rill_http_response {
     rill_http_session *session;          /* a reference */
     struct list link;                    /* in the session */
@@ -92,9 +100,10 @@ struct rill_http_response {
     bool more;                     /* the decoder has more to say */
     int error;                     /* of the body: what each further read returns */
     char *content;                 /* of read_all: NULL, or what it has so far */
+    bool content_lent;             /* it lies in the arena */
     size_t content_used, content_room;
     rill_http_message head;
-    rill_http_field fields[RILL__RESPONSE_FIELDS_MAX]; /* not cleared */
+    _Alignas(max_align_t) char room[RILL__RESPONSE_ROOM]; /* of the arena, not cleared */
 };
 
 /* When a span from now on is over: perhaps some microseconds early, since the clock is read once a turn. */
@@ -139,17 +148,17 @@ int rill__form_parts(const rill_http_request_opts *opts, rill_arena *arena,
 
 /* head.c: the head of a request. */
 
-/* Whether a caller's line is none that frames the message, and can be written. */
-bool rill__head_is_good(const rill_http_line *line);
+/* Write what all requests of a session have in common.   Returns: 0; -EINVAL (a header); -ENOMEM. */
+int rill__head_prepare(rill_http_session *session);
 /* Write it: request->text.   Returns: 0; -EINVAL; -ENOMEM. */
 int rill__head_write(struct rill__request *request);
 
 /* response.c */
-/* Take a head off a stream; interim ones are skipped.
- * Args: `head` is initialised; its octets are copied to `arena`, or not kept if that is NULL.
+/* Take a head off a stream; interim ones are skipped. It is kept in the response's arena.
+ * Args: `silence` is how long the other side may say nothing; RILL_FOREVER leaves the bound of time as it is.
  * Returns: 0; -ECONNRESET (the stream ended before the first octet), -EPROTO; other errors of the stream. */
-int rill__response_take(rill_stream *stream, rill_http_message *head, rill_http_method method,
-                        rill_arena *arena) RILL_SUSPENDS;
+int rill__response_take(struct rill__request *request, rill_stream *stream, rill_time silence,
+                        rill_http_message *head) RILL_SUSPENDS;
 /* The response to a request that was sent.   Returns: 0; -errno. */
 int rill__response_begin(struct rill__request *request) RILL_SUSPENDS;
 /* Give the connection back, or drop it: the body is complete, or what is left of it is not wanted. */

@@ -226,13 +226,12 @@ static void add_encoded(rill_text *out, rill_span text)
 /* Whether a path stays as it is: nothing to be encoded, and nothing that could be a dot segment. */
 static bool is_simple(rill_span path)
 {
-    char before = '/';
-    for (size_t i = 0; i < path.size; i++) {
-        char c = path.at[i];
-        if (!is_plain(c) || c == '%' || (c == '.' && before == '/'))
+    enum { usual = CLASS_PATH | CLASS_PLAIN }; /* all of a path but dots */
+
+    const char *p = path.at, *end = path.at + path.size;
+    for (; p < end; p++)
+        if ((class_of(p) & usual) != usual && (*p != '.' || p == path.at || p[-1] == '/'))
             return false;
-        before = c;
-    }
     return true;
 }
 
@@ -379,21 +378,131 @@ static int find_host(rill_arena *arena, const struct pieces *pieces, const struc
     return 0;
 }
 
-int rill__url_parse(rill_arena *arena, rill_span text, const struct rill__url *base,
-                    struct rill__url *ret_url)
+/* --- URLs that are written as they are normalised: nearly all are. --- */
+
+/* Whether a target that begins with a slash stays as it is. */
+static bool is_normal_target(rill_span target)
+{
+    const char *mark = memchr(target.at, '?', target.size);
+    rill_span path = { target.at, mark != NULL ? (size_t)(mark - target.at) : target.size };
+    return is_simple(path) && (mark == NULL || scan_class(mark + 1, target.at + target.size,
+                                                          CLASS_PATH) == target.at + target.size);
+}
+
+static bool has_capital(rill_span text)
+{
+    bool found = false;
+    for (size_t i = 0; i < text.size; i++)
+        found |= (unsigned char)(text.at[i] - 'A') < 26;
+    return found;
+}
+
+/* Whether an authority is a lower-case name or an IPv4 address, perhaps with a port that is not the scheme's own:
+ * just what the normalised text has. */
+static bool take_normal_host(rill_span authority, struct rill__url_front *front)
+{
+    rill_http_host host;
+    if (authority.size == 0 || authority.at[0] == '[' || has_capital(authority) ||
+        rill_http_host_parse(authority, &host) < 0 || is_strange_address(host.name))
+        return false;
+    uint16_t usual = front->tls ? 443 : 80;
+    front->host = host.name.size;
+    front->has_port = host.port != 0;
+    front->port = front->has_port ? host.port : usual;
+    if (!front->has_port)
+        return authority.size == front->host;
+    return authority.at[front->host] == ':' && authority.at[front->host + 1] != '0' &&
+           front->port != usual;
+}
+
+/* Find out what a URL begins with, if that is normal. */
+static bool take_front(rill_span text, struct rill__url_front *front)
+{
+    front->tls = rill_span_starts(text, RILL_SPAN("https://"));
+    if (!front->tls && !rill_span_starts(text, RILL_SPAN("http://")))
+        return false;
+    front->scheme = front->tls ? 8 : 7;
+    const char *slash = memchr(text.at + front->scheme, '/', text.size - front->scheme);
+    front->size = slash != NULL ? (size_t)(slash - text.at) : 0;
+    if (slash == NULL)
+        return false;
+    rill_span authority = { text.at + front->scheme, front->size - front->scheme };
+    return take_normal_host(authority, front);
+}
+
+static bool is_known(rill_span text, const struct rill__url_front *known)
+{
+    return known->size > 0 && text.size > known->size && text.at[known->size] == '/' &&
+           memcmp(text.at, known->text, known->size) == 0;
+}
+
+/* Take a URL as it is written; what is known serves again, or gives way.
+ * Returns: 1; 0 (something has to be done to it first); -ENOMEM. */
+static int take_normal(rill_arena *arena, rill_span text, struct rill__url_front *known,
+                       struct rill__url *url)
+{
+    if (text.size > RILL__URL_MAX)
+        return 0;
+    if (!is_known(text, known)) {
+        known->size = 0;
+        if (!take_front(text, known) || known->size > sizeof known->text) {
+            known->size = 0;
+            return 0;
+        }
+        memcpy(known->text, text.at, known->size);
+    }
+    rill_span target = { text.at + known->size, text.size - known->size };
+    if (!is_normal_target(target))
+        return 0;
+    char *copy = rill_arena_alloc(arena, text.size + 1 + known->host + 1);
+    if (copy == NULL)
+        return -ENOMEM;
+    memcpy(copy, text.at, text.size);
+    copy[text.size] = 0;
+    char *host = copy + text.size + 1;
+    memcpy(host, copy + known->scheme, known->host);
+    host[known->host] = 0;
+    *url = (struct rill__url){ .text = { copy, text.size },
+                               .authority = { copy + known->scheme, known->size - known->scheme },
+                               .target = { copy + known->size, target.size },
+                               .host = host,
+                               .port = known->port,
+                               .tls = known->tls,
+                               .has_port = known->has_port };
+    return 1;
+}
+
+static int normalise(rill_arena *arena, rill_span text, const struct rill__url *base,
+                     struct rill__url *url)
+{
+    struct pieces pieces = split(text);
+    int r = check_octets(text);
+    if (r == 0)
+        r = find_host(arena, &pieces, base, url);
+    if (r == 0)
+        r = compose(arena, &pieces, pieces.authority.at == NULL ? base : NULL, url);
+    return r;
+}
+
+int rill__url_parse_known(rill_arena *arena, rill_span text, const struct rill__url *base,
+                          struct rill__url_front *known, struct rill__url *ret_url)
 {
     struct rill__url url = { .port = 0 };
     if (text.size == 0)
         text = RILL_SPAN("");
-    struct pieces pieces = split(text);
-    int r = check_octets(text);
+    int r = take_normal(arena, text, known, &url);
     if (r == 0)
-        r = find_host(arena, &pieces, base, &url);
-    if (r == 0)
-        r = compose(arena, &pieces, pieces.authority.at == NULL ? base : NULL, &url);
-    if (r == 0)
+        r = normalise(arena, text, base, &url);
+    if (r >= 0)
         *ret_url = url;
-    return r;
+    return r < 0 ? r : 0;
+}
+
+int rill__url_parse(rill_arena *arena, rill_span text, const struct rill__url *base,
+                    struct rill__url *ret_url)
+{
+    struct rill__url_front unknown = { .size = 0 };
+    return rill__url_parse_known(arena, text, base, &unknown, ret_url);
 }
 
 bool rill__url_same_origin(const struct rill__url *a, const struct rill__url *b)

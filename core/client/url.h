@@ -23,6 +23,20 @@ struct rill__url {
 int rill__url_parse(rill_arena *arena, rill_span text, const struct rill__url *base,
                     struct rill__url *ret_url);
 
+/* Scheme, host and port of the URL that was parsed last, as it was written: of the next one they are known, since
+ * most requests of a program go to few servers. Valid when zeroed. */
+struct rill__url_front {
+    size_t size;         /* octets of `text`; 0: nothing is known */
+    size_t scheme, host; /* of these: the scheme with its slashes; the name behind it */
+    uint16_t port;
+    bool tls, has_port;
+    char text[128];
+};
+
+/* rill__url_parse, with what is known of such URLs. */
+int rill__url_parse_known(rill_arena *arena, rill_span text, const struct rill__url *base,
+                          struct rill__url_front *known, struct rill__url *ret_url);
+
 /* Whether two URLs have the same scheme, host and port. */
 bool rill__url_same_origin(const struct rill__url *a, const struct rill__url *b);
 

@@ -87,6 +87,89 @@ static void url_is_split_and_normalised(void **state)
     }
 }
 
+static void assert_same_url(const struct rill__url *a, const struct rill__url *b)
+{
+    assert_string_equal(a->text.at, b->text.at);
+    assert_string_equal(a->host, b->host);
+    assert_true(rill_span_equal(a->authority, b->authority));
+    assert_true(rill_span_equal(a->target, b->target));
+    assert_int_equal(a->port, b->port);
+    assert_int_equal(a->tls, b->tls);
+    assert_int_equal(a->has_port, b->has_port);
+    assert_ptr_equal(a->user.at, b->user.at);
+}
+
+/* A fragment makes it go the long way, which takes the URL to pieces. */
+static void url_is_read_the_same_on_the_short_way_and_the_long_one(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "http://h/",
+        "http://h:8080/a/b.c?d=e",
+        "https://www.example.com/...",
+        "http://127.0.0.1:1/x",
+        "http://h:80/",
+        "https://h:443/",
+        "http://h:080/",
+        "http://H/",
+        "http://h./a",
+        "http://h:/a",
+        "http://h_1~/a",
+        "http://h/a/./b",
+        "http://h/.",
+        "http://h/a.",
+        "http://h/[a]?[b]",
+        "http://h/?a?b/./",
+        "http://[::1]/a",
+        "http://127.1/",
+        "http://h/a%20b",
+        "http://h/a b",
+        "http://me@h/",
+        "http://h\\x/",
+        "http:///x",
+        "http://h",
+    };
+    struct rill__url_front known = { .size = 0 };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char text[64];
+        struct rill__url first, again, longer;
+        snprintf(text, sizeof text, "%s#x", texts[i]);
+        int r = parse(text, NULL, &longer);
+        for (int n = 0; n < 2; n++) {
+            rill_span span = rill_span_of(texts[i]);
+            assert_int_equal(parse(texts[i], NULL, &first), r);
+            assert_int_equal(rill__url_parse_known(&arena, span, NULL, &known, &again), r);
+            if (r < 0 || longer.user.at != NULL)
+                continue;
+            assert_same_url(&first, &longer);
+            assert_same_url(&again, &longer);
+        }
+    }
+}
+
+/* What is known of one URL is not taken for another that only begins alike. */
+static void known_front_serves_its_own_origin_alone(void **state)
+{
+    (void)state;
+    struct rill__url_front known = { .size = 0 };
+    struct rill__url url;
+    assert_int_equal(
+        rill__url_parse_known(&arena, RILL_SPAN("http://host:80/a"), NULL, &known, &url), 0);
+    assert_int_equal(known.size, 0); /* it is not normal */
+    assert_int_equal(rill__url_parse_known(&arena, RILL_SPAN("http://host/a"), NULL, &known, &url),
+                     0);
+    assert_int_equal(known.size, sizeof "http://host" - 1);
+    assert_int_equal(
+        rill__url_parse_known(&arena, RILL_SPAN("http://host.example/"), NULL, &known, &url), 0);
+    assert_string_equal(url.host, "host.example");
+    assert_int_equal(
+        rill__url_parse_known(&arena, RILL_SPAN("http://host:81/"), NULL, &known, &url), 0);
+    assert_int_equal(url.port, 81);
+    assert_int_equal(
+        rill__url_parse_known(&arena, RILL_SPAN("https://host:81/"), NULL, &known, &url), 0);
+    assert_true(url.tls);
+}
+
 static void url_with_two_readings_is_refused(void **state)
 {
     (void)state;
@@ -262,6 +345,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(url_is_split_and_normalised),
+        cmocka_unit_test(url_is_read_the_same_on_the_short_way_and_the_long_one),
+        cmocka_unit_test(known_front_serves_its_own_origin_alone),
         cmocka_unit_test(url_with_two_readings_is_refused),
         cmocka_unit_test(user_information_is_decoded_and_left_out_of_the_text),
         cmocka_unit_test(reference_is_resolved_as_the_rfc_shows),

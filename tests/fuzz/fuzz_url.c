@@ -1,7 +1,8 @@
 /* fuzz_url.c - URLs of the client: the input is one, and behind a newline a reference to be resolved.
  *
  * Oracle: what is found good has nothing that could end a request line or a field, reads back as itself,
- * and a reference leads to the base's origin unless it names another. */
+ * a fragment behind it, which keeps it from the short way, changes nothing, and a reference leads to the base's
+ * origin unless it names another. */
 #include "core/client/url.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/guard.h"
@@ -35,6 +36,12 @@ static void check(rill_arena *arena, const struct rill__url *url)
     PROMISE(rill__url_parse(arena, url->text, NULL, &again) == 0);
     PROMISE(rill_span_equal(again.text, url->text));
     PROMISE(rill__url_same_origin(&again, url) && again.user.at == NULL);
+    text.used = 0;
+    rill_text_add(&text, url->text);
+    rill_text_char(&text, '#');
+    PROMISE(rill__url_parse(arena, (rill_span){ text.at, text.used }, NULL, &again) == 0);
+    PROMISE(rill_span_equal(again.text, url->text) && rill__url_same_origin(&again, url));
+    PROMISE(rill_span_equal(again.authority, url->authority));
     PROMISE(rill__url_parse(arena, RILL_SPAN(""), url, &again) == 0);
     PROMISE(rill_span_equal(again.text, url->text));
 }
