@@ -58,9 +58,15 @@ static void disarm(struct scope *scope)
     rill__loop_unready(&scope->ready);
 }
 
+/* Whether a deadline has come. The clock is read only for one that may have come since the turn began. */
+static bool is_over(const struct rill_loop *loop, rill_time at)
+{
+    return at <= rill_time_add(rill_turn_time(), RILL_SEC(1)) && at <= rill__loop_now(loop);
+}
+
 static void arm(struct scope *scope, struct rill_loop *loop, rill_time at)
 {
-    if (at <= rill__loop_now(loop))
+    if (is_over(loop, at))
         rill__loop_ready(loop, &scope->ready);
     else
         rill__timer_start(loop, &scope->timer, at);

@@ -316,12 +316,19 @@ static int gather_open(const struct conf_route *conf, const struct handler_env *
     const struct conf_gather *own = &conf->gather;
     /* The route's deadline ends the request without an answer of ours: be a little earlier. */
     rill_time margin = conf->deadline > RILL_MS(2) ? RILL_MS(1) : 0;
+    static const rill_http_line lines[] = {
+        { RILL_SPAN("Accept"), RILL_SPAN("application/json, text/*;q=0.9, */*;q=0.1") },
+        { RILL_SPAN("Accept-Encoding"), RILL_SPAN("identity") },
+        { RILL_SPAN("User-Agent"), RILL_SPAN("rilld") },
+    };
     /* A part is bounded by its own deadline, and nothing that one request got is told to another. */
     rill_http_session_opts session = {
         .total = RILL_FOREVER,
         .sock_connect = RILL_FOREVER,
         .limit = connections_max,
         .keepalive = RILL_SEC(30),
+        .headers = lines,
+        .header_count = sizeof lines / sizeof *lines,
         .redirects = -1,
         .no_cookies = true,
         .raw = true,

@@ -226,18 +226,13 @@ static int ask(struct gather_part *part, rill_http_response **ret_response)
 {
     char digits[24];
     rill_text left = { digits, sizeof digits, 0, false };
-    rill_time span = (deadline_of(part) - rill_now()) / RILL_MS(1);
+    rill_time span = (deadline_of(part) - rill_turn_time()) / RILL_MS(1);
     rill_text_u64(&left, span > 1 ? (uint64_t)span : 1);
-    const rill_http_line lines[] = {
-        { RILL_SPAN("Accept"), RILL_SPAN("application/json, text/*;q=0.9, */*;q=0.1") },
-        { RILL_SPAN("Accept-Encoding"), RILL_SPAN("identity") },
-        { RILL_SPAN("User-Agent"), RILL_SPAN("rilld") },
-        { RILL_SPAN("X-Request-Timeout-Ms"), { digits, left.used } },
-    };
+    const rill_http_line line = { RILL_SPAN("X-Request-Timeout-Ms"), { digits, left.used } };
     rill_http_request_opts opts = {
         .address = &part->conf->address,
-        .headers = lines,
-        .header_count = sizeof lines / sizeof *lines,
+        .headers = &line,
+        .header_count = 1,
     };
     const char *url;
     int r = make_url(part, &url);
