@@ -18,6 +18,7 @@ PACKAGES = {
     "wrk": "wrk", "nginx": "nginx", "h2o": "h2o", "lighttpd": "lighttpd", "perf": "linux-perf",
     "fio": "fio", "go": "golang-go", "cmake": "cmake", "ninja": "ninja-build",
 }
+PYTHON = "/usr/bin/python3"  # what Debian's packages bring modules for
 # Packages of servers start a service when they are installed. Not here.
 INSTALL = """
 set -e
@@ -39,15 +40,24 @@ def find(program):
     return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
-def install(programs):
-    """Installs what is missing; only this asks for root. Returns what is still missing."""
-    missing = [p for p in programs if not find(p)]
-    if missing and shutil.which("apt-get"):
-        packages = [PACKAGES[p] for p in missing]
+def install_packages(packages):
+    if packages and shutil.which("apt-get"):
         say("installing " + " ".join(packages))
         root = [] if os.geteuid() == 0 else ["sudo"]
         subprocess.run([*root, "sh", "-c", INSTALL, "install", *packages])
+
+
+def install(programs):
+    """Installs what is missing; only this asks for root. Returns what is still missing."""
+    missing = [p for p in programs if not find(p)]
+    install_packages([PACKAGES[p] for p in missing])
     return [p for p in missing if not find(p)]
+
+
+def has_module(name):
+    """Whether the system's Python, for which its packages are, has a module."""
+    done = subprocess.run([PYTHON, "-c", f"import {name}"], stderr=subprocess.DEVNULL)
+    return done.returncode == 0
 
 
 def quietly(*argv, **options):
