@@ -165,6 +165,7 @@ void rill__stream_feed(rill_stream *stream, const char *octets, size_t size)
 {
     struct rill__filter *filter = stream->filter;
     bool was_opening = filter->opening;
+    __builtin_prefetch(stream->reader); /* long untouched, and asked for behind a lot of work */
     int r = filter->ops->received(filter, octets, size);
     if (stream->size == 0 && stream->memory != NULL)
         drop_memory(stream);
