@@ -176,9 +176,10 @@ static void fire_flight(struct rill__sim *sim, struct rill__event *event)
         try_flight(sim, flight);
 }
 
-static rill_time short_delay(struct rill__sim *sim)
+/* Signals and other threads come at any moment, whatever else is in time. */
+static rill_time short_delay(struct rill__sim *sim, const struct rill__op *op)
 {
-    return rill__sim_chance(sim, RILL__OF_ORDER, sim->manners.late)
+    return rill__op_is_wake(op) || rill__sim_chance(sim, RILL__OF_ORDER, sim->manners.late)
                ? (rill_time)rill__sim_draw(sim, RILL__OF_ORDER, (uint64_t)sim->manners.late_max)
                : 0;
 }
@@ -186,7 +187,7 @@ static rill_time short_delay(struct rill__sim *sim)
 void rill__sim_wake(struct rill__sim *sim, struct rill__flight *flight)
 {
     list_remove(&flight->link);
-    rill__sim_set_event(sim, &flight->event, sim->now + short_delay(sim));
+    rill__sim_set_event(sim, &flight->event, sim->now + short_delay(sim, flight->op));
 }
 
 void rill__flights_start(struct rill__sim *sim)

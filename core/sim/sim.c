@@ -17,6 +17,8 @@
  * I4 A wait never fails for want of memory: submit makes room for all that the op will need.
  * I5 The thread really sleeps only for ops on descriptors that are not ours, and only when neither an
  *    event nor a deadline is left. If there is nobody who could end that sleep, it is a deadlock.
+ * I6 What wakes the loop from outside of it (a signal, another thread) is seen in a wait, and told at a
+ *    moment of the seed after that.
  *
  * SILENT. The end of a silent send that was whole is told at the end of the wait that tried it, or at the
  * next one, which does not sleep then. It wakes nobody: who waits for it alone waits for ever, as on a ring.
@@ -26,7 +28,7 @@
  * whether it wins or stays where it is. An op that has its result keeps it.
  *
  * ELSEWHERE. flight.c has the ops in flight, world.c draws, events and clocks, fault.c what the seed makes
- * of the world, trace.c the hash. net.c and the files that it names have the sockets, foreign.c all other
+ * of the world, signal.c the signal that it sends, trace.c the hash. net.c and the files that it names have the sockets, foreign.c all other
  * descriptors. The insides are in state.h. */
 #include "core/sim/sim.h"
 
@@ -92,6 +94,7 @@ static void tell_done(struct rill__sim *sim)
 static bool look(struct rill__sim *sim)
 {
     fire_due(sim);
+    rill__signal_send(sim);
     rill__foreign_poll(sim, 0);
     return sim->done_count > 0;
 }
@@ -334,6 +337,8 @@ int rill__sim_new(const struct rill__sim_opts *opts, struct rill__backend **ret_
     int r = rill__flights_make(sim);
     if (r == 0)
         r = rill__sim_make_buffers(sim);
+    if (r == 0)
+        r = rill__signal_plan(sim);
     if (r < 0) {
         free_sim(sim);
         return r;

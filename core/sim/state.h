@@ -46,6 +46,7 @@ enum rill__concern {
     RILL__OF_NET,
     RILL__OF_FAULT,
     RILL__OF_PROGRAM, /* what the program asks for */
+    RILL__OF_SIGNAL,
     RILL__CONCERNS,
 };
 
@@ -75,7 +76,9 @@ struct rill__sim {
     unsigned reads, turns; /* looks at the clock, waits that did not wait, since it moved */
 
     struct heap events;
-    size_t events_most; /* events that may be on the heap at once */
+    struct rill__event signal; /* the moment of the signal that the world sends */
+    bool signal_is_due;        /* that has come */
+    size_t events_most;        /* events that may be on the heap at once */
     struct rill__flight **flights;
     struct rill__flight **done; /* what is ready to be told; room for all flights */
     uint32_t flight_count, done_count;
@@ -94,7 +97,7 @@ struct rill__sim {
 
     struct list sockets;
     struct list datagrams; /* under way */
-    bool lost_one;         /* a datagram was lost in here: who waits for it waits for nobody outside */
+    bool lost_one; /* a datagram was lost in here: who waits for it waits for nobody outside */
     struct rill__socket **by_fd;
     size_t by_fd_size;
     uint32_t sockets_made;
@@ -169,6 +172,13 @@ bool rill__foreign_poll(struct rill__sim *sim, int patience);
 int rill__poll(struct pollfd *polled, size_t count, int timeout);
 /* Whether anything that waits could be ended by somebody outside. */
 bool rill__foreign_may_come(const struct rill__sim *sim);
+
+/* --- signal.c --- */
+
+/* Draw the moment of the world's signal, if it has one. 0 or -ENOMEM. */
+int rill__signal_plan(struct rill__sim *sim);
+/* Send it if it is due. */
+void rill__signal_send(struct rill__sim *sim);
 
 /* --- net.c --- */
 

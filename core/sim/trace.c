@@ -18,7 +18,7 @@ static const char *const names[RILL__TRACE_KINDS] = {
     [RILL__TRACE_COMPLETE] = "complete", [RILL__TRACE_FAULT] = "fault",
     [RILL__TRACE_NOW] = "now",           [RILL__TRACE_WALL] = "wall clock",
     [RILL__TRACE_RANDOM] = "random",     [RILL__TRACE_DRAW] = "draw",
-    [RILL__TRACE_SOCKET] = "socket",
+    [RILL__TRACE_SOCKET] = "socket",     [RILL__TRACE_SIGNAL] = "signal",
 };
 
 /* The kind of an op, in words; "" where there is none. */

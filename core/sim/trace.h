@@ -21,6 +21,7 @@ enum rill__trace_what {
     RILL__TRACE_RANDOM, /* octets */
     RILL__TRACE_DRAW,   /* concern, value, bound */
     RILL__TRACE_SOCKET, /* socket, what happens to it, how much */
+    RILL__TRACE_SIGNAL, /* number */
     RILL__TRACE_KINDS,
 };
 

@@ -4,6 +4,7 @@
 #include <rill/text.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,6 +140,10 @@ bool rill__sim_from_env(rill_sim_opts *ret_world)
             world.shuffle = true;
         else if (take_word(&rest, ",faults"))
             world.faults = RILL_SIM_ALL;
+        else if (take_word(&rest, ",sigint"))
+            world.signal = SIGINT;
+        else if (take_word(&rest, ",sigterm"))
+            world.signal = SIGTERM;
         else
             return false;
     *ret_world = world;

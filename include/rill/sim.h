@@ -23,8 +23,12 @@
  * sent to the addresses kept for documentation (192.0.2.0/24, 2001:db8::/32) is never answered.
  *
  * REAL is all else, by the real call without waiting, at a virtual time: files and directories, pipes,
- * processes, signals, threads, and sockets that somebody else made. The loop really waits only when nothing
- * but those can bring anything.
+ * processes, threads, and sockets that somebody else made. The loop really waits only when nothing but those
+ * can bring anything.
+ *
+ * SIGNALS are real as well, but the loop learns of one at a moment of the seed. What a program sends itself
+ * (raise, or kill from its only thread that takes it) so gives the same run. With `rill_sim_opts.signal` the
+ * world sends one: an end by SIGTERM or Ctrl-C in the middle of anything, at another point with each seed.
  *
  * A DEADLOCK (nothing is ready, no timer, no event, nobody outside who could come) ends the run with
  * -EDEADLK, that of rill_run_forever, too: a server that waits for connections is stuck when all who could
@@ -33,8 +37,9 @@
  * standard error.
  *
  * THE ENVIRONMENT. In builds with RILL_CHECK_SLOW `RILL_SIM=17` puts every loop of a program on the
- * simulator with that seed; `RILL_SIM=17,shuffle,faults` with more of it. Such loops can be reached from
- * outside: what they listen at is a real socket as well. `RILL_SIM_TRACE=1` prints the hash of each loop
+ * simulator with that seed; `RILL_SIM=17,shuffle,faults` with more of it, `RILL_SIM=17,sigint` or `,sigterm`
+ * with that signal to each loop. Such loops can be reached from outside: what they listen at is a real socket
+ * as well. `RILL_SIM_TRACE=1` prints the hash of each loop
  * at its end to standard error, `RILL_SIM_TRACE=2` each step too: two runs differ where their lines do. */
 #pragma once
 
@@ -68,9 +73,10 @@ typedef struct rill_sim_net {
 /* All zero: seed 0. Must live until the loop is closed. */
 typedef struct rill_sim_opts {
     uint64_t seed;
-    bool shuffle;            /* what is ready in a turn runs in an order of the seed */
-    unsigned faults;         /* classes that are allowed: RILL_SIM_* */
-    rill_time faults_end;    /* none strikes so long after the loop's begin; 0: at any time */
+    bool shuffle;         /* what is ready in a turn runs in an order of the seed */
+    unsigned faults;      /* classes that are allowed: RILL_SIM_* */
+    rill_time faults_end; /* none strikes so long after the loop's begin; 0: at any time */
+    int signal; /* sent once, at a moment of the seed or when it is caught after that; 0: none */
     const rill_sim_net *net; /* NULL: drawn from the seed */
     uint64_t *ret_hash;      /* NULL, or where the hash is left when the loop is closed */
 } rill_sim_opts;
