@@ -176,10 +176,14 @@ static void fire_flight(struct rill__sim *sim, struct rill__event *event)
         try_flight(sim, flight);
 }
 
-/* Signals and other threads come at any moment, whatever else is in time. */
 static rill_time short_delay(struct rill__sim *sim, const struct rill__op *op)
 {
-    return rill__op_is_wake(op) || rill__sim_chance(sim, RILL__OF_ORDER, sim->manners.late)
+    enum { wake_most = 100 * 1000 };
+
+    if (rill__op_is_wake(
+            op)) /* signals and other threads come at any moment, even where nothing is late */
+        return (rill_time)rill__sim_draw(sim, RILL__OF_ORDER, wake_most);
+    return rill__sim_chance(sim, RILL__OF_ORDER, sim->manners.late)
                ? (rill_time)rill__sim_draw(sim, RILL__OF_ORDER, (uint64_t)sim->manners.late_max)
                : 0;
 }
