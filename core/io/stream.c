@@ -123,6 +123,18 @@ void rill__stream_wake_closers(rill_stream *stream)
     }
 }
 
+static void reset_at_close(const rill_stream *stream)
+{
+    struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+    struct rill__op op = { .kind = RILL__OP_SETSOCKOPT,
+                           .fd = stream->fd,
+                           .flags = SOL_SOCKET,
+                           .offset = SO_LINGER,
+                           .addr = &reset,
+                           .size = sizeof reset };
+    (void)ops_of(stream)->call(stream->loop->backend, &op);
+}
+
 void rill__stream_settle(rill_stream *stream)
 {
     if (!stream->closing || stream->closed || stream->filing || rill__stream_must_send(stream))
@@ -131,6 +143,8 @@ void rill__stream_settle(rill_stream *stream)
     if (stream->recv.in_flight || rill__stream_is_sending(stream))
         return;
     struct rill__op op = { .kind = RILL__OP_CLOSE, .fd = stream->fd };
+    if (stream->cut)
+        reset_at_close(stream);
     (void)ops_of(stream)->call(stream->loop->backend, &op);
     stream->fd = -1; /* by now it may be somebody else's */
     stream->closed = true;
@@ -166,16 +180,9 @@ void rill_stream_close(rill_stream *stream)
 
 void rill_stream_abort(rill_stream *stream)
 {
-    struct linger reset = { .l_onoff = 1, .l_linger = 0 };
     if (stream == NULL || stream->aborted || stream->closed)
         return;
-    struct rill__op op = { .kind = RILL__OP_SETSOCKOPT,
-                           .fd = stream->fd,
-                           .flags = SOL_SOCKET,
-                           .offset = SO_LINGER,
-                           .addr = &reset,
-                           .size = sizeof reset };
-    (void)ops_of(stream)->call(stream->loop->backend, &op);
+    reset_at_close(stream);
     stream->aborted = true;
     if (!stream->closing)
         begin_closing(stream);

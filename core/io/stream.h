@@ -48,6 +48,7 @@ struct rill_stream {
     unsigned refs;        /* its owners' and one for each task that waits in a call on it */
     bool closing : 1;     /* by us: what is unsent still goes out */
     bool aborted : 1;     /* what is unsent is lost */
+    bool cut : 1;         /* what was written could not be sent: its end must not look like one */
     bool closed : 1;      /* the descriptor has gone; the memory goes with the last reference */
     bool eof_written : 1; /* our sending has ended */
     bool borrowed : 1;    /* `at` lies in receive buffer `buffer` */

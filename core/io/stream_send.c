@@ -93,6 +93,7 @@ static size_t chunk_size(const struct rill__stream_out *out)
 static void fail(struct rill__stream_out *out, int error)
 {
     out->stream->send_error = error;
+    out->stream->cut = true;
     drop_buffer(out);
     end_direct(out);
     wake_all_writers(out);
@@ -155,6 +156,7 @@ void rill__stream_break_write(rill_stream *stream, int error)
 {
     if (stream->send_error == 0)
         stream->send_error = error;
+    stream->cut |= stream->out != NULL && !is_at_rest(stream->out);
     rill__stream_end_writers(stream);
     if (stream->out != NULL && !stream->out->send.in_flight)
         drop_buffer(stream->out);

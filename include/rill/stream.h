@@ -238,9 +238,10 @@ RILL_API int rill_stream_write_eof(rill_stream *stream) RILL_SUSPENDS;
  *  A wish of rill_stream_on_peer_end is gone.   Since: 0.1 */
 RILL_API int rill_stream_park(rill_stream *stream, rill_time idle, rill_coro coro);
 
-/** Close: what was written still goes out, unless the connection is broken, then it ends. Whoever waits in a read or write of
- *  this stream gets -EBADF; reading goes on with what was there, and then finds the end. A second close does
- *  nothing.   Returns: nothing; NULL is fine.
+/** Close: what was written still goes out. If that is not possible, because a send has failed, the other side
+ *  gets a reset, so that what is cut does not look whole. Whoever waits in a read or write of this stream gets
+ *  -EBADF; reading goes on with what was there, and then finds the end. A second close does nothing.
+ *  Returns: nothing; NULL is fine.
  *  Limits: a peer that does not read holds the rest up for as long as it likes, see rill_stream_abort.
  *  Like: StreamWriter.close.   Since: 0.1 */
 RILL_API void rill_stream_close(rill_stream *stream);
