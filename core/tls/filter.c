@@ -200,6 +200,8 @@ static int finish(struct rill__filter *filter)
 static void free_filter(struct rill__filter *filter)
 {
     struct rill__tls *tls = container_of(filter, struct rill__tls, filter);
+    if (tls->ssl != NULL) /* a cut alone takes nothing from the session, which OpenSSL would drop */
+        SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(tls->ssl);
     rill_tls_context_unref(tls->context);
     rill_free(filter->made);

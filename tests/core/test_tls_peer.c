@@ -25,6 +25,18 @@ static void drop_peer(struct peer *peer)
 
 #define OWNED_PEER __attribute__((cleanup(drop_peer)))
 
+static void make_ssl(struct peer *peer, bool server)
+{
+    peer->ssl = SSL_new(peer->context);
+    peer->in = BIO_new(BIO_s_mem());
+    peer->out = BIO_new(BIO_s_mem());
+    SSL_set_bio(peer->ssl, peer->in, peer->out);
+    if (server)
+        SSL_set_accept_state(peer->ssl);
+    else
+        SSL_set_connect_state(peer->ssl);
+}
+
 /* On a stack that is large enough, as all of OpenSSL. */
 static int make_peer(void *arg)
 {
@@ -39,14 +51,7 @@ static int make_peer(void *arg)
         (SSL_CTX_use_certificate_chain_file(peer->context, certs_path("good")) != 1 ||
          SSL_CTX_use_PrivateKey_file(peer->context, certs_path("good"), SSL_FILETYPE_PEM) != 1))
         return -EINVAL;
-    peer->ssl = SSL_new(peer->context);
-    peer->in = BIO_new(BIO_s_mem());
-    peer->out = BIO_new(BIO_s_mem());
-    SSL_set_bio(peer->ssl, peer->in, peer->out);
-    if (server)
-        SSL_set_accept_state(peer->ssl);
-    else
-        SSL_set_connect_state(peer->ssl);
+    make_ssl(peer, server);
     return 0;
 }
 
@@ -401,6 +406,112 @@ static int questions_without_end_break_the_connection(void *arg)
     return 0;
 }
 
+/* --- Sessions. --- */
+
+static int read_some(void *arg)
+{
+    const struct peer *peer = arg;
+    char in[64];
+    int r = SSL_read(peer->ssl, in, sizeof in);
+    ERR_clear_error();
+    return r > 0 ? r : 0;
+}
+
+/* The peer begins once more, with its session: the old connection has gone. */
+static int make_again(void *arg)
+{
+    struct peer *peer = arg;
+    SSL_SESSION *session = SSL_get1_session(peer->ssl);
+    bool server = SSL_is_server(peer->ssl);
+    SSL_set_shutdown(peer->ssl, SSL_SENT_SHUTDOWN); /* or the session would go with it */
+    SSL_free(peer->ssl);
+    make_ssl(peer, server);
+    if (!server)
+        SSL_set_session(peer->ssl, session);
+    SSL_SESSION_free(session);
+    return 0;
+}
+
+static int resumes(bool server, int version)
+{
+    OWNED_CONTEXT rill_tls_context *context = NULL;
+    OWNED_PEER struct peer peer = { 0 };
+    char in[1];
+    int r = server ? certs_server("good", NULL, &context) : certs_client("ca", NULL, &context);
+    EXPECT_IS(r, 0);
+    EXPECT_IS(make(&peer, !server), 0);
+    SSL_CTX_set_max_proto_version(peer.context, version);
+    SSL_CTX_set_session_id_context(peer.context, (const unsigned char *)"peer", 4);
+    for (int round = 0; round < 3; round++) {
+        OWNED_PAIR;
+        EXPECT_IS(make_streams(NULL), 0);
+        EXPECT_IS(rill_call_on_loop_stack(make_again, &peer), 0);
+        EXPECT_IS(meet(&peer, context, 4096, NULL), 0);
+        EXPECT_IS(SSL_version(peer.ssl), version);
+        EXPECT_IS(SSL_session_reused(peer.ssl), round > 0);
+        EXPECT_IS(rill_call_on_loop_stack(write_hello, &peer), 0); /* a ticket may be in front */
+        EXPECT_IS(carry_out(&peer, right, 4096), 0);
+        EXPECT_IS(rill_stream_read_exactly(left, in, 1, NULL), 0);
+        EXPECT_IS(say(left, "back"), 0);
+        while (rill_call_on_loop_stack(read_some, &peer) == 0)
+            EXPECT_IS(carry_in(&peer, right), 0);
+    }
+    return 0;
+}
+
+/* With our tickets, and with those that we are given. */
+static int sessions_of_both_versions_are_resumed(void *arg)
+{
+    (void)arg;
+    for (int server = 0; server < 2; server++) {
+        EXPECT_IS(resumes(server, TLS1_2_VERSION), 0);
+        EXPECT_IS(resumes(server, TLS1_3_VERSION), 0);
+    }
+    return 0;
+}
+
+/* What a client says before the handshake, as if its ticket allowed that: anybody may say it again. */
+static int say_early(void *arg)
+{
+    const struct peer *peer = arg;
+    size_t written = 0;
+    SSL_SESSION *session = SSL_get1_session(peer->ssl);
+    int r = SSL_SESSION_set_max_early_data(session, 1000);
+    SSL_SESSION_free(session);
+    if (r == 1)
+        r = SSL_write_early_data(peer->ssl, "early", 5, &written);
+    ERR_clear_error();
+    return r == 1 && written == 5 ? 0 : -EPROTO;
+}
+
+static int early_data_is_dropped_and_the_handshake_goes_on(void *arg)
+{
+    OWNED_CONTEXT rill_tls_context *context = NULL;
+    OWNED_PEER struct peer peer = { 0 };
+    char in[8];
+    (void)arg;
+    EXPECT_IS(certs_server("good", NULL, &context), 0);
+    EXPECT_IS(make(&peer, false), 0);
+    for (int round = 0; round < 2; round++) {
+        OWNED_PAIR;
+        EXPECT_IS(make_streams(NULL), 0);
+        EXPECT_IS(rill_call_on_loop_stack(make_again, &peer), 0);
+        if (round > 0)
+            EXPECT_IS(rill_call_on_loop_stack(say_early, &peer), 0);
+        EXPECT_IS(meet(&peer, context, 4096, NULL), 0);
+        EXPECT_IS(SSL_get_early_data_status(peer.ssl),
+                  round > 0 ? SSL_EARLY_DATA_REJECTED : SSL_EARLY_DATA_NOT_SENT);
+        EXPECT_IS(rill_call_on_loop_stack(write_hello, &peer), 0);
+        EXPECT_IS(carry_out(&peer, right, 4096), 0);
+        EXPECT_IS(rill_stream_read(left, in, sizeof in), 5);
+        EXPECT(memcmp(in, "hello", 5) == 0);
+        EXPECT_IS(say(left, "back"), 0);
+        while (rill_call_on_loop_stack(read_some, &peer) == 0)
+            EXPECT_IS(carry_in(&peer, right), 0);
+    }
+    return 0;
+}
+
 /* --- What is refused. --- */
 
 static int old_version(bool server, int version)
@@ -505,6 +616,8 @@ int main(void)
         SCENARIO_ONCE(client_refuses_to_renegotiate_and_goes_on),
         SCENARIO_ONCE(server_refuses_to_renegotiate_and_goes_on),
         SCENARIO_ONCE(questions_without_end_break_the_connection),
+        SCENARIO_ONCE(sessions_of_both_versions_are_resumed),
+        SCENARIO_ONCE(early_data_is_dropped_and_the_handshake_goes_on),
         SCENARIO_ONCE(versions_before_1_2_are_refused),
         SCENARIO_ONCE(weak_ciphers_are_refused),
         SCENARIO_ONCE(changed_record_breaks_the_connection),

@@ -29,9 +29,31 @@ static const struct meeting meetings[] = {
     { "ca", "EXAMPLE.org.", "good", NULL, 0 },
     { "ca", "www.example.net", "good", NULL, 0 },
     { "ca", "127.0.0.1", "good", NULL, 0 },
+    { "ca", "::1", "good", NULL, 0 },
+    { "ca", "0:0::1", "good", NULL, 0 },
+    { "ca", "xn--bcher-kva.example", "good", NULL, 0 },
+    { "ca", "XN--BCHER-KVA.example", "good", NULL, 0 },
+    { "ca",
+      "b\xc3\xbc"
+      "cher.example",
+      "good", /* a name is taken as it is given */
+      "certificate of b??cher.example: it is for example.org, *.example.net, xn--bcher-kva.example",
+      -EKEYREJECTED },
+    { "ca", "example.net", "good",
+      "certificate of example.net: it is for example.org, *.example.net, xn--bcher-kva.example",
+      -EKEYREJECTED },
+    { "ca", "fxample.part.example", "good",
+      "certificate of fxample.part.example: it is for example.org, *.example.net, "
+      "xn--bcher-kva.example",
+      -EKEYREJECTED },
+    { "ca", "::2", "good",
+      "certificate of ::2: it is for example.org, *.example.net, xn--bcher-kva.example",
+      -EKEYREJECTED },
     { "ca", "a.b.example.net", "good",
-      "certificate of a.b.example.net: it is for example.org, *.example.net", -EKEYREJECTED },
-    { "ca", "127.0.0.2", "good", "certificate of 127.0.0.2: it is for example.org, *.example.net",
+      "certificate of a.b.example.net: it is for example.org, *.example.net, xn--bcher-kva.example",
+      -EKEYREJECTED },
+    { "ca", "127.0.0.2", "good",
+      "certificate of 127.0.0.2: it is for example.org, *.example.net, xn--bcher-kva.example",
       -EKEYREJECTED },
     { "ca", "example.org", "wrong", "certificate of example.org: it is for other.example",
       -EKEYREJECTED },
@@ -72,8 +94,11 @@ static int certificates_are_checked(void *arg)
 
 static int failed_check_leaves_nothing(void *arg)
 {
+    static const struct meeting refused = { "ca", "client", "client",
+                                            "certificate of client: it is for another name",
+                                            -EKEYREJECTED };
     (void)arg;
-    return run_meeting(&meetings[7]) == -EKEYREJECTED ? 0 : -EILSEQ;
+    return run_meeting(&refused) == -EKEYREJECTED ? 0 : -EILSEQ;
 }
 
 static int client_without_a_name_is_refused(void *arg)
@@ -303,6 +328,33 @@ static int unknown_session_is_no_error(void *arg)
     return 0;
 }
 
+/* The last used ones are kept, so many and no more. */
+static int kept_sessions_are_bounded(void *arg)
+{
+    OWNED_CONTEXT rill_tls_context *client = NULL;
+    char name[32];
+    (void)arg;
+    EXPECT_IS(certs_client("ca", NULL, &client), 0);
+    for (int i = 0; i < RILL__TLS_SESSIONS + 10; i++) {
+        SSL_SESSION *session = SSL_SESSION_new();
+        snprintf(name, sizeof name, "%d.example", i);
+        EXPECT(session != NULL && rill__tls_session_put(client, name, session));
+        if (i == RILL__TLS_SESSIONS - 1) { /* the first one is used once more */
+            session = SSL_SESSION_new();
+            EXPECT(rill__tls_session_put(client, "0.example", session));
+        }
+    }
+    EXPECT_IS(client->sessions_count, RILL__TLS_SESSIONS);
+    for (int i = 0; i < RILL__TLS_SESSIONS + 10; i++) {
+        snprintf(name, sizeof name, "%d.example", i);
+        SSL_SESSION *session = rill__tls_session_get(client, name);
+        EXPECT((session != NULL) == (i == 0 || i > 10));
+        SSL_SESSION_free(session);
+    }
+    EXPECT_IS(client->sessions_count, 0); /* none of them can be resumed, so none is kept */
+    return 0;
+}
+
 int main(void)
 {
     certs_make();
@@ -317,6 +369,7 @@ int main(void)
         SCENARIO_ONCE(both_agree_on_a_protocol),
         SCENARIO_ONCE(session_is_resumed),
         SCENARIO(unknown_session_is_no_error),
+        SCENARIO_ONCE(kept_sessions_are_bounded),
     };
     return RUN_SCENARIOS("tls_trust", scenarios);
 }

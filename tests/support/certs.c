@@ -17,8 +17,10 @@ struct wanted {
 static const struct wanted wanted[] = {
     { "ca", NULL, NULL, "20200101000000Z", "20991231000000Z", true },
     { "stranger-ca", NULL, NULL, "20200101000000Z", "20991231000000Z", true },
-    { "good", "ca", "DNS:example.org,DNS:*.example.net,IP:127.0.0.1", "20200101000000Z",
-      "20991231000000Z", false },
+    { "good", "ca",
+      "DNS:example.org,DNS:*.example.net,DNS:xn--bcher-kva.example,DNS:f*.part.example,"
+      "IP:127.0.0.1,IP:::1",
+      "20200101000000Z", "20991231000000Z", false },
     { "client", "ca", NULL, "20200101000000Z", "20991231000000Z", false },
     { "expired", "ca", "DNS:example.org", "20200101000000Z", "20250630000000Z", false },
     { "early", "ca", "DNS:example.org", "20490101000000Z", "20991231000000Z", false },

@@ -1,7 +1,8 @@
 /* certs.h - certificates for tests: made anew by each program, in a directory that goes with it.
  *
  *   ca          a root, and stranger-ca, which nobody trusts
- *   good        for example.org, *.example.net and 127.0.0.1; key and certificate in one file
+ *   good        for example.org, *.example.net, xn--bcher-kva.example, f*.part.example (which no client takes),
+ *               127.0.0.1 and ::1; key and certificate in one file
  *   client      for nobody's name: of a client
  *   expired     until 2025-06-30          early       from 2049 on
  *   wrong       for other.example         self        signed by itself
