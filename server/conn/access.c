@@ -36,19 +36,25 @@ static uint64_t id_prefix(void)
     return prefix;
 }
 
-/* The client's address without its port, asked for once: a connection that broke has none any more. */
+/* The client's address without its port and the brackets that kept them apart, asked for once: a
+ * connection that broke has none any more. */
 static void note_address(struct conn *conn)
 {
     rill_addr addr;
     char memory[RILL_ADDR_TEXT_MAX];
     rill_text text = { memory, sizeof memory, 0, false };
+    size_t skip = 0;
     if (rill_socket_peer(rill_stream_fd(conn->stream), &addr) < 0)
         return;
     rill_addr_format(&addr, &text);
     if (addr.any.sa_family != AF_UNIX)
         while (text.used > 0 && text.at[--text.used] != ':')
             ;
-    conn->address = rill_copy(memory, text.used);
+    if (text.used > 2 && memory[0] == '[') {
+        skip = 1;
+        text.used--;
+    }
+    conn->address = rill_copy(memory + skip, text.used - skip);
 }
 
 void access_begin(struct conn *conn)

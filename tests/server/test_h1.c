@@ -9,6 +9,7 @@
 #include "server/http/date.h"
 #include "server/reply.h"
 #include "server/route.h"
+#include "server/serve.h"
 #include "tests/support/site.h"
 #include "tests/support/story.h"
 
@@ -505,6 +506,31 @@ static void combined_record_has_the_octets_of_the_body(void **state)
     assert_int_equal(story_run(&(struct story){ .body = ask_for_bodies, .conf = combined }), 0);
 }
 
+/* Programs that read logs know an IPv6 address without brackets. */
+static int ask_over_ipv6(void *arg)
+{
+    rill_addr address;
+    OWNED_STREAM rill_stream *stream = NULL;
+    int listener;
+    (void)arg;
+    EXPECT_IS(rill_addr_parse(RILL_SPAN("[::1]:0"), &address), 0);
+    if (rill_listen(&address, NULL, &listener) < 0)
+        return 0; /* there is none here */
+    EXPECT_IS(rill_socket_name(listener, &address), 0);
+    EXPECT_IS(serve_listen(listener, serving.conf->listen), 0);
+    EXPECT_IS(rill_stream_connect(&address, NULL, &stream), 0);
+    EXPECT_IS(client_ask(stream, ASK("/hello"), &answer), 200);
+    EXPECT_IS(serving_await_log("\"client\":\"::1\","), 0);
+    serve_unlisten(listener, false);
+    return settle();
+}
+
+static void record_has_the_address_of_the_client_alone(void **state)
+{
+    (void)state;
+    assert_int_equal(run(ask_over_ipv6, NULL), 0);
+}
+
 /* --- Without memory --- */
 
 /* An exchange on a plain socket: nothing of the client allocates. The answer ends with the connection.
@@ -626,6 +652,7 @@ int main(void)
         cmocka_unit_test(requests_behind_a_waiting_one_wait_for_it),
         cmocka_unit_test(handler_that_fails_is_500_and_the_log_says_why),
         cmocka_unit_test(date_is_that_of_the_answer_and_not_of_the_request),
+        cmocka_unit_test(record_has_the_address_of_the_client_alone),
         cmocka_unit_test(combined_record_has_the_octets_of_the_body),
         cmocka_unit_test(respond_without_memory_answers_or_closes),
         cmocka_unit_test(file_without_memory_answers_or_closes),
