@@ -93,8 +93,9 @@ int serve_prepare(struct generation *generation, struct serve **ret_serve)
     r = routes_new(generation->conf, handlers, &env, &serve->tables.routes, &bad);
     if (r < 0) {
         if (bad != NULL)
-            log_line(LOG_ERROR, "serve", "route %.*s cannot be opened: %s", (int)bad->path.size,
-                     bad->path.at, rill_strerror(r));
+            log_line(LOG_ERROR, "conf", "%s:%u:%u: error: route \"%s\" cannot be opened: %s",
+                     generation->conf->source.at, bad->place.line, bad->place.column, bad->path.at,
+                     rill_strerror(r));
         rill_free(serve);
         return r;
     }
