@@ -2,6 +2,7 @@
 #include <rill/base.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 /* Codes that mean something of their own in rill; the table of rill.h, in one line each. */
@@ -16,9 +17,15 @@ static const struct {
     { ENODATA, "end of stream" },        { EMSGSIZE, "over the size limit" },
 };
 
+/* That of a negative code; the lowest one has none, and no text either. */
+static int positive_of(int code)
+{
+    return code == INT_MIN ? INT_MAX : -code;
+}
+
 const char *rill_strerror(int code)
 {
-    int positive = code < 0 ? -code : code;
+    int positive = code < 0 ? positive_of(code) : code;
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (own[i].code == positive)
             return own[i].text;
@@ -30,6 +37,6 @@ const char *rill_errname(int code)
 {
     if (code >= 0)
         return "OK";
-    const char *name = strerrorname_np(-code);
+    const char *name = strerrorname_np(positive_of(code));
     return name != NULL ? name : "E?";
 }

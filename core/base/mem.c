@@ -55,7 +55,8 @@ void *rill_resize(void *memory, size_t size)
 {
     if (must_fail())
         return NULL;
-    void *moved = raw_realloc(memory, size);
+    /* With no octets realloc(3) may free the block and say NULL, as if it had failed. */
+    void *moved = raw_realloc(memory, size > 0 ? size : 1);
     return memory == NULL ? counted(moved) : moved;
 }
 
