@@ -6,12 +6,15 @@
 #include "core/ring/uapi.h"
 
 #include <rill/loop.h>
+#include <rill/mem.h>
 #include <rill/text.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+enum { operations_most = 256 }; /* that the kernel wants to be asked for */
 
 static _Thread_local char problem[256], features[96];
 
@@ -105,7 +108,8 @@ const char *rill_ring_problem(void)
     return problem[0] != 0 ? problem : NULL;
 }
 
-int rill__probe_operations(struct io_uring *ring, bool *ret_truncate)
+/* An operation that we use and the kernel has not; -1: it has them all. */
+static int find_missing(const struct io_uring_probe *probe)
 {
     static const int used[] = {
         IORING_OP_ACCEPT,   IORING_OP_CONNECT, IORING_OP_RECV,         IORING_OP_SEND,
@@ -114,23 +118,31 @@ int rill__probe_operations(struct io_uring *ring, bool *ret_truncate)
         IORING_OP_READV,    IORING_OP_WRITEV,  IORING_OP_STATX,        IORING_OP_RENAMEAT,
         IORING_OP_UNLINKAT, IORING_OP_MKDIRAT,
     };
-    struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
-    if (probe == NULL) {
-        rill__probe_failed(-ENOMEM, 0);
-        return -ENOMEM;
-    }
-    int missing = -1;
     for (size_t i = 0; i < sizeof used / sizeof *used; i++)
         if (!io_uring_opcode_supported(probe, used[i]))
-            missing = used[i];
-    bool truncate = io_uring_opcode_supported(probe, RILL__URING_FTRUNCATE) != 0;
-    io_uring_free_probe(probe);
-    if (missing < 0) {
-        *ret_truncate = truncate;
-        return 0;
-    }
+            return used[i];
+    return -1;
+}
+
+int rill__probe_operations(struct io_uring *ring, bool *ret_truncate)
+{
     rill_text text = { problem, sizeof problem, 0, false };
-    rill_text_fmt(&text, "this kernel's io_uring lacks operation %d, which rill needs", missing);
+    struct io_uring_probe *probe =
+        rill_alloc_zero(1, sizeof *probe + operations_most * sizeof *probe->ops);
+    if (probe == NULL)
+        return -ENOMEM;
+    int r = io_uring_register_probe(ring, probe, operations_most), missing = -1;
+    if (r < 0)
+        rill_text_fmt(&text,
+                      "cannot ask the io_uring what it can do: %s. A seccomp filter (container "
+                      "profile) forbids io_uring_register",
+                      rill_errname(r));
+    else if ((missing = find_missing(probe)) >= 0)
+        rill_text_fmt(&text, "this kernel's io_uring lacks operation %d, which rill needs",
+                      missing);
+    else
+        *ret_truncate = io_uring_opcode_supported(probe, RILL__URING_FTRUNCATE) != 0;
     rill_text_end(&text);
-    return -ENOSYS;
+    rill_free(probe);
+    return r < 0 ? r : missing < 0 ? 0 : -ENOSYS;
 }

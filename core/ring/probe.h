@@ -12,5 +12,5 @@ void rill__probe_clear(void);
 /* Notes what a ring of this thread uses; for rill_ring_features. */
 void rill__probe_found(bool registered, bool silent_sends, bool no_iowait, bool truncate);
 /* Check that the kernel knows every operation we use: 0 and whether it can truncate, too (it need
- * not); -ENOSYS or -ENOMEM with the problem noted. */
+ * not); -ENOMEM; -ENOSYS or another refusal of the kernel's, with the problem noted. */
 int rill__probe_operations(struct io_uring *ring, bool *ret_truncate);

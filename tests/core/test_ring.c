@@ -1,9 +1,8 @@
-/* test_ring.c - the ring: small queues lose nothing, what has no ring says why, and what a turn costs.
+/* test_ring.c - the ring: small queues lose nothing, and what a turn costs.
  *
  * Costs are counts of the ring's own counters, never times. */
 #include "core/base/mem.h"
 #include "core/loop/loop.h"
-#include "tests/support/child.h"
 #include "tests/support/expect.h"
 
 #include <rill/file.h>
@@ -11,16 +10,9 @@
 #include <rill/stream.h>
 
 #include <fcntl.h>
-#include <grp.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { many = 1000 };
@@ -225,102 +217,6 @@ static int cancelled_op_ends_with_ecanceled_and_leaves_nothing_in_flight(void *a
     return 0;
 }
 
-/* --- No ring. --- */
-
-static int do_nothing(void *arg)
-{
-    (void)arg;
-    return 0;
-}
-
-/* In a child: the code of a run to standard error's text, its exit status as the status. */
-static int run_and_tell(void)
-{
-    int r = rill_run(RILL_CORO(do_nothing, NULL));
-    const char *problem = rill_ring_problem();
-    fprintf(stderr, "%s: %s", rill_errname(r), problem != NULL ? problem : "no problem");
-    return rill_exit_code(r);
-}
-
-static int run_without_the_call(void *error)
-{
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)*(int *)error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = { sizeof filter / sizeof *filter, filter };
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
-        return 1;
-    return run_and_tell();
-}
-
-static void check_refused(int error, const char *text)
-{
-    static struct child child;
-    assert_int_equal(child_run(&child, run_without_the_call, &error), 0);
-    assert_string_equal(child.text, text);
-    assert_true(WIFEXITED(child.status));
-    assert_int_equal(WEXITSTATUS(child.status), 78);
-}
-
-static void forbidden_ring_is_named_and_exits_with_78(void **state)
-{
-    (void)state;
-    check_refused(EPERM, "EPERM: cannot create an io_uring: EPERM. The sysctl allows it, so a "
-                         "seccomp filter (container profile) forbids io_uring_setup");
-}
-
-static void hidden_ring_is_named_and_exits_with_78(void **state)
-{
-    (void)state;
-    check_refused(ENOSYS, "ENOSYS: cannot create an io_uring: ENOSYS. The kernel lacks io_uring "
-                          "or a seccomp filter hides it");
-}
-
-static int run_without_locked_memory(void *arg)
-{
-    static const struct rlimit none = { 0, 0 };
-
-    enum { nobody = 65534 };
-
-    (void)arg;
-    if (setrlimit(RLIMIT_MEMLOCK, &none) < 0)
-        return 1;
-    if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setgid(nobody) < 0 || setuid(nobody) < 0))
-        return 1;
-    return run_and_tell();
-}
-
-static void ring_without_locked_memory_is_named_and_exits_with_78(void **state)
-{
-    static struct child child;
-    (void)state;
-    assert_int_equal(child_run(&child, run_without_locked_memory, NULL), 0);
-    if (child.status == 0) {
-        print_message("this kernel does not count rings as locked memory\n");
-        skip();
-    }
-    assert_string_equal(child.text,
-                        "ENOMEM: cannot create an io_uring: ENOMEM. RLIMIT_MEMLOCK is 0k for all "
-                        "rings of this user together, one ring needs about 144k: raise it "
-                        "(LimitMEMLOCK, ulimit -l)");
-    assert_true(WIFEXITED(child.status));
-    assert_int_equal(WEXITSTATUS(child.status), 78);
-}
-
-static void ring_that_could_be_made_has_no_problem(void **state)
-{
-    (void)state;
-    assert_int_equal(rill_run(RILL_CORO(do_nothing, NULL)), 0);
-    assert_null(rill_ring_problem());
-    assert_int_equal(rill_exit_code(-EIO), 1);
-    assert_int_equal(rill_exit_code(-EINTR), 130);
-    assert_int_equal(rill_exit_code(3), 0);
-}
-
 /* --- What it costs. --- */
 
 enum { clients = 64, rounds = 3, enters_most = 4 };
@@ -444,10 +340,6 @@ static const struct scenario scenarios[] = {
     SCENARIO_ONCE_WITH(completion_queue_of_8_overflows_and_loses_none_of_1000, &small_cq),
     SCENARIO_ONCE_WITH(receive_buffers_of_16_serve_200_streams_at_once, &few_buffers),
     SCENARIO(cancelled_op_ends_with_ecanceled_and_leaves_nothing_in_flight),
-    OUTSIDE(forbidden_ring_is_named_and_exits_with_78),
-    OUTSIDE(hidden_ring_is_named_and_exits_with_78),
-    OUTSIDE(ring_without_locked_memory_is_named_and_exits_with_78),
-    OUTSIDE(ring_that_could_be_made_has_no_problem),
     SCENARIO_ONCE(requests_on_64_kept_connections_cost_one_receive_and_no_allocation_each),
     SCENARIO_ONCE(requests_on_64_kept_connections_come_with_4_enters),
     SCENARIO_ONCE(small_writes_of_one_turn_are_one_send),
