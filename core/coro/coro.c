@@ -191,6 +191,10 @@ void rill__coro_call_outside(void (*fn)(void *arg), void *arg)
     while (last->caller != NULL && last->caller->stack.base != NULL)
         last = last->caller;
     uintptr_t top = ((uintptr_t)last->caller_sp - below_saved) & ~(uintptr_t)15;
+#ifdef WITH_VALGRIND
+    /* It takes what lies below the stack pointer of a stack that we left for nobody's. */
+    (void)VALGRIND_MAKE_MEM_UNDEFINED((void *)(top - dead_frame), dead_frame);
+#endif
     call.sp = first_context((void *)top, &call, fn, arg);
 #ifdef WITH_TSAN
     call.fiber = thread_fiber;

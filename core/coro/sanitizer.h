@@ -17,9 +17,9 @@
 #endif
 
 #if defined(RILL_CHECK_SLOW) && !defined(WITH_ASAN) && !defined(WITH_TSAN)
-#if __has_include(<valgrind/valgrind.h>)
+#if __has_include(<valgrind/memcheck.h>)
 #define WITH_VALGRIND 1
-#include <valgrind/valgrind.h>
+#include <valgrind/memcheck.h>
 #endif
 #endif
 
