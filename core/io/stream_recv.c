@@ -381,7 +381,8 @@ void rill__stream_end_reader(rill_stream *stream)
 void rill_stream_consume(rill_stream *stream, size_t size)
 {
     CHECK(size <= stream->size);
-    stream->at += size;
+    if (size > 0) /* else there may be no memory to point into */
+        stream->at += size;
     stream->size -= size;
     if (stream->size == 0) {
         if (stream->borrowed)
