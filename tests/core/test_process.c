@@ -539,5 +539,6 @@ int main(void)
         OUTSIDE(status_that_was_taken_is_255),
         OUTSIDE(no_child_is_left),
     };
+    leave_without_pidfds();
     return RUN_SCENARIOS("process", scenarios);
 }

@@ -430,5 +430,6 @@ int main(void)
         SCENARIO(ten_are_asked_at_once),
         SCENARIO(output_outlives_the_child),
     };
+    leave_without_pidfds();
     return RUN_SCENARIOS("process_talk", scenarios);
 }

@@ -54,5 +54,6 @@ int main(void)
 {
     static const struct torture_program programs[] = { TORTURE(communicate),
                                                        TORTURE(kill_and_wait) };
+    leave_without_pidfds();
     return torture_run(programs, sizeof programs / sizeof *programs);
 }

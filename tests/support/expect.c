@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static unsigned failures;
@@ -478,6 +479,16 @@ void skip_if_limits_are_kept(void)
         return;
     print_message("valgrind does not tell the kernel of the limit\n");
     skip();
+}
+
+void leave_without_pidfds(void)
+{
+    int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (fd < 0) {
+        print_message("pidfd_open(2) is not there: %s\n", rill_strerror(errno));
+        exit(77);
+    }
+    close(fd);
 }
 
 #if defined(__has_feature)

@@ -170,5 +170,8 @@ bool under_valgrind(void);
 /* Skip this test, outside of tasks, where the kernel is not told of limits of descriptors: valgrind keeps
  * them to itself. */
 void skip_if_limits_are_kept(void);
+/* Leave a program, as skipped, whose tests want child processes, where nobody can hold a descriptor of one:
+ * not every valgrind knows the call. */
+void leave_without_pidfds(void);
 /* Whether it runs under ThreadSanitizer, which has room for some thousand tasks only. */
 bool under_tsan(void);
