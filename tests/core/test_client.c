@@ -413,17 +413,23 @@ static void nobody_listens_is_the_error_of_connect(void **state)
 
 /* --- Endings --- */
 
-/* The server reads the reset that tells it that nobody waits: run() checks that it let go. */
+/* The server reads the reset that tells it that nobody waits: run() checks that it let go. A slow machine
+ * gets more time to come as far as the head. */
 static void deadline_ends_a_request_to_a_silent_server(void **state)
 {
     (void)state;
     static const char *const answers[] = { NULL, "HTTP/1.1 200", OK "Content-Length: 5\r\n\r\nhe" };
     for (size_t i = 0; i < 3; i++) {
-        prepare(answers[i], 0, UPSTREAM_HOLD);
-        fetch.timeout = RILL_MS(20);
-        run();
-        assert_int_equal(fetch.rc, -ETIME);
-        assert_int_equal(fetch.status, i == 2 ? 200 : 0);
+        int status = i == 2 ? 200 : 0;
+        rill_time timeout = RILL_MS(20);
+        do {
+            prepare(answers[i], 0, UPSTREAM_HOLD);
+            fetch.timeout = timeout;
+            run();
+            assert_int_equal(fetch.rc, -ETIME);
+            timeout *= 4;
+        } while (fetch.status != status && timeout < RILL_SEC(20));
+        assert_int_equal(fetch.status, status);
     }
 }
 
