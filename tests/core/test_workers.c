@@ -148,6 +148,87 @@ static void signals_are_as_before_when_the_workers_have_ended(void **state)
     assert_true(before.sa_handler == after.sa_handler);
 }
 
+static volatile sig_atomic_t noted;
+
+static void note(int signo)
+{
+    noted = signo;
+}
+
+/* The last one to come signals the parent; all go on when it has noted that. */
+static int signal_and_nap(void *arg)
+{
+    (void)arg;
+    if (atomic_fetch_add(&shared->parked, 1) == 2)
+        kill(getppid(), SIGTERM);
+    return rill_sleep(RILL_MS(1)) < 0 ? -EIO : 1;
+}
+
+static int run_with_a_handler(void *arg)
+{
+    const struct sigaction own = { .sa_handler = note };
+    struct sigaction after;
+    (void)arg;
+    sigaction(SIGTERM, &own, NULL);
+    int r = rill_run_workers(3, RILL_CORO(signal_and_nap, NULL));
+    sigaction(SIGTERM, NULL, &after);
+    return r == 3 && noted == SIGTERM && after.sa_handler == note ? 0 : 1;
+}
+
+static void signal_that_the_program_handles_is_not_passed_on(void **state)
+{
+    static struct child child;
+    (void)state;
+    assert_int_equal(map_shared(), 0);
+    assert_int_equal(child_run(&child, run_with_a_handler, NULL), 0);
+    assert_int_equal(child.status, 0);
+}
+
+static int run_without_statuses(void *arg)
+{
+    const struct sigaction ignore = { .sa_handler = SIG_IGN };
+    int signo = SIGKILL;
+    sigaction(SIGCHLD, &ignore, NULL);
+    if (rill_run_workers(3, RILL_CORO(return_much, arg)) != 21)
+        return 1;
+    return rill_run_workers(2, RILL_CORO(die_by_signal, &signo)) == -ECHILD ? 0 : 2;
+}
+
+static void results_come_back_where_the_kernel_keeps_no_statuses(void **state)
+{
+    static struct child child;
+    int seven = 7;
+    (void)state;
+    assert_int_equal(child_run(&child, run_without_statuses, &seven), 0);
+    assert_int_equal(child.status, 0);
+}
+
+static int run_without_memory(void *arg)
+{
+    struct rlimit before, none;
+    getrlimit(RLIMIT_AS, &before);
+    none = (struct rlimit){ 0, before.rlim_max };
+    setrlimit(RLIMIT_AS, &none);
+    int r = rill_run_workers(2, RILL_CORO(return_much, arg));
+    setrlimit(RLIMIT_AS, &before);
+    if (r != -ENOMEM)
+        return 1;
+    return rill_run_workers(2, RILL_CORO(return_much, arg)) == 14 ? 0 : 2;
+}
+
+static void workers_without_memory_are_an_error_and_can_be_had_later(void **state)
+{
+    static struct child child;
+    int seven = 7;
+    (void)state;
+    if (under_sanitizer()) {
+        print_message("sanitizers have no room below a limit of memory\n");
+        skip();
+    }
+    assert_int_equal(child_run(&child, run_without_memory, &seven), 0);
+    assert_int_equal(child.status, 0);
+}
+
 static int workers_in_a_task_are_refused(void *arg)
 {
     (void)arg;
@@ -205,6 +286,9 @@ static const struct scenario scenarios[] = {
     OUTSIDE(sigint_to_the_parent_cancels_each_worker),
     OUTSIDE(sigterm_to_the_parent_ends_each_worker),
     OUTSIDE(signals_are_as_before_when_the_workers_have_ended),
+    OUTSIDE(signal_that_the_program_handles_is_not_passed_on),
+    OUTSIDE(results_come_back_where_the_kernel_keeps_no_statuses),
+    OUTSIDE(workers_without_memory_are_an_error_and_can_be_had_later),
     SCENARIO_ONCE(workers_in_a_task_are_refused),
     OUTSIDE(fork_that_fails_means_that_no_worker_begins),
     OUTSIDE(buffered_output_is_written_once),
