@@ -398,7 +398,7 @@ static int start_within_limits(void *arg)
         if (r == 0)
             r = rill_process_wait(p);
         rill_process_close(p);
-        EXPECT_IS(rill_sleep(RILL_MS(1)), 0); /* the last completions of streams that were begun */
+        EXPECT_IS(rill_sleep(RILL_MS(5)), 0); /* the last completions of streams that were begun */
         EXPECT_IS(footing_now().descriptors, before.descriptors);
     }
     EXPECT_IS(r, 0);

@@ -1,4 +1,5 @@
 /* torture_process.c - a child that is fed, read and reaped, with everything going wrong. */
+#include "tests/support/expect.h"
 #include "tests/support/torture.h"
 
 #include <errno.h>
