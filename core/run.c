@@ -138,6 +138,7 @@ int rill_run_until_done(rill_loop *loop, rill_future *future)
     int r = run_until(loop, future);
     if (r == 0)
         r = rill_result(future);
+    rill__outcome_note(future, r);
     rill_unref(future);
     return r;
 }
@@ -424,7 +425,7 @@ static int run_main(struct rill_loop *loop, rill_coro coro, rill_context *contex
     loop->main = task;
     int r = rill_run_until_done(loop, task);
     if (r == -ECANCELED && loop->interrupt_told && rill_uncancel(task) == 0)
-        r = -EINTR; /* the interrupt was the only request */
+        rill__outcome_note(task, r = -EINTR); /* the interrupt was the only request */
     stop_grace(loop);
     loop->main = NULL;
     if (caught)

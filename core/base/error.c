@@ -10,11 +10,17 @@ static const struct {
     int code;
     const char *text;
 } own[] = {
-    { ECANCELED, "cancelled" },          { ETIME, "deadline passed" },
-    { EINPROGRESS, "not done yet" },     { EALREADY, "already done" },
-    { ESHUTDOWN, "closed by us" },       { EDEADLK, "a task cannot await itself" },
-    { EXDEV, "object of another loop" }, { ESRCH, "no running loop or no current task" },
-    { ENODATA, "end of stream" },        { EMSGSIZE, "over the size limit" },
+    { ECANCELED, "cancelled" },
+    { ETIME, "deadline passed" },
+    { EINPROGRESS, "not done yet" },
+    { EALREADY, "already done" },
+    { ESHUTDOWN, "closed by us" },
+    { EDEADLK, "a task cannot await itself" },
+    { EXDEV, "object of another loop" },
+    { ESRCH, "no running loop or no current task" },
+    { ENODATA, "end of stream" },
+    { EMSGSIZE, "over the size limit" },
+    { EINTR, "interrupted" },
 };
 
 /* That of a negative code; the lowest one has none, and no text either. */

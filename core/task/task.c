@@ -414,9 +414,30 @@ int rill_fail_at(const char *where, int err, const char *format, ...)
     return err;
 }
 
+/* What came of the last run of this thread. A copy: a detail would have to be released when the thread ends. */
+static _Thread_local struct {
+    rill_err err; /* code 0: nothing went wrong */
+    char text[256];
+} outcome;
+
+void rill__outcome_note(const rill_future *future, int r)
+{
+    const rill_err *err = r < 0 && future->detail != NULL ? &future->detail->err : NULL;
+    outcome.err = (rill_err){ .code = r < 0 ? r : 0 };
+    if (err == NULL)
+        return;
+    outcome.err.where = err->where; /* static, as rill_fail has it */
+    if (err->msg == NULL)
+        return;
+    snprintf(outcome.text, sizeof outcome.text, "%s", err->msg);
+    outcome.err.msg = outcome.text;
+}
+
 const rill_err *rill_last_error(void)
 {
     struct rill__task *task = rill__task_running();
+    if (rill__loop_running == NULL)
+        return outcome.err.code < 0 ? &outcome.err : NULL;
     return task != NULL && task->future.detail != NULL ? &task->future.detail->err : NULL;
 }
 

@@ -153,6 +153,8 @@ static inline struct rill__detail *rill__task_last(const struct rill__task *task
     return last != NULL && last->err.code == rc ? last : NULL;
 }
 
+/* A run has ended with `r` since `future` was done: for rill_last_error, where no loop runs. */
+void rill__outcome_note(const rill_future *future, int r);
 /* Note the detail of the error that an await got (or NULL), for rill_last_error. */
 void rill__task_note(struct rill__task *task, struct rill__detail *detail);
 /* Wait until `future` is done and return nothing of it; requests are counted, not delivered. False:

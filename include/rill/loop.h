@@ -55,7 +55,7 @@ extern "C" {
 /** Run `coro` as the main task of a new loop until it ends; leftover tasks are then cancelled and awaited,
  *  and the loop is closed. A leftover that does not end within the loop's grace is in the hard phase from then
  *  on: each await fails at once with -ECANCELED, and no task is made any more (-ESHUTDOWN).
- *  Returns: main's result code; -EBUSY (a loop runs in this thread); -ENOMEM; or why there is no ring (see
+ *  Returns: main's result code, with its text in rill_last_error; -EBUSY (a loop runs in this thread); -ENOMEM; or why there is no ring (see
  *           rill_ring_problem); -EINTR (main ended because of SIGINT).
  *  Thread: any that runs no loop.   Like: asyncio.run.   Since: 0.1 */
 RILL_API int rill_run(rill_coro coro);

@@ -15,6 +15,9 @@
  *     if (rc == 0 && p->returncode == 0)
  *         fwrite(out.at, 1, out.size, stdout);
  *     rill_process_close(p);
+ *
+ * A pipeline, `a | b`, is a pipe(2): its write end is out_fd of the one and its read end in_fd of the other, both
+ * RILL_PROCESS_FD. Close both ends once the two are started, or the reader never sees the end.
  */
 #pragma once
 

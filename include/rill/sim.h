@@ -36,11 +36,11 @@
  * error handler; the last steps, the command that repeats them and all tasks with what they wait for go to
  * standard error.
  *
- * THE ENVIRONMENT. In builds with RILL_CHECK_SLOW `RILL_SIM=17` puts every loop of a program on the
- * simulator with that seed; `RILL_SIM=17,shuffle,faults` with more of it, `RILL_SIM=17,sigint` or `,sigterm`
- * with that signal to each loop. Such loops can be reached from outside: what they listen at is a real socket
- * as well. `RILL_SIM_TRACE=1` prints the hash of each loop
- * at its end to standard error, `RILL_SIM_TRACE=2` each step too: two runs differ where their lines do. */
+ * THE ENVIRONMENT. In builds with RILL_CHECK_SLOW, as the preset `debug` makes them, `RILL_SIM=17` puts every
+ * loop of a program on the simulator with that seed; `RILL_SIM=17,shuffle,faults` with more of it,
+ * `RILL_SIM=17,sigint` or `,sigterm` with that signal to each loop. Other builds ignore it. Such loops can be
+ * reached from outside: what they listen at is a real socket as well. `RILL_SIM_TRACE=1` prints the hash of each
+ * loop at its end to standard error, `RILL_SIM_TRACE=2` each step too: two runs differ where their lines do. */
 #pragma once
 
 #include <rill/base.h>

@@ -133,8 +133,9 @@ RILL_API int rill_fail_at(const char *where, int err, const char *format, ...) R
 #define RILL_STRINGIFY(x)   RILL_STRINGIFY_(x)
 #define rill_fail(err, ...) rill_fail_at(__FILE__ ":" RILL_STRINGIFY(__LINE__), (err), __VA_ARGS__)
 
-/** The detail of the last error that this task gave with rill_fail or got from an await.
- *  Returns: it, valid until the next one; NULL if there is none.   Since: 0.1 */
+/** The detail of the last error that this task gave with rill_fail or got from an await. Where no loop runs: of
+ *  the main task, or the future, that the last run of this thread ended with, so that main() can say what went wrong.
+ *  Returns: it, valid until the next one; NULL if there is none. Its `msg` may be NULL.   Since: 0.1 */
 RILL_API const rill_err *rill_last_error(void);
 
 /** Run `fn(arg)` when the running task's function has returned; last in, first out. It must not await.

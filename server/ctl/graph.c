@@ -142,6 +142,7 @@ static bool hand_on(const struct snapshot_task *from, struct snapshot_task *to)
     if (to == NULL || from->state != TASK_WAITS || from->deadline >= to->deadline)
         return false;
     to->deadline = from->deadline;
+    to->bound = NULL; /* it is not its own any more */
     return true;
 }
 

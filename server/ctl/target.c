@@ -259,9 +259,10 @@ void target_explain(pid_t pid, int code)
             pid);
     else if (code == -EPROTO)
         fprintf(stderr,
-                "rillctl: process %d has a task table of another version: use the rillctl that was"
-                " built with it\n",
-                pid);
+                "rillctl: process %d has a task table of another version than %d, which is ours: "
+                "use the"
+                " rillctl that was built with it\n",
+                pid, RILL_TABLE_VERSION);
     else
         fprintf(stderr, "rillctl: cannot look into process %d: %s\n", pid, rill_strerror(code));
 }

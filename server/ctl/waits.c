@@ -291,8 +291,10 @@ static uint64_t read_block(struct snapshot *snapshot, struct snapshot_task *task
     rill_time when = INT64_MAX;
     if (field(record, table->block.is_group, 8, 1) == 0)
         when = (rill_time)load(record, &table->block.when, INT64_MAX);
-    if (when < task->deadline)
+    if (when < task->deadline) {
         task->deadline = when;
+        task->bound = NULL; /* an outer scope comes first */
+    }
     read_deed(snapshot, task, record);
     return field(record, table->block.outer, 8, 0);
 }

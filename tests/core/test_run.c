@@ -35,6 +35,29 @@ static void run_returns_what_main_returns(void **state)
     assert_int_equal(run_main(cancel_oneself, NULL), -ECANCELED);
 }
 
+static int fail_with_a_text(void *arg)
+{
+    return rill_fail(-EIO, "disk %d is broken", *(int *)arg);
+}
+
+/* main() can say why: the text outlives the loop, until the next run of this thread. */
+static void run_leaves_the_text_of_its_error_behind(void **state)
+{
+    int seven = 7;
+    (void)state;
+    assert_int_equal(run_main(fail_with_a_text, &seven), -EIO);
+    const rill_err *err = rill_last_error();
+    assert_non_null(err);
+    assert_int_equal(err->code, -EIO);
+    assert_string_equal(err->msg, "disk 7 is broken");
+    assert_non_null(strstr(err->where, "test_run.c:"));
+    assert_int_equal(run_main(fail_at_once, NULL), -ENOTTY);
+    assert_int_equal(rill_last_error()->code, -ENOTTY);
+    assert_null(rill_last_error()->msg);
+    assert_int_equal(run_main(return_12, NULL), 12);
+    assert_null(rill_last_error());
+}
+
 static void exit_codes_tell_success_failure_and_interrupt(void **state)
 {
     (void)state;
@@ -320,6 +343,7 @@ static void handler_of_the_program_is_left_alone(void **state)
 
 static const struct scenario scenarios[] = {
     OUTSIDE(run_returns_what_main_returns),
+    OUTSIDE(run_leaves_the_text_of_its_error_behind),
     OUTSIDE(exit_codes_tell_success_failure_and_interrupt),
     SCENARIO(leftovers_are_cancelled_together_and_awaited),
     OUTSIDE(leftovers_have_cleaned_up_when_run_returns),
