@@ -53,7 +53,9 @@ static int send_request(struct rill__request *request)
     bool whole = true;
     rill__phase_set(request, RILL_FOREVER, "total");
     int r = rill_stream_write(stream, request->text.at, request->text.size, NULL);
-    if (r >= 0)
+    if (r >= 0 && rill__head_expects(request))
+        r = rill__upload_ask(stream, &whole);
+    if (r >= 0 && whole)
         r = rill__upload_send(&request->upload, stream, &whole);
     request->response->unsent = r < 0 || !whole;
     return r == -EPIPE || r == -ECONNRESET || r > 0 ? 0 : r;

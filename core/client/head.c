@@ -123,6 +123,12 @@ static bool tells_no_body(rill_http_method method)
     return method != RILL_HTTP_GET && method != RILL_HTTP_HEAD && method != RILL_HTTP_OPTIONS;
 }
 
+bool rill__head_expects(const struct rill__request *request)
+{
+    const struct rill__upload *upload = &request->upload;
+    return request->opts->expect100 && (upload->produce != NULL || upload->size > 0);
+}
+
 static void add_framing(const struct rill__request *request, const struct given *given,
                         rill_text *text)
 {
@@ -133,6 +139,8 @@ static void add_framing(const struct rill__request *request, const struct given 
         rill_text_add(text, RILL_SPAN("Transfer-Encoding: chunked\r\n"));
     else if (upload->pieces != NULL || tells_no_body(request->method_id))
         rill_http_write_length(text, upload->size);
+    if (rill__head_expects(request) && !(given->ids & BIT(EXPECT)))
+        rill_text_add(text, RILL_SPAN("Expect: 100-continue\r\n"));
     if (request->session->opts.keepalive == 0)
         rill_text_add(text, RILL_SPAN("Connection: close\r\n"));
 }

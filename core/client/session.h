@@ -140,6 +140,11 @@ void rill__upload_drop(struct rill__upload *upload);
 int rill__upload_send(struct rill__upload *upload, rill_stream *stream, bool *ret_whole)
     RILL_SUSPENDS;
 
+/* Wait until the server wants it: it says so, or nothing for a second (RFC 9110, 10.1.1).
+ * *ret_wanted: false if it has answered already, or ended the connection.
+ * Returns: 0; -ECANCELED; -ENOMEM. */
+int rill__upload_ask(rill_stream *stream, bool *ret_wanted) RILL_SUSPENDS;
+
 /* form.c: bodies made of fields. */
 int rill__form_encode(const rill_http_request_opts *opts, rill_arena *arena,
                       struct rill__upload *upload);
@@ -150,6 +155,8 @@ int rill__form_parts(const rill_http_request_opts *opts, rill_arena *arena,
 
 /* Write what all requests of a session have in common.   Returns: 0; -EINVAL (a header); -ENOMEM. */
 int rill__head_prepare(rill_http_session *session);
+/* Whether it asks before the body is sent. */
+bool rill__head_expects(const struct rill__request *request);
 /* Write it: request->text.   Returns: 0; -EINVAL; -ENOMEM. */
 int rill__head_write(struct rill__request *request);
 

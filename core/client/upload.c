@@ -1,14 +1,17 @@
 /* upload.c - the body of a request: what it is, and sending it.
  *
  * A body is a list of pieces with a known size, or comes from the caller's producer, in chunks. A server may
- * refuse before it has read all: the rest is not sent then, and its answer counts. What one answers that accepts
- * waits in the stream until the body is sent. */
+ * refuse before it has read all: the rest is not sent then, and its answer counts. It may also read no more, and
+ * a write would wait for it: so a second task listens while a body is sent that the socket may not hold. What one
+ * answers that accepts waits in the stream until the body is sent. */
 #include "core/client/session.h"
 
 #include "core/io/stream.h"
 
 #include <rill/file.h>
+#include <rill/group.h>
 #include <rill/task.h>
+#include <rill/timeout.h>
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -16,7 +19,10 @@
 enum {
     at_once = 64 << 10,   /* octets between two looks for an early answer */
     chunk_max = 16 << 10, /* octets asked of a producer */
-    chunk_end = 2         /* CRLF */
+    chunk_end = 2,        /* CRLF */
+    status_at = 9,        /* "HTTP/1.1 413" */
+    interim_room = 16 << 10,
+    heard_max = 16 /* interim responses while a body is sent */
 };
 
 /* --- What it is. --- */
@@ -102,8 +108,6 @@ void rill__upload_drop(struct rill__upload *upload)
  * less than 300 it may well answer while it reads on. */
 static bool is_refused(const rill_stream *stream)
 {
-    enum { status_at = 9 }; /* "HTTP/1.1 413" */
-
     return stream->size > status_at && stream->at[status_at] >= '3';
 }
 
@@ -184,7 +188,10 @@ static int send_produced(struct rill__upload *upload, rill_stream *stream, bool 
     return r == 0 ? send_octets(stream, RILL_HTTP_CHUNK_LAST, ret_whole) : r < 0 ? r : 0;
 }
 
-int rill__upload_send(struct rill__upload *upload, rill_stream *stream, bool *ret_whole)
+static int send_all(struct rill__upload *upload, rill_stream *stream, bool *ret_whole)
+    RILL_SUSPENDS;
+
+static int send_all(struct rill__upload *upload, rill_stream *stream, bool *ret_whole)
 {
     int r = 0;
     *ret_whole = true;
@@ -195,4 +202,87 @@ int rill__upload_send(struct rill__upload *upload, rill_stream *stream, bool *re
                 ? send_file(stream, &upload->pieces[i], ret_whole)
                 : send_octets(stream, upload->pieces[i].octets, ret_whole);
     return r;
+}
+
+/* --- Listening meanwhile. --- */
+
+/* Wait for the first digit of a status; an interim response is taken off the stream.
+ * Returns: the digit; 0 (nothing more comes, or no response that one could skip); -errno. */
+static int hear(rill_stream *stream) RILL_SUSPENDS;
+
+static int hear(rill_stream *stream)
+{
+    rill_span octets;
+    int r;
+    for (size_t least = status_at + 3; least < interim_room; least = octets.size + 1) {
+        r = rill_stream_peek(stream, least, &octets);
+        if (r <= 0)
+            return r;
+        if (octets.at[status_at] != '1' || memcmp(octets.at + status_at, "101", 3) == 0)
+            return (unsigned char)octets.at[status_at];
+        const char *end = memmem(octets.at, octets.size, "\r\n\r\n", 4);
+        if (end == NULL)
+            continue;
+        rill_stream_consume(stream, (size_t)(end + 4 - octets.at));
+        return '1';
+    }
+    return 0;
+}
+
+struct listener {
+    rill_stream *stream;
+    rill_group *group; /* which it ends */
+};
+
+static int listen_meanwhile(void *arg)
+{
+    const struct listener *listener = arg;
+    int heard = '1';
+    for (int i = 0; i < heard_max && heard == '1'; i++)
+        heard = hear(listener->stream);
+    if (heard == -ECANCELED || (heard > 0 && is_wanted(listener->stream)))
+        return heard < 0 ? heard : 0;
+    (void)rill_group_cancel(listener->group, "the server has answered");
+    return 0;
+}
+
+/* As send_all. It is no error if the server has refused: what was not sent is not whole. */
+static int send_listening(struct rill__upload *upload, rill_stream *stream, bool *ret_whole)
+    RILL_SUSPENDS;
+
+static int send_listening(struct rill__upload *upload, rill_stream *stream, bool *ret_whole)
+{
+    rill_group group = { 0 };
+    struct listener listener = { stream, &group };
+    int r = rill_group_enter(&group);
+    if (r < 0)
+        return r;
+    r = rill_group_go(&group, RILL_CORO(listen_meanwhile, &listener));
+    if (r == 0)
+        r = send_all(upload, stream, ret_whole);
+    if (r < 0)
+        *ret_whole = false;
+    else
+        (void)rill_group_cancel(&group, "the body is sent");
+    r = rill_group_leave(&group, r);
+    rill_group_fini(&group);
+    return r;
+}
+
+int rill__upload_send(struct rill__upload *upload, rill_stream *stream, bool *ret_whole)
+{
+    return upload->produce != NULL || upload->size > at_once
+               ? send_listening(upload, stream, ret_whole)
+               : send_all(upload, stream, ret_whole);
+}
+
+int rill__upload_ask(rill_stream *stream, bool *ret_wanted)
+{
+    rill_scope scope = { 0 };
+    int r = rill_timeout(&scope, RILL_SEC(1));
+    if (r < 0)
+        return r;
+    r = rill_scope_leave(&scope, hear(stream));
+    *ret_wanted = r == '1' || r == -ETIME;
+    return r == -ECANCELED || r == -ENOMEM ? r : 0;
 }

@@ -100,6 +100,9 @@ typedef struct rill_http_request_opts {
     size_t part_count;
     rill_http_produce_fn *produce; /* chunked, as they are made; cannot be sent twice */
     void *produce_arg;
+    bool
+        expect100; /* ask the server first (Expect: 100-continue), and send the body when it says so or
+                       nothing for 1 s; one that answers at once is not sent it */
     rill_http_auth auth;
     int redirects; /* as in the session's options; 0: as there */
     rill_time total, connect, sock_connect, sock_read; /* likewise */

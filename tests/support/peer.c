@@ -132,6 +132,8 @@ static int serve_one(struct peer *peer, rill_stream *stream)
     peer->under_way--;
     if (r < 0 || answer == NULL || answer->end == PEER_CLOSE)
         return r < 0 ? r : 0;
+    if (answer->end == PEER_DEAF)
+        return rill_sleep(RILL_FOREVER);
     if (answer->end == PEER_HOLD)
         return wait_for_end(stream);
     return early ? rill_first_error(read_body(peer, stream, &head), 1) : 1;

@@ -8,6 +8,7 @@ enum peer_end {
     PEER_KEEP,  /* the next request is read */
     PEER_CLOSE, /* the end of the connection */
     PEER_HOLD,  /* nothing more, until the other side ends it */
+    PEER_DEAF,  /* nothing more, and nothing is read: the other side cannot send on */
 };
 
 /* What a request gets. A table ends with `octets` and `request` NULL. */
