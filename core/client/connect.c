@@ -1,6 +1,8 @@
 /* connect.c - the connection of a request: from the pool, or made: directly, through a proxy, with TLS. */
 #include "core/client/session.h"
 
+#include "core/dns/dns.h"
+
 #include <rill/task.h>
 #include <rill/tls.h>
 
@@ -102,6 +104,9 @@ static int dial(struct rill__request *request, const struct rill__place *place,
     bool sooner = own < request->connect_at;
     rill__phase_set(request, sooner ? own : request->connect_at,
                     sooner ? "sock_connect" : "connect");
+    rill_time names_last = request->session->opts.dns_ttl;
+    if (names_last != RILL_FOREVER && place->address == NULL)
+        rill__dns_forget_older(place->host, names_last);
     int r = place->address != NULL
                 ? rill_stream_connect(place->address, NULL, &connection->stream)
                 : rill_open_connection(place->host, place->port, NULL, &connection->stream);

@@ -63,6 +63,7 @@ static void fill_in_defaults(rill_http_session_opts *opts)
     opts->limit = opts->limit > 0 ? opts->limit : default_limit;
     opts->limit_per_host = opts->limit_per_host > 0 ? opts->limit_per_host : SIZE_MAX;
     opts->keepalive = opts->keepalive < 0 ? 0 : span_or(opts->keepalive, RILL_SEC(15));
+    opts->dns_ttl = opts->dns_ttl < 0 ? 0 : span_or(opts->dns_ttl, RILL_FOREVER);
     opts->redirects = opts->redirects == 0 ? default_redirects : opts->redirects;
     opts->inflate_max = opts->inflate_max > 0 ? opts->inflate_max : default_growth;
 }

@@ -13,7 +13,7 @@ struct rill__dns_name {
     struct rill__question *question; /* NULL: it is known, or has to wait for its turn */
     unsigned holders;
     bool known;
-    rill_time until;
+    rill_time since, until; /* it is known */
     int kind, rc;
     bool absolute;
     rill_addr *addrs; /* owned */
@@ -44,6 +44,8 @@ int rill__dns_of_loop(struct rill_loop *loop, struct rill__dns **ret_dns);
 int rill__dns_look_up(struct rill__task *task, struct rill__dns *dns, const char *name, int kind,
                       bool absolute, struct rill__dns_name **ret_name);
 void rill__dns_release(struct rill__dns_name *name);
+/* What the running loop has known of `host` for `age` or longer is not known any more. */
+void rill__dns_forget_older(const char *host, rill_time age);
 /* The loop ends: nobody waits any more. */
 void rill__dns_end(struct rill_loop *loop);
 

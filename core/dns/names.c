@@ -4,6 +4,7 @@
  * them leaves, the question is dropped. A record that is known stays until its time is over, or until too many
  * were used after it. What could not be answered is forgotten with its last waiter. */
 #include "core/dns/dns.h"
+#include "core/dns/host.h"
 #include "core/task/told.h"
 
 #include <rill/mem.h>
@@ -94,7 +95,8 @@ static void wake(struct rill__dns_name *name)
 static void keep(struct rill__dns_name *name, rill_time ttl)
 {
     struct rill__dns *dns = name->dns;
-    name->until = rill_time_add(rill__loop_now(dns->loop), ttl);
+    name->since = rill__loop_now(dns->loop);
+    name->until = rill_time_add(name->since, ttl);
     list_push_back(&dns->known, &name->place);
     dns->known_count++;
     while (dns->known_count > rill__dns_known_most)
@@ -217,6 +219,17 @@ static void forget_all(struct rill__dns *dns)
     for (size_t i = 0; i < RILL__DNS_BUCKETS; i++)
         while (!list_is_empty(&dns->buckets[i]))
             forget(container_of(dns->buckets[i].next, struct rill__dns_name, bucket));
+}
+
+void rill__dns_forget_older(const char *host, rill_time age)
+{
+    char text[RILL__DNS_NAME];
+    struct rill_loop *loop = rill__loop_running;
+    if (loop == NULL || loop->dns == NULL || rill__host_name(host, text, sizeof text) < 0)
+        return;
+    struct rill__dns_name *name = find(loop->dns, text, AF_UNSPEC, host[strlen(host) - 1] == '.');
+    if (name != NULL && name->known && rill_time_add(name->since, age) <= rill__loop_now(loop))
+        forget(name);
 }
 
 int rill__dns_look_up(struct rill__task *task, struct rill__dns *dns, const char *text, int kind,

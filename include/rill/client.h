@@ -72,6 +72,7 @@ typedef struct rill_http_session_opts {
     size_t limit;           /* connections in use at once, and kept: 100; SIZE_MAX: any number */
     size_t limit_per_host;  /* in use at once to one scheme, host and port; 0: any number */
     rill_time keepalive;    /* how long one is kept without use: 15 s; below 0: not at all */
+    rill_time dns_ttl;      /* how long names hold at most: as their servers say; below 0: once */
     const char *base_url;   /* absolute: what relative URLs of requests are resolved against */
     const rill_http_line *headers; /* of each request; one that gives the same name overrides it */
     size_t header_count;
@@ -83,8 +84,7 @@ typedef struct rill_http_session_opts {
     bool no_cookies;          /* neither kept nor sent */
     bool raw;                 /* ask for no compression, and decode none */
     unsigned inflate_max;     /* a compressed body may grow so many times, above 1 MiB; 250 */
-    bool
-        trust_env; /* proxies from http_proxy, https_proxy, all_proxy and no_proxy, as curl reads them */
+    bool trust_env; /* proxies of http_proxy, https_proxy, all_proxy, no_proxy, as curl's */
 } rill_http_session_opts;
 
 /* What a request may say. NULL or all zero: nothing. */
@@ -100,9 +100,9 @@ typedef struct rill_http_request_opts {
     size_t part_count;
     rill_http_produce_fn *produce; /* chunked, as they are made; cannot be sent twice */
     void *produce_arg;
-    bool
-        expect100; /* ask the server first (Expect: 100-continue), and send the body when it says so or
-                       nothing for 1 s; one that answers at once is not sent it */
+    /* Ask first (Expect: 100-continue): the body is sent when the server says so, or nothing for 1 s, and not if
+     * it answers at once. */
+    bool expect100;
     rill_http_auth auth;
     int redirects; /* as in the session's options; 0: as there */
     rill_time total, connect, sock_connect, sock_read; /* likewise */

@@ -22,6 +22,26 @@ static int answer_is_kept_for_its_time_to_live(void *arg)
     return 0;
 }
 
+/* Who wants no more of an old answer has it asked for anew, and all share the new one. */
+static int answer_older_than_wanted_is_forgotten(void *arg)
+{
+    (void)arg;
+    OWNED_NAMES;
+    EXPECT_IS(begin(), 0);
+    EXPECT_ADDRESSES("four.test", 0, "127.0.0.1:80");
+    unsigned asked = names.asked;
+    EXPECT_IS(rill_sleep(RILL_SEC(2)), 0);
+    rill__dns_forget_older("four.test", RILL_SEC(3));
+    rill__dns_forget_older("other.test", 0);
+    rill__dns_forget_older("no name", 0);
+    EXPECT_ADDRESSES("four.test", 0, "127.0.0.1:80");
+    EXPECT_IS(names.asked, asked);
+    rill__dns_forget_older("Four.test", RILL_SEC(2));
+    EXPECT_ADDRESSES("four.test", 0, "127.0.0.1:80");
+    EXPECT_IS(names.asked, 2 * asked);
+    return 0;
+}
+
 static int least_time_of_an_alias_and_its_address_counts(void *arg)
 {
     (void)arg;
@@ -287,6 +307,7 @@ static int new_options_leave_questions_under_way_alone(void *arg)
 
 static const struct scenario scenarios[] = {
     SIMULATED(answer_is_kept_for_its_time_to_live),
+    SIMULATED(answer_older_than_wanted_is_forgotten),
     SIMULATED(least_time_of_an_alias_and_its_address_counts),
     SIMULATED(time_to_live_of_none_is_a_second),
     SIMULATED_ONCE(refusals_are_kept_for_a_while),
