@@ -4,6 +4,9 @@
  * sends. It never has to wait: what has come is read as a whole at once, and there is always room to write. So
  * nothing lies in OpenSSL but the begin of a record that has not come in full.
  *
+ * A stream that speaks TLS may begin once more: the new connection then reads and writes by the calls of the one
+ * below it, and is what the stream has for a filter.
+ *
  * I1 All calls of OpenSSL are made on the loop's stack: they need more than a task's.
  * I2 OpenSSL's list of errors belongs to the thread: it is emptied before each call, and after one that failed. */
 #include "core/tls/tls.h"
@@ -33,11 +36,27 @@ static int make_room(struct rill__filter *filter, size_t size)
     return 0;
 }
 
+/* Octets that the connection below has for the one in it. */
+static int take_from_below(BIO *bio, struct rill__tls *below, char *buf, int size)
+{
+    size_t taken;
+    int r = SSL_read_ex(below->ssl, buf, (size_t)size, &taken);
+    if (r == 1)
+        return (int)taken;
+    int error = SSL_get_error(below->ssl, r);
+    below->filter.ended = error == SSL_ERROR_ZERO_RETURN;
+    if (error == SSL_ERROR_WANT_READ)
+        BIO_set_retry_read(bio);
+    return -1;
+}
+
 static int take_in(BIO *bio, char *buf, int size)
 {
     struct rill__tls *tls = BIO_get_data(bio);
     size_t taken = (size_t)size < tls->in_size ? (size_t)size : tls->in_size;
     BIO_clear_retry_flags(bio);
+    if (taken == 0 && tls->below != NULL)
+        return take_from_below(bio, tls->below, buf, size);
     if (taken == 0) {
         BIO_set_retry_read(bio);
         return -1;
@@ -51,13 +70,17 @@ static int take_in(BIO *bio, char *buf, int size)
 static int put_out(BIO *bio, const char *octets, int size)
 {
     struct rill__tls *tls = BIO_get_data(bio);
+    struct rill__filter *wire = tls->wire;
+    size_t written;
     BIO_clear_retry_flags(bio);
-    if (make_room(&tls->filter, (size_t)size) < 0) {
+    if (tls->below != NULL)
+        return SSL_write_ex(tls->below->ssl, octets, (size_t)size, &written) == 1 ? size : -1;
+    if (make_room(wire, (size_t)size) < 0) {
         tls->no_memory = true;
         return -1;
     }
-    memcpy(tls->filter.made + tls->filter.made_size, octets, (size_t)size);
-    tls->filter.made_size += (size_t)size;
+    memcpy(wire->made + wire->made_size, octets, (size_t)size);
+    wire->made_size += (size_t)size;
     return size;
 }
 
@@ -110,6 +133,11 @@ static int give_up(struct rill__tls *tls, const char *reason)
     return -EPROTO;
 }
 
+static bool lacks_memory(const struct rill__tls *tls)
+{
+    return tls->no_memory || (tls->below != NULL && lacks_memory(tls->below));
+}
+
 /* Why OpenSSL gave up; `why` tells it in words. */
 static int failure(struct rill__tls *tls)
 {
@@ -117,8 +145,10 @@ static int failure(struct rill__tls *tls)
     const char *reason = ERR_reason_error_string(error);
     ERR_clear_error();
     tls->filter.finished = true; /* it can say no more */
-    if (tls->no_memory || ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE)
+    if (lacks_memory(tls) || ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE)
         return -ENOMEM;
+    if (tls->below != NULL && tls->below->filter.ended)
+        return -ECONNRESET; /* cut off inside a connection that was not */
     if (tls->certificate_error != 0)
         return -EKEYREJECTED;
     return give_up(tls, reason != NULL ? reason : "broken");
@@ -132,9 +162,16 @@ static int shake_hands(struct rill__tls *tls)
     int r = SSL_do_handshake(tls->ssl);
     if (r == 1)
         tls->filter.opening = false;
-    else if (tls->no_memory || SSL_get_error(tls->ssl, r) != SSL_ERROR_WANT_READ)
+    else if (lacks_memory(tls) || SSL_get_error(tls->ssl, r) != SSL_ERROR_WANT_READ)
         return failure(tls);
     return 0;
+}
+
+/* Octets that OpenSSL has not read. */
+static size_t unread(const struct rill__tls *tls)
+{
+    const struct rill__tls *below = tls->below;
+    return tls->in_size + (below != NULL ? (size_t)SSL_pending(below->ssl) + unread(below) : 0);
 }
 
 /* Everything that can be read is put into the stream. A call reads one record, or a part of it where the room is
@@ -142,7 +179,7 @@ static int shake_hands(struct rill__tls *tls)
 static int decrypt(struct rill__tls *tls)
 {
     rill_stream *stream = tls->stream;
-    size_t got, room = tls->in_size;
+    size_t got, room = unread(tls);
     while (room > 0) {
         int r = rill__stream_make_room(stream, room);
         if (r < 0)
@@ -156,22 +193,26 @@ static int decrypt(struct rill__tls *tls)
         }
         stream->size += got;
         int left = got == room ? SSL_pending(tls->ssl) : 0;
-        room = left > 0 ? (size_t)left : tls->in_size;
+        room = left > 0 ? (size_t)left : unread(tls);
     }
     return 0;
 }
 
 static int received(struct rill__filter *filter, const char *octets, size_t size)
 {
-    struct rill__tls *tls = container_of(filter, struct rill__tls, filter);
+    struct rill__tls *tls = container_of(filter, struct rill__tls, filter), *bottom = tls;
     int r = 0;
-    tls->in = octets;
-    tls->in_size = size;
+    while (bottom->below != NULL)
+        bottom = bottom->below;
+    if (size > 0) {
+        bottom->in = octets;
+        bottom->in_size = size;
+    }
     if (filter->opening)
         r = shake_hands(tls);
     if (r == 0 && !filter->opening)
         r = decrypt(tls);
-    tls->in_size = 0;
+    tls->in_size = bottom->in_size = 0;
     if (r == 0 && !filter->opening && filter->made_size > unsent_most)
         r = give_up(tls, "it asks without end and takes no answer");
     return r;
@@ -193,8 +234,12 @@ static int seal(struct rill__filter *filter, const char *octets, size_t size)
 static int finish(struct rill__filter *filter)
 {
     struct rill__tls *tls = container_of(filter, struct rill__tls, filter);
-    ERR_clear_error();
-    return filter->opening || SSL_shutdown(tls->ssl) >= 0 ? 0 : failure(tls);
+    for (struct rill__tls *each = tls; each != NULL; each = each->below) {
+        ERR_clear_error();
+        if (!each->filter.opening && SSL_shutdown(each->ssl) < 0)
+            return failure(tls);
+    }
+    return 0;
 }
 
 static void free_filter(struct rill__filter *filter)
@@ -203,6 +248,8 @@ static void free_filter(struct rill__filter *filter)
     if (tls->ssl != NULL) /* a cut alone takes nothing from the session, which OpenSSL would drop */
         SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(tls->ssl);
+    if (tls->below != NULL)
+        free_filter(&tls->below->filter);
     rill_tls_context_unref(tls->context);
     rill_free(filter->made);
     rill_free(tls);
@@ -232,14 +279,15 @@ static int set_up(struct rill__tls *tls)
     return rill__tls_verify(tls->ssl, tls);
 }
 
-int rill__tls_new(rill_stream *stream, rill_tls_context *context, const char *name,
-                  struct rill__tls **ret_tls)
+static int new_tls(rill_stream *stream, rill_tls_context *context, const char *name,
+                   struct rill__tls **ret_tls)
 {
     struct rill__tls *tls = rill_alloc_zero(1, sizeof *tls);
     if (tls == NULL)
         return -ENOMEM;
     tls->filter.ops = &tls_ops;
     tls->filter.opening = true;
+    tls->wire = &tls->filter;
     tls->stream = stream;
     tls->context = rill_tls_context_ref(context);
     size_t length = strlen(name); /* without the dot behind a name that is whole */
@@ -253,6 +301,40 @@ int rill__tls_new(rill_stream *stream, rill_tls_context *context, const char *na
     }
     *ret_tls = tls;
     return 0;
+}
+
+/* What the connections below make and have not sent goes out by the new one. */
+static void put_above(struct rill__tls *tls, struct rill__tls *below)
+{
+    tls->below = below;
+    tls->filter.made = below->filter.made;
+    tls->filter.made_size = below->filter.made_size;
+    tls->filter.made_room = below->filter.made_room;
+    below->filter.made = NULL;
+    below->filter.made_size = below->filter.made_room = 0;
+    for (; below != NULL; below = below->below)
+        below->wire = &tls->filter;
+}
+
+int rill__tls_open(rill_stream *stream, rill_tls_context *context, const char *name)
+{
+    struct rill__tls *tls, *below = rill__tls_of(stream);
+    size_t size = stream->size;
+    char *early = rill_copy(stream->at, size);
+    if (early == NULL)
+        return -ENOMEM;
+    int r = new_tls(stream, context, name, &tls);
+    if (r == 0) {
+        if (below != NULL)
+            put_above(tls, below);
+        rill_stream_consume(stream, size);
+        stream->filter = &tls->filter;
+        tls->in = early;
+        tls->in_size = size;
+        rill__stream_feed(stream, NULL, 0);
+    }
+    rill_free(early);
+    return r;
 }
 
 struct rill__tls *rill__tls_of(const rill_stream *stream)

@@ -7,8 +7,6 @@
 
 #include "core/io/stream_out.h"
 
-#include <rill/mem.h>
-
 #include <errno.h>
 #include <string.h>
 
@@ -18,24 +16,10 @@ struct start {
     const char *name;
 };
 
-/* On the loop's stack: make the connection, and say or read the first word. */
 static int begin(void *arg)
 {
     const struct start *start = arg;
-    rill_stream *stream = start->stream;
-    struct rill__tls *tls;
-    size_t size = stream->size;
-    char *early = rill_copy(stream->at, size);
-    if (early == NULL)
-        return -ENOMEM;
-    int r = rill__tls_new(stream, start->context, start->name, &tls);
-    if (r == 0) {
-        rill_stream_consume(stream, size);
-        stream->filter = &tls->filter;
-        rill__stream_feed(stream, early, size);
-    }
-    rill_free(early);
-    return r;
+    return rill__tls_open(start->stream, start->context, start->name);
 }
 
 static int shake_hands(rill_stream *stream, struct rill__task *task, const char *name)
@@ -79,8 +63,9 @@ static int open_connection(struct start *start, struct rill__task *task)
 
 static int check(const rill_stream *stream, const struct start *start)
 {
+    const struct rill__tls *below = rill__tls_of(stream);
     size_t size = strlen(start->name);
-    if (stream->filter != NULL)
+    if (below != NULL && below->below != NULL)
         return -EALREADY;
     if (stream->parked || stream->reader != NULL)
         return -EBUSY;

@@ -28,7 +28,9 @@ struct rill__tls {
     rill_stream *stream;
     rill_tls_context *context;
     SSL *ssl;
-    const char *in; /* octets that came and OpenSSL has not read */
+    struct rill__tls *below;   /* the connection that this one lies in; NULL: in none */
+    struct rill__filter *wire; /* gets the records: that of the topmost connection */
+    const char *in;            /* octets that came and OpenSSL has not read */
     size_t in_size;
     bool no_memory; /* an allocation of ours failed below OpenSSL */
     int certificate_error;
@@ -44,9 +46,9 @@ void rill__tls_drop_default_context(void);
 /* The version of OpenSSL that is loaded. */
 const char *rill__tls_version(void);
 
-/* The filter of a connection on `stream`; on the loop's stack. 0 or -ENOMEM. */
-int rill__tls_new(rill_stream *stream, rill_tls_context *context, const char *name,
-                  struct rill__tls **ret_tls);
+/* The connection of `stream`, which may speak TLS already: the new one lies in that then. Octets that were not read
+ * are taken for it. On the loop's stack. 0 or -ENOMEM. */
+int rill__tls_open(rill_stream *stream, rill_tls_context *context, const char *name);
 /* The connection of `stream`; NULL: it does not speak TLS. */
 struct rill__tls *rill__tls_of(const rill_stream *stream);
 

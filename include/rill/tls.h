@@ -75,12 +75,13 @@ RILL_API rill_tls_context *rill_tls_context_ref(rill_tls_context *context);
 RILL_API void rill_tls_context_unref(rill_tls_context *context);
 
 /** Speak TLS on the connected `stream` from now on. What was written before goes out as it is; octets that were not
- *  read are taken for the other side's handshake, and never given to a reader.
- *  Returns: 0; -EINVAL (a client without name); -EALREADY (it speaks TLS); -EBUSY (another task reads it, or it is
- *           parked); -EKEYREJECTED (the other side's certificate is not trusted, expired, or for another name);
+ *  read are taken for the other side's handshake, and never given to a reader. A stream that speaks TLS may begin a
+ *  second connection inside of the first, say with the server behind a proxy: what is told of it is the second then.
+ *  Returns: 0; -EINVAL (a client without name); -EALREADY (it speaks TLS inside TLS already); -EBUSY (another task
+ *           reads it, or it is parked); -EKEYREJECTED (the other side's certificate is not trusted, expired, or for another name);
  *           -EPROTO (the two do not agree, or the other side does not speak TLS); -ECONNRESET (it ended the
- *           connection); -ECANCELED; -ENOMEM; else as rill_stream_drain. rill_last_error has the details. Unless
- *           the stream was used by another task or speaks TLS, it is of no use after an error: abort it.
+ *           connection); -ECANCELED; -ENOMEM; else as rill_stream_drain. rill_last_error has the details. But
+ *           for the first three the stream is of no use after an error: abort it.
  *  Suspends: until the handshake is done.   Like: StreamWriter.start_tls.   Since: 0.1 */
 RILL_API int rill_stream_start_tls(rill_stream *stream, const rill_tls_opts *opts) RILL_SUSPENDS;
 

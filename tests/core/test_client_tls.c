@@ -116,7 +116,8 @@ static int protocol_other_than_http_1_is_refused(void *arg)
 
 /* --- A tunnel. --- */
 
-static char asked[256]; /* of the proxy */
+static char asked[256];   /* of the proxy */
+static bool proxy_secure; /* TLS is spoken with it, too */
 
 struct pipe {
     rill_stream *from, *to;
@@ -160,7 +161,11 @@ static int serve_tunnel(rill_stream *stream, void *arg)
     OWNED_STREAM rill_stream *server = NULL;
     rill_span text;
     (void)arg;
-    int r = rill_stream_read_until(stream, &RILL_SPAN("\r\n\r\n"), 1, &text);
+    int r = 0;
+    if (proxy_secure)
+        r = rill_stream_start_tls(stream, &(rill_tls_opts){ .context = server_context });
+    if (r == 0)
+        r = rill_stream_read_until(stream, &RILL_SPAN("\r\n\r\n"), 1, &text);
     if (r < 0)
         return r == -ECANCELED ? r : 0;
     snprintf(asked, sizeof asked, "%.*s", (int)strcspn(text.at, "\r"), text.at);
@@ -172,15 +177,15 @@ static int serve_tunnel(rill_stream *stream, void *arg)
     return r == -ECANCELED ? r : 0;
 }
 
-static int tunnel_through_a_proxy_is_kept(void *arg)
+static int ask_through_tunnel(void)
 {
     char url[64];
-    (void)arg;
     OWNED_SESSION;
     OWNED_PROXY;
     EXPECT_IS(rill_start_server("127.0.0.1", 0, serve_tunnel, NULL, NULL, &proxy), 0);
     rill_addr at = rill_server_address(proxy);
-    snprintf(url, sizeof url, "http://127.0.0.1:%u", rill_addr_port(&at));
+    snprintf(url, sizeof url, "%s://127.0.0.1:%u", proxy_secure ? "https" : "http",
+             rill_addr_port(&at));
     setenv("https_proxy", url, 1);
     int r = begin("good", "ca", NULL, true);
     unsetenv("https_proxy");
@@ -193,12 +198,28 @@ static int tunnel_through_a_proxy_is_kept(void *arg)
     return 0;
 }
 
+static int tunnel_through_a_proxy_is_kept(void *arg)
+{
+    (void)arg;
+    proxy_secure = false;
+    return ask_through_tunnel();
+}
+
+/* TLS with the server goes inside TLS with the proxy. */
+static int tunnel_through_a_secure_proxy_is_kept(void *arg)
+{
+    (void)arg;
+    proxy_secure = true;
+    return ask_through_tunnel();
+}
+
 static const struct scenario scenarios[] = {
     SCENARIO(https_is_spoken_over_a_kept_connection),
     SCENARIO(server_that_is_not_trusted_is_not_asked),
     SCENARIO(plain_and_secure_connections_are_kept_apart),
     SCENARIO(protocol_other_than_http_1_is_refused),
     SCENARIO(tunnel_through_a_proxy_is_kept),
+    SCENARIO_ONCE(tunnel_through_a_secure_proxy_is_kept),
 };
 
 int main(void)
