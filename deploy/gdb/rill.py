@@ -115,6 +115,30 @@ def word_of(record, tells):
     return text_at(tells["what"])
 
 
+def text_of(record, path):
+    address = load(record, path)
+    if not address:
+        return None
+    return shown(text_at(gdb.Value(address).cast(gdb.lookup_type("char").pointer())))
+
+
+def deed_of(task):
+    """What the innermost block that says so is for: ", for GET example.org (total)"."""
+    block = task["block"]
+    for _ in range(FRAMES_MOST):
+        if int(block) == 0:
+            return ""
+        if int(block["deed"]):
+            break
+        block = block["outer"]
+    else:
+        return ""
+    texts = [text_of(int(block), block["deed"][field]) for field in ("what", "of", "bound")]
+    if texts[0] is None or texts[1] is None:
+        return ""
+    return ", for %s %s%s" % (texts[0], texts[1], " (%s)" % texts[2] if texts[2] else "")
+
+
 def told(loop, task):
     record = int(task["wait"])
     tells = task["wait"]["tells"]
@@ -125,6 +149,9 @@ def told(loop, task):
         awaited = task_at(loop, future)
         return "task '%s'" % name_of(awaited) if awaited is not None else "future 0x%x" % future
     text = word_of(record, tells)
+    name = text_of(record, tells["name"])
+    if name is not None:
+        text += " of '%s'" % name
     value = load(record, tells["object"])
     if value:
         text += " 0x%x" % value
@@ -136,6 +163,7 @@ def told(loop, task):
         held_by = task_at(loop, holder)
         if held_by is not None:
             text += ", held by '%s'" % name_of(held_by)
+    text += deed_of(task)
     deadline = load(record, tells["deadline"])
     if deadline is not None and deadline != FOREVER:
         text += ", due at %.3f s of the loop's clock" % (deadline / 1e9)

@@ -313,7 +313,9 @@ RILL_API void rill_server_abort_clients(rill_server *server);
  *  Returns: 0; -ECANCELED.   Suspends: until then.   Like: Server.wait_closed.   Since: 0.1 */
 RILL_API int rill_server_wait_closed(rill_server *server) RILL_SUSPENDS;
 
-/** Wait until this task is cancelled; then close `server` and wait for its connections.
+/** Wait until this task is cancelled, by Ctrl-C for one; then close `server` and wait for its connections. These
+ *  last as long as their handlers want: whoever will not wait for them calls rill_server_close_clients, or bounds
+ *  it with a grace (rill_loop_opts, rill_scope_set_grace); a second Ctrl-C ends the process.
  *  Returns: -ECANCELED; -ESHUTDOWN (it is closed, or somebody closed it); -EBUSY (another task is here).
  *  Suspends: until then.   Like: Server.serve_forever.   Since: 0.1 */
 RILL_API int rill_serve_forever(rill_server *server) RILL_SUSPENDS;

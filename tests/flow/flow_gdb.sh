@@ -26,6 +26,17 @@ expect() {
     failed=1
 }
 
+# start WHAT: the scene, until all is set.
+start() {
+    "$scene" "$1" >out 2>&1 &
+    pid=$!
+    tries=0
+    while ! grep -q ready out 2>/dev/null && [ $tries -lt 300 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+}
+
 look() {
     expect "$1" "2 holder  *waits for event"
     expect "$1" "3 waiter  *waits for lock 0x[0-9a-f]*, held by 'holder'; fn() at .*ctl_scene.c"
@@ -47,18 +58,23 @@ else
     echo "the kernel leaves no core file here: $(cat /proc/sys/kernel/core_pattern)"
 fi
 
-"$scene" wait >out 2>&1 &
-pid=$!
-tries=0
-while ! grep -q ready out 2>/dev/null && [ $tries -lt 300 ]; do
-    sleep 0.1
-    tries=$((tries + 1))
-done
+start wait
 ask -p "$pid"
 if grep -q "ptrace: Operation not permitted" said; then
     echo "gdb may not attach here"
     [ -n "$core" ] || exit 77
 else
     look "process"
+fi
+kill "$pid"
+wait "$pid" 2>/dev/null
+
+start outside
+timeout 60 gdb -batch -nx -x "$script" -ex rill-tasks "$scene" -p "$pid" >said 2>&1 </dev/null
+if ! grep -q "ptrace: Operation not permitted" said; then
+    expect "outside" "2 names  *waits for DNS look-up of 'slow.example'"
+    expect "outside" "waits for stream read on fd [0-9]*, for GET 127.0.0.1 (total)"
+    expect "outside" "waits for TLS handshake of 'tls.example' on fd"
+    expect "outside" "waits for the end of a process on fd"
 fi
 exit $failed
