@@ -163,8 +163,12 @@ struct rill__process *rill__process_new(const rill_process_opts *opts)
 void rill__process_begin(struct rill__process *process, pid_t pid, int pidfd)
 {
     process->public.pid = pid;
-    process->pidfd = pidfd;
     rill__loop_outside(process->loop, 1);
+    if (pidfd < 0) {
+        end(process, status_is_lost(process));
+        return;
+    }
+    process->pidfd = pidfd;
     watch(process);
 }
 

@@ -96,9 +96,10 @@ static int start(const char *const *argv, const rill_process_opts *opts, rill_pr
     for (int number = 0; number < 3; number++)
         if (plan.theirs[number] >= 0)
             rill__socket_drop(plan.theirs[number]);
-    if (r >= 0)
-        rill__process_begin(rill__process_of(public), plan.spawn.pid, r);
-    return r < 0 ? r : 0;
+    if (r < 0 && (r != -ECHILD || plan.spawn.pid == 0)) /* ECHILD: it has ended, and is forgotten */
+        return rill_fail(r, "%s", plan.spawn.no_cwd ? opts->cwd : argv[0]);
+    rill__process_begin(rill__process_of(public), plan.spawn.pid, r);
+    return 0;
 }
 
 int rill_process_start(const char *const *argv, const rill_process_opts *opts,

@@ -39,7 +39,8 @@ static inline struct rill__process *rill__process_of(rill_process *public)
 
 /* A process without a child, in the list of the running loop. NULL without memory. */
 struct rill__process *rill__process_new(const rill_process_opts *opts);
-/* The child has been started, and is watched from now on. */
+/* The child has been started, and is watched from now on. A negative pidfd: it has ended, and nobody knows
+ * how. */
 void rill__process_begin(struct rill__process *process, pid_t pid, int pidfd);
 /* One who used it goes. Its memory may go as well. */
 void rill__process_release(struct rill__process *process);

@@ -17,4 +17,5 @@ struct rill__spawn {
     size_t pass_count;
     bool group, session; /* that it leads */
     pid_t pid;           /* the result */
+    bool no_cwd;         /* an error is that of cwd */
 };

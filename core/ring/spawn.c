@@ -117,13 +117,13 @@ static int keep_passed(posix_spawn_file_actions_t *actions, const struct rill__s
     return r != 0 ? r : posix_spawn_file_actions_addclosefrom_np(actions, most + 1);
 }
 
-static int set_actions(posix_spawn_file_actions_t *actions, const struct rill__spawn *spawn)
+/* First of all the directory, whose descriptor may be one of the standard ones. */
+static int set_actions(posix_spawn_file_actions_t *actions, const struct rill__spawn *spawn,
+                       int cwd)
 {
-    int r = 0;
+    int r = cwd >= 0 ? posix_spawn_file_actions_addfchdir_np(actions, cwd) : 0;
     for (int number = 0; number < 3 && r == 0; number++)
         r = place(actions, number, spawn->fds[number]);
-    if (r == 0 && spawn->cwd != NULL)
-        r = posix_spawn_file_actions_addchdir_np(actions, spawn->cwd);
     return r != 0 ? r : keep_passed(actions, spawn);
 }
 
@@ -162,7 +162,8 @@ static bool is_missing(const char *path)
     return path[0] == '/' && access(path, X_OK) < 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
-/* Try each directory in turn; what is there and cannot be executed is told only if nothing else can. */
+/* Try each directory in turn; the first that is there and cannot be executed is told only if nothing else
+ * can. */
 static int execute_somewhere(const struct plan *plan, const char *name)
 {
     const char *at = search_path(plan->spawn);
@@ -178,7 +179,7 @@ static int execute_somewhere(const struct plan *plan, const char *name)
             path[size++] = '/';
         memcpy(path + size, name, length + 1);
         int tried = is_missing(path) ? ENOENT : execute(plan, path);
-        if (tried != ENOENT && tried != ENOTDIR)
+        if (tried == 0 || (r == ENOENT && tried != ENOTDIR))
             r = tried;
         if (tried == 0)
             break;
@@ -190,7 +191,7 @@ static int execute_somewhere(const struct plan *plan, const char *name)
 }
 
 /* 0 or an errno. */
-static int start(struct rill__spawn *spawn)
+static int start_in(struct rill__spawn *spawn, int cwd)
 {
     struct plan plan = { .spawn = spawn };
     const char *name = spawn->argv[0];
@@ -201,12 +202,26 @@ static int start(struct rill__spawn *spawn)
     if (r == 0) {
         r = set_attributes(&plan.attributes, spawn);
         if (r == 0)
-            r = set_actions(&plan.actions, spawn);
+            r = set_actions(&plan.actions, spawn, cwd);
         if (r == 0)
             r = strchr(name, '/') != NULL ? execute(&plan, name) : execute_somewhere(&plan, name);
         posix_spawn_file_actions_destroy(&plan.actions);
     }
     posix_spawnattr_destroy(&plan.attributes);
+    return r;
+}
+
+/* The directory is opened here: what is wrong with it is not what is wrong with the program. */
+static int start(struct rill__spawn *spawn)
+{
+    if (spawn->cwd == NULL)
+        return start_in(spawn, -1);
+    int cwd = open(spawn->cwd, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    spawn->no_cwd = cwd < 0;
+    if (cwd < 0)
+        return errno;
+    int r = start_in(spawn, cwd);
+    close(cwd);
     return r;
 }
 

@@ -57,9 +57,10 @@ typedef struct rill_process_opts {
 typedef struct rill_process {
     pid_t pid;
     rill_stream *in, *out, *err; /* of those that are pipes; else NULL */
-    bool ended;                  /* how is known */
-    int returncode; /* of one that has ended: its exit status, 0 to 255; the negative number of the
-                                    signal that killed it */
+    bool ended;
+    int returncode; /* of one that has ended: its exit status, 0 to 255; the negative number of the signal that
+                       killed it; 255, and the loop's error handler is told, if nobody knows: we ignore SIGCHLD,
+                       or somebody else waited for it */
 } rill_process;
 
 #ifdef __cplusplus
@@ -71,10 +72,10 @@ extern "C" {
  *  there, SIGPIPE and SIGXFSZ do what they do by default, and signals that we ignore are ignored.
  *  The loop is blocked until the program is there: some 0.2 ms on an idle CPU, whatever our size.
  *  Args: `argv` NULL ended; `opts` may be NULL.
- *  Returns: 0 and the process; -ENOENT, -EACCES and others of execve(2), also for `cwd`; -EINVAL (no program;
- *           options that contradict each other); -EBADF (a descriptor to be passed); -EMFILE; -ENOMEM; -EAGAIN
- *           (no more processes); -ECHILD (we ignore SIGCHLD, and it has ended unseen); -ECANCELED (nothing was
- *           started); -ESRCH (not in a task).
+ *  Returns: 0 and the process; -ENOENT, -EACCES and others of execve(2), also for `cwd`: rill_last_error names
+ *           the one that it is; -EINVAL (no program; options that contradict each other); -EBADF (a descriptor to
+ *           be passed); -EMFILE; -ENOMEM; -EAGAIN (no more processes); -ECANCELED (nothing was started); -ESRCH
+ *           (not in a task).
  *  Owns: gives the process; rill_process_close ends it.
  *  Suspends: for one turn.   Like: asyncio.create_subprocess_exec.   Since: 0.1 */
 RILL_API int rill_process_start(const char *const *argv, const rill_process_opts *opts,

@@ -6,7 +6,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -229,6 +231,7 @@ static int what_cannot_be_executed_is_an_error(void *arg)
     static const int low[] = { 1 }, closed[] = { 900 };
     const rill_process_opts piped = { .in = RILL_PROCESS_PIPE, .out = RILL_PROCESS_PIPE };
     const rill_process_opts no_cwd = { .cwd = "/proc/rill-is-no-directory" };
+    const rill_process_opts file_cwd = { .cwd = "/etc/passwd" };
     const rill_process_opts no_group = { .kill_group = true };
     const rill_process_opts no_fd = { .out = RILL_PROCESS_FD, .out_fd = -1 };
     const rill_process_opts bad_out = { .out = RILL_PROCESS_STDOUT };
@@ -244,6 +247,7 @@ static int what_cannot_be_executed_is_an_error(void *arg)
     EXPECT_IS(rill_process_start(NULL, NULL, &p), -EINVAL);
     EXPECT_IS(rill_process_start_shell(NULL, NULL, &p), -EINVAL);
     EXPECT_IS(rill_process_start(fine, &no_cwd, &p), -ENOENT);
+    EXPECT_IS(rill_process_start(fine, &file_cwd, &p), -ENOTDIR);
     EXPECT_IS(rill_process_start(fine, &no_group, &p), -EINVAL);
     EXPECT_IS(rill_process_start(fine, &no_fd, &p), -EBADF);
     EXPECT_IS(rill_process_start(fine, &bad_out, &p), -EINVAL);
@@ -251,6 +255,73 @@ static int what_cannot_be_executed_is_an_error(void *arg)
     EXPECT_IS(rill_process_start(fine, &bad_pass, &p), -EBADF);
     EXPECT(p == NULL);
     return 0;
+}
+
+static bool last_error_says(const char *text)
+{
+    const rill_err *error = rill_last_error();
+    return error == NULL || error->msg == NULL || strcmp(error->msg, text) == 0;
+}
+
+static int error_names_what_is_wrong(void *arg)
+{
+    static const char *const nowhere[] = { "rill-is-no-program", NULL };
+    static const char *const fine[] = { "true", NULL };
+    const rill_process_opts opts = { .cwd = "/proc/rill-is-no-directory" };
+    rill_process *p;
+    (void)arg;
+    EXPECT_IS(rill_process_start(nowhere, NULL, &p), -ENOENT);
+    EXPECT(last_error_says("rill-is-no-program"));
+    EXPECT_IS(rill_process_start(fine, &opts, &p), -ENOENT);
+    EXPECT(last_error_says("/proc/rill-is-no-directory"));
+    return 0;
+}
+
+static int start_from(const char *one, const char *other)
+{
+    static const char *const argv[] = { "rill-is-no-program", NULL };
+    char path[128];
+    const char *const env[] = { path, NULL };
+    const rill_process_opts opts = { .env = env };
+    rill_process *p = NULL;
+    snprintf(path, sizeof path, "PATH=%s:%s", one, other);
+    int r = rill_process_start(argv, &opts, &p);
+    rill_process_close(p);
+    return r;
+}
+
+static char places[2][32];
+
+static int start_from_both(void *arg)
+{
+    (void)arg;
+    EXPECT_IS(start_from(places[0], places[1]), -EACCES);
+    EXPECT_IS(start_from(places[1], places[0]), -ENOEXEC);
+    EXPECT_IS(start_from("/proc/rill:/etc/passwd", places[1]), -ENOEXEC);
+    return 0;
+}
+
+/* The first of them, as there. */
+static void what_cannot_be_executed_is_told_if_nothing_else_can(void **state)
+{
+    char files[2][64];
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        snprintf(places[i], sizeof places[i], "/tmp/rill-path-XXXXXX");
+        assert_non_null(mkdtemp(places[i]));
+        snprintf(files[i], sizeof files[i], "%s/rill-is-no-program", places[i]);
+        FILE *file = fopen(files[i], "we");
+        assert_non_null(file);
+        fputs("no program", file);
+        fclose(file);
+        assert_int_equal(chmod(files[i], i == 0 ? 0600 : 0700), 0);
+    }
+    int r = run_main(start_from_both, NULL);
+    for (int i = 0; i < 2; i++) {
+        unlink(files[i]);
+        rmdir(places[i]);
+    }
+    assert_int_equal(r, 0);
 }
 
 /* As subprocess.Popen: the child's PATH, not ours. */
@@ -483,14 +554,33 @@ static int child_that_ignores_sigterm_is_killed(void *arg)
     return 0;
 }
 
+static int told;
+
+static void count_told(rill_loop *loop, const char *message, rill_future *future, void *arg)
+{
+    (void)loop, (void)future, (void)arg;
+    told += strstr(message, "status was taken") != NULL;
+}
+
 static int end_unseen(void *arg)
 {
-    const rill_process_opts opts = { .in = RILL_PROCESS_PIPE };
+    const rill_process_opts opts = { .in = RILL_PROCESS_PIPE }, says = { .out = RILL_PROCESS_PIPE };
     OWNED_PROCESS rill_process *p = NULL;
+    rill_span out;
     (void)arg;
+    told = 0;
+    rill_loop_set_error_handler(rill_get_running_loop(), count_told, NULL);
     EXPECT_IS(rill_process_start_shell("exec cat", &opts, &p), 0);
     rill_stream_close(p->in);
     EXPECT_IS(rill_process_wait(p), 255);
+    for (int i = 1; i <= 30; i++) { /* some of them have gone before anybody could look at them */
+        OWNED_PROCESS rill_process *q = NULL;
+        EXPECT_IS(rill_process_start_shell("echo it", &says, &q), 0);
+        EXPECT_IS(rill_process_communicate(q, RILL_SPAN(""), &out, NULL), 0);
+        EXPECT(rill_span_equal(out, RILL_SPAN("it\n")));
+        EXPECT_IS(q->returncode, 255);
+        EXPECT_IS(told, i + 1);
+    }
     return 0;
 }
 
@@ -524,6 +614,8 @@ int main(void)
         SCENARIO(child_that_ended_is_no_zombie),
         SCENARIO(closing_under_a_waiter_kills_and_tells),
         SCENARIO(what_cannot_be_executed_is_an_error),
+        SCENARIO(error_names_what_is_wrong),
+        OUTSIDE(what_cannot_be_executed_is_told_if_nothing_else_can),
         SCENARIO(path_is_that_of_the_child),
         SCENARIO(cancel_before_the_start_starts_nothing),
         SCENARIO(child_leads_the_group_that_it_is_given),
