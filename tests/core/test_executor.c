@@ -1,6 +1,7 @@
 /* test_executor.c - blocking functions in threads, and results that cross threads. */
 #include "core/base/mem.h"
 #include "core/io/executor.h"
+#include "tests/support/child.h"
 #include "tests/support/expect.h"
 
 #include <pthread.h>
@@ -251,12 +252,14 @@ static int shutdown_waits_for_what_was_given_before(void *arg)
 
 static int told;
 
+/* It has no name outside of this file. */
 static void count_told(rill_loop *loop, const char *message, rill_future *future, void *arg)
 {
     (void)loop;
     (void)future;
     (void)arg;
-    told += strstr(message, "still runs in a thread") != NULL;
+    told += strstr(message, "still runs in a thread") != NULL &&
+            strstr(message, "core_executor(+0x") != NULL;
 }
 
 static int abandon_one(void *arg)
@@ -540,6 +543,43 @@ static int use_inherited(void *arg)
     return rc;
 }
 
+/* --- Without threads. --- */
+
+static int start_without_threads(void *arg)
+{
+    rill_executor *executor;
+    (void)arg;
+    EXPECT_IS(rill_executor_new(2, &executor), 0);
+    rill_job *job = rill_executor_submit(executor, count_call, NULL);
+    int submitted = rill_job_result(job, RILL_FOREVER);
+    rill_job_unref(job);
+    int shut = rill_executor_shutdown(executor, RILL_FOREVER);
+    rill_executor_free(executor);
+    EXPECT_IS(submitted, -EAGAIN);
+    EXPECT_IS(shut, 0);
+    EXPECT_IS(rill_to_thread(count_call, NULL), -EAGAIN);
+    return rill_join(rill_run_in_executor(NULL, count_call, NULL)) == -EAGAIN ? 0 : -EBADMSG;
+}
+
+static int run_without_threads(void *arg)
+{
+    (void)arg;
+    return rill_run(RILL_CORO(start_without_threads, NULL)) == 0 ? 0 : 1;
+}
+
+static void job_that_gets_no_thread_is_eagain(void **state)
+{
+    static struct child child;
+    (void)state;
+    if (under_tsan())
+        skip(); /* it ends a program that cannot start a thread */
+    assert_int_equal(child_run_alone(&child, run_without_threads, NULL), 0);
+    assert_string_equal(child.text, "");
+    if (WIFEXITED(child.status) && WEXITSTATUS(child.status) == CHILD_CANNOT)
+        skip();
+    assert_int_equal(child.status, 0);
+}
+
 static void child_of_a_fork_has_no_threads(void **state)
 {
     rill_executor *executor;
@@ -591,6 +631,7 @@ int main(void)
         SCENARIO_ONCE(cancel_in_another_thread_cancels_the_task),
         OUTSIDE(coroutine_for_a_closed_loop_is_refused),
         OUTSIDE(end_of_a_run_shuts_its_executor_down),
+        OUTSIDE(job_that_gets_no_thread_is_eagain),
         OUTSIDE(child_of_a_fork_has_no_threads),
         OUTSIDE(wrong_arguments_are_refused),
     };

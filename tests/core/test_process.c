@@ -1,4 +1,5 @@
 /* test_process.c - programs: started, waited for, signalled, closed; none is ever left behind. */
+#include "tests/support/child.h"
 #include "tests/support/expect.h"
 #include "tests/support/proc.h"
 
@@ -304,7 +305,7 @@ static int start_from_both(void *arg)
 /* The first of them, as there. */
 static void what_cannot_be_executed_is_told_if_nothing_else_can(void **state)
 {
-    char files[2][64];
+    char files[2][96];
     (void)state;
     for (int i = 0; i < 2; i++) {
         snprintf(places[i], sizeof places[i], "/tmp/rill-path-XXXXXX");
@@ -484,6 +485,35 @@ static void start_without_descriptors_fails_and_leaves_nothing(void **state)
     assert_int_equal(run_main(start_within_limits, NULL), 0);
 }
 
+static int start_without_processes(void *arg)
+{
+    const rill_process_opts opts = { .in = RILL_PROCESS_PIPE, .out = RILL_PROCESS_PIPE };
+    struct footing before = footing_now();
+    rill_process *p = NULL;
+    (void)arg;
+    EXPECT_IS(rill_process_start_shell("exit 0", &opts, &p), -EAGAIN);
+    EXPECT_IS(rill_sleep(RILL_MS(1)), 0);
+    EXPECT_IS(footing_now().descriptors, before.descriptors);
+    return 0;
+}
+
+static int run_without_processes(void *arg)
+{
+    (void)arg;
+    return rill_run(RILL_CORO(start_without_processes, NULL)) == 0 ? 0 : 1;
+}
+
+static void start_without_processes_fails_and_leaves_nothing(void **state)
+{
+    static struct child child;
+    (void)state;
+    assert_int_equal(child_run_alone(&child, run_without_processes, NULL), 0);
+    assert_string_equal(child.text, "");
+    if (WIFEXITED(child.status) && WEXITSTATUS(child.status) == CHILD_CANNOT)
+        skip();
+    assert_int_equal(child.status, 0);
+}
+
 /* --- Groups. --- */
 
 /* The pipe ends when nobody has it any more. */
@@ -628,6 +658,7 @@ int main(void)
         OUTSIDE(closed_child_is_reaped_with_the_loop),
         OUTSIDE(child_left_to_the_loop_is_killed),
         OUTSIDE(start_without_descriptors_fails_and_leaves_nothing),
+        OUTSIDE(start_without_processes_fails_and_leaves_nothing),
         OUTSIDE(status_that_was_taken_is_255),
         OUTSIDE(no_child_is_left),
     };

@@ -68,3 +68,27 @@ int child_run(struct child *child, int (*fn)(void *arg), void *arg)
             return -errno;
     return 0;
 }
+
+struct alone {
+    int (*fn)(void *arg);
+    void *arg;
+};
+
+/* Limits of processes do not hold for root: nobody is what it becomes. */
+static int run_alone(void *arg)
+{
+    static const struct rlimit itself = { 1, 1 };
+
+    enum { nobody = 65534 };
+
+    const struct alone *alone = arg;
+    if (geteuid() == 0 && setresuid(nobody, nobody, nobody) < 0)
+        return CHILD_CANNOT;
+    return setrlimit(RLIMIT_NPROC, &itself) < 0 ? CHILD_CANNOT : alone->fn(alone->arg);
+}
+
+int child_run_alone(struct child *child, int (*fn)(void *arg), void *arg)
+{
+    struct alone alone = { fn, arg };
+    return child_run(child, run_alone, &alone);
+}

@@ -10,3 +10,9 @@ struct child {
 /* Run fn(arg) in a forked child to its end; what it returns is the exit status. It dumps no core and
  * lives for 60 s at most.   Returns: 0; -errno. */
 int child_run(struct child *child, int (*fn)(void *arg), void *arg);
+
+enum { CHILD_CANNOT = 77 };
+
+/* The same in a child that can have neither a child nor a second thread. Where it is not allowed to limit itself
+ * fn is not run, and the exit status is CHILD_CANNOT.   Returns: 0; -errno. */
+int child_run_alone(struct child *child, int (*fn)(void *arg), void *arg);
