@@ -5,6 +5,8 @@
 
 #include <sys/random.h>
 
+unsigned rill__executor_threads, rill__executor_jobs;
+
 rill_time rill__machine_time(clockid_t clock)
 {
     struct timespec at;

@@ -85,6 +85,11 @@ static void unref(rill_executor *executor)
     rill_free(executor);
 }
 
+static void count(unsigned *counter, unsigned more)
+{
+    __atomic_add_fetch(counter, more, __ATOMIC_SEQ_CST);
+}
+
 /* --- A thread. --- */
 
 /* With the mutex held. The job that ends now that all is done, or NULL. */
@@ -135,6 +140,7 @@ static void do_job(struct thread *self, struct rill_job *job)
     pthread_mutex_unlock(&executor->mutex);
     end_drained(drained);
     rill_job_unref(job);
+    count(&rill__executor_jobs, -1u); /* whoever it wakes has been woken */
     pthread_mutex_lock(&executor->mutex);
 }
 
@@ -174,6 +180,7 @@ static int start_thread(rill_executor *executor)
     list_push_back(&executor->threads, &thread->link);
     __atomic_add_fetch(&executor->refs, 1, __ATOMIC_RELAXED);
     executor->started++;
+    count(&rill__executor_threads, 1);
     return 0;
 }
 
@@ -190,6 +197,7 @@ static int enqueue(rill_executor *executor, struct rill_job *job)
         return r; /* else those that are there do it, later */
     list_push_back(&executor->queue, &rill_job_ref(job)->link);
     executor->queued++;
+    count(&rill__executor_jobs, 1);
     pthread_cond_signal(&executor->work);
     return 0;
 }
@@ -388,7 +396,7 @@ static int abandon(rill_executor *executor, struct rill_loop *loop)
 {
     struct list queue, *node;
     struct rill_job *job;
-    int count = 0;
+    int abandoned = 0;
     list_init(&queue);
     pthread_mutex_lock(&executor->mutex);
     executor->shut = true;
@@ -401,7 +409,7 @@ static int abandon(rill_executor *executor, struct rill_loop *loop)
         if (loop != NULL)
             tell_abandoned(loop, job);
         rill_job_unref(job);
-        count++;
+        abandoned++;
         pthread_mutex_lock(&executor->mutex);
     }
     pthread_mutex_unlock(&executor->mutex);
@@ -409,8 +417,9 @@ static int abandon(rill_executor *executor, struct rill_loop *loop)
         job = container_of(node, struct rill_job, link);
         (void)rill_job_cancel(job);
         rill_job_unref(job);
+        count(&rill__executor_jobs, -1u);
     }
-    return count;
+    return abandoned;
 }
 
 /* The threads that have nothing to do are ending: wait for that moment. The others are on their own. */
@@ -422,15 +431,17 @@ static void release_threads(rill_executor *executor)
     while ((node = list_pop_front(&executor->threads)) != NULL) {
         struct thread *thread = container_of(node, struct thread, link);
         thread->abandoned = thread->job != NULL;
-        if (thread->abandoned)
+        if (thread->abandoned) {
             pthread_detach(thread->id);
-        else
+            count(&rill__executor_threads, -1u);
+        } else
             list_push_back(&leaving, node);
     }
     pthread_mutex_unlock(&executor->mutex);
     while ((node = list_pop_front(&leaving)) != NULL) {
         struct thread *thread = container_of(node, struct thread, link);
         pthread_join(thread->id, NULL);
+        count(&rill__executor_threads, -1u);
         rill_free(thread);
     }
 }
@@ -465,6 +476,7 @@ void rill_executor_free(rill_executor *executor)
     if (executor == NULL)
         return;
     if (executor->pid != getpid()) {
+        count(&rill__executor_threads, -executor->started);
         rill_free(executor); /* its threads and locks are the parent's */
         return;
     }

@@ -3,6 +3,7 @@
  * Each is carried out by the real call, at a virtual time. What could make the thread sleep is looked
  * at first and waits in `foreign` until it is ready; a regular file is always ready. So a program and
  * its socket pairs and files run unchanged, and in an order of the seed. */
+#include "core/base/machine.h"
 #include "core/sim/net.h"
 
 #include <rill/mem.h>
@@ -313,17 +314,20 @@ bool rill__foreign_is_ready(const struct rill__flight *flight)
     return !ours && op->fd >= 0 && events_now(op->fd, readiness(op)) != 0;
 }
 
+/* Whether another thread runs that could come: those of executors do only if they have something to do. */
 static bool has_threads(void)
 {
     char line[256];
-    int threads = 1;
+    unsigned idle = 0, threads = 1;
+    if (__atomic_load_n(&rill__executor_jobs, __ATOMIC_SEQ_CST) == 0)
+        idle = __atomic_load_n(&rill__executor_threads, __ATOMIC_SEQ_CST);
     FILE *status = fopen("/proc/self/status", "re");
     while (status != NULL && fgets(line, sizeof line, status) != NULL)
-        if (sscanf(line, "Threads: %d", &threads) == 1)
+        if (sscanf(line, "Threads: %u", &threads) == 1)
             break;
     if (status != NULL)
         fclose(status);
-    return threads > 1;
+    return threads > 1 + idle;
 }
 
 /* Where datagrams of ours were lost, who waits for one waits for that, or for what would have followed. */

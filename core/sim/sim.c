@@ -102,11 +102,15 @@ static bool look(struct rill__sim *sim)
 /* I5: only somebody outside can go on. Where nobody is, there may still be a signal, for a while. */
 static int wait_outside(struct rill__sim *sim)
 {
-    enum { signal_ms = 3000 };
+    enum { signal_ms = 3000, look_again_ms = 100 };
 
-    int patience = rill__foreign_may_come(sim) ? -1 : sim->net.outside ? signal_ms : 0;
-    if (rill__foreign_poll(sim, patience))
-        return 0;
+    bool may_come;
+    do {
+        may_come = rill__foreign_may_come(sim);
+        int patience = may_come ? look_again_ms : sim->net.outside ? signal_ms : 0;
+        if (rill__foreign_poll(sim, patience))
+            return 0;
+    } while (may_come); /* it may have gone meanwhile */
     rill__sim_report(&sim->backend, "deadlock: nothing is ready, and nothing will be");
     return -EDEADLK;
 }

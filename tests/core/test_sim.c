@@ -227,6 +227,27 @@ static void deadlock_ends_the_run_and_is_told(void **state)
     assert_int_equal(told, 1);
 }
 
+static int do_nothing(rill_stop *stop, void *arg)
+{
+    (void)stop;
+    (void)arg;
+    return 0;
+}
+
+static int use_a_thread_and_wait(void *arg)
+{
+    EXPECT_IS(rill_to_thread(do_nothing, NULL), 0);
+    return wait_for_nobody(arg);
+}
+
+static void deadlock_is_found_though_the_executor_has_threads(void **state)
+{
+    (void)state;
+    told = 0;
+    run_seed(use_a_thread_and_wait, (rill_sim_opts){ .seed = 3 }, -EDEADLK);
+    assert_int_equal(told, 1);
+}
+
 static int serve_nobody(rill_stream *stream, void *arg)
 {
     (void)stream;
@@ -479,6 +500,7 @@ static const struct scenario scenarios[] = {
     OUTSIDE(randomness_is_the_seeds),
     OUTSIDE(ready_tasks_are_shuffled_only_if_asked_for),
     OUTSIDE(deadlock_ends_the_run_and_is_told),
+    OUTSIDE(deadlock_is_found_though_the_executor_has_threads),
     OUTSIDE(deadlock_of_a_loop_that_runs_for_ever_names_the_stuck_tasks),
     OUTSIDE(octets_take_their_time_and_a_reset_comes_back),
     OUTSIDE(end_of_a_silent_send_is_told_by_the_next_wait),
