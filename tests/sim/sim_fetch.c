@@ -6,7 +6,7 @@
  * moment of its next use. Requests are cancelled, left half read and run out of time. Whatever happens:
  *
  *  - no answer is given to another request. A server that sends octets nobody asked for can make a client take
- *    them for an answer, so who comes next on such a connection is excepted;
+ *    them for an answer: who comes next on such a connection, before they could be seen, is excepted;
  *  - what must not be repeated arrives at most once, all else at most twice;
  *  - no more connections are in use than the limits say, for each host and in all;
  *  - each request ends in its time, and as the script lets it end;
@@ -42,7 +42,7 @@ enum script {
     CUT,        /* the end comes too early */
     BROKEN,     /* so does a reset */
     WRONG,      /* a head that nobody may accept */
-    SILENT,
+    SILENT,     /* not a word, or no more */
     SCRIPTS
 };
 
@@ -53,7 +53,8 @@ struct asked {
     const char *method;
     unsigned host; /* that is asked first */
     size_t body;   /* octets */
-    rill_time total;
+    rill_time total, began;
+    rill_task *task;    /* while it is alive */
     size_t read;        /* how much of the body is read: SIZE_MAX for all */
     bool alive;         /* the client is in it, and so has a connection while it is answered */
     bool cancelled;     /* somebody asked it to end */
@@ -302,7 +303,10 @@ static int say_too_much(rill_stream *stream, unsigned host)
 {
     unsigned id, hop;
     size_t size;
-    int r = say_text(stream, "HTTP/1.1 200 OK\r\nX-Excess: 1\r\nContent-Length: 0\r\n\r\n");
+    char head[128];
+    snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nX-Excess: %lld\r\nContent-Length: 0\r\n\r\n",
+             (long long)rill_now());
+    int r = say_text(stream, head);
     if (r == 0)
         r = hear(stream, host, &id, &hop, &size);
     if (r > 0) {
@@ -336,7 +340,9 @@ static int finish(rill_stream *stream, unsigned id, unsigned host, enum script s
         rill_stream_abort(stream);
         return r;
     case WRONG: r = say_wrong(stream); return r < 0 ? r : read_away(stream);
-    case SILENT: return read_away(stream);
+    case SILENT:
+        r = seeds_draw(2) == 0 ? say_part(stream, id) : 0;
+        return r < 0 ? r : read_away(stream);
     default: return 1;
     }
 }
@@ -408,8 +414,9 @@ static int read_answer(unsigned id, rill_http_response *response)
     size_t got = 0;
     int r = 1;
     rill_span field = rill_http_header(response, "X-Id");
-    uint64_t named = 0;
-    all[id].excepted = rill_http_header(response, "X-Excess").at != NULL;
+    uint64_t named = 0, said_at;
+    if (rill_parse_u64(rill_http_header(response, "X-Excess"), INT64_MAX, &said_at) == 0)
+        all[id].excepted = (rill_time)said_at + slack > all[id].began;
     if (rill_parse_u64(field, ids, &named) < 0 || named != id)
         blame(id, "it was given the answer of another one");
     while (r > 0 && got < all[id].read) {
@@ -460,7 +467,7 @@ static bool script_allows(const struct asked *asked, int r)
     case CUT: return r == -EPROTO || (r == 0 && partly);
     case BROKEN: return r == -ECONNRESET || (r == 0 && partly);
     case WRONG: return r == -EPROTO;
-    case SILENT: return false; /* but in time */
+    case SILENT: return r == 0 && partly; /* else it runs out of time */
     default: return r == 0;
     }
 }
@@ -484,18 +491,29 @@ static bool may_end_so(const struct asked *asked, int r, rill_time took)
     return script_allows(asked, r);
 }
 
+/* Perhaps the one that is just getting the place that was given back: it must go on to the next. */
+static void cancel_another(void)
+{
+    unsigned id = 1 + seeds_draw(last_id);
+    if (all[id].alive && all[id].arrivals[0] == 0 && !all[id].probes)
+        all[id].cancelled |= rill_cancel(all[id].task, NULL);
+}
+
 static int ask(void *arg)
 {
     unsigned id = (unsigned)(uintptr_t)arg;
     struct asked *asked = &all[id];
     if (closing)
         return 0;
-    rill_time began = rill_now();
+    asked->began = rill_now();
+    asked->task = rill_current_task();
     asked->alive = true;
     int r = fetch(id);
     asked->alive = false;
     asked->result = r;
-    if (!may_end_so(asked, r, rill_now() - began))
+    if (seeds_draw(4) == 0)
+        cancel_another();
+    if (!may_end_so(asked, r, rill_now() - asked->began))
         blame(id, "it ended otherwise than it may");
     ends[asked->script][r == 0] += asked->arrivals[0] > 0;
     timed_out += r == -ETIME;
@@ -526,12 +544,12 @@ static int be_client(void *arg)
         rill_task *task = rill_create_task(RILL_CORO(ask, (void *)(uintptr_t)id));
         if (seeds_draw(5) == 0) {
             EXPECT_IS(rill_sleep(RILL_US(seeds_draw(100 * 1000))), 0);
-            all[id].cancelled = rill_cancel(task, NULL);
+            all[id].cancelled |= rill_cancel(task, NULL);
         }
         int r = rill_join(task); /* cancelled before its first step, it has not asked at all */
         EXPECT(r == 0 || (r == -ECANCELED && all[id].cancelled));
         if (seeds_draw(3) == 0)
-            EXPECT_IS(rill_sleep(RILL_US(seeds_draw(40 * 1000))), 0);
+            EXPECT_IS(rill_sleep(RILL_US(seeds_draw(seeds_draw(4) == 0 ? 3000000 : 40 * 1000))), 0);
     }
     return 0;
 }
