@@ -82,6 +82,8 @@ static int trust(struct making *making)
 
 /* --- Who we are. --- */
 
+enum { security_level = 2 };
+
 /* A key that wants a password is an error: nobody is asked. */
 static int no_password(char *buf, int size, int writing, void *arg)
 {
@@ -92,19 +94,58 @@ static int no_password(char *buf, int size, int writing, void *arg)
     return -1;
 }
 
-static int identify(struct making *making)
+static int identify(struct making *making, SSL_CTX *ssl, const char *certificate, const char *key)
 {
-    const rill_tls_context_opts *opts = making->opts;
-    SSL_CTX *ssl = making->context->ssl;
-    const char *key = opts->key != NULL ? opts->key : opts->certificate;
-    if (opts->certificate == NULL)
-        return opts->server || key != NULL ? fail(making, -EINVAL, "TLS", "no certificate") : 0;
+    key = key != NULL ? key : certificate;
+    if (certificate == NULL)
+        return making->opts->server || key != NULL ? fail(making, -EINVAL, "TLS", "no certificate")
+                                                   : 0;
     SSL_CTX_set_default_passwd_cb(ssl, no_password);
-    if (SSL_CTX_use_certificate_chain_file(ssl, opts->certificate) != 1)
-        return complaint(making, opts->certificate);
+    if (SSL_CTX_use_certificate_chain_file(ssl, certificate) != 1)
+        return complaint(making, certificate);
     if (SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) != 1 ||
         SSL_CTX_check_private_key(ssl) != 1)
         return complaint(making, key);
+    return 0;
+}
+
+static int add_host(struct making *making, const rill_tls_host *host)
+{
+    size_t size = host->name != NULL ? strlen(host->name) : 0;
+    if (size == 0 || size >= RILL__TLS_NAME)
+        return fail(making, -EINVAL, "TLS", "a host's name has 1 to 255 octets");
+    SSL_CTX *identity = SSL_CTX_new(TLS_server_method());
+    if (identity == NULL)
+        return -ENOMEM;
+    SSL_CTX_set_security_level(identity, security_level);
+    int r = identify(making, identity, host->certificate, host->key);
+    if (r == 0)
+        r = rill__tls_host_add(making->context, host->name, identity);
+    if (r < 0)
+        SSL_CTX_free(identity);
+    return r;
+}
+
+static int add_hosts(struct making *making)
+{
+    const rill_tls_context_opts *opts = making->opts;
+    rill_tls_context *context = making->context;
+    if (opts->host_count == 0)
+        return 0;
+    if (!opts->server)
+        return fail(making, -EINVAL, "TLS", "only a server has hosts");
+    context->hosts = rill_alloc_zero(opts->host_count, sizeof *context->hosts);
+    if (context->hosts == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < opts->host_count; i++) {
+        int r = add_host(making, &opts->hosts[i]);
+        if (r < 0)
+            return r;
+    }
+    const char *twice = rill__tls_hosts_order(context);
+    if (twice != NULL)
+        return fail(making, -EINVAL, twice, "two certificates for one name");
+    SSL_CTX_set_cert_cb(context->ssl, rill__tls_on_certificate, NULL);
     return 0;
 }
 
@@ -195,7 +236,7 @@ static int restrict_to_the_good(struct making *making)
     SSL_CTX *ssl = making->context->ssl;
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_security_level(ssl, 2);
+    SSL_CTX_set_security_level(ssl, security_level);
     bool done = SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 &&
                 SSL_CTX_set_max_proto_version(ssl, TLS1_3_VERSION) == 1 &&
                 SSL_CTX_set_cipher_list(ssl, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 &&
@@ -223,7 +264,9 @@ static int fill(void *arg)
     if (r == 0)
         r = trust(making);
     if (r == 0)
-        r = identify(making);
+        r = identify(making, context->ssl, making->opts->certificate, making->opts->key);
+    if (r == 0)
+        r = add_hosts(making);
     if (r == 0)
         r = speak(making);
     resume(context);
@@ -236,6 +279,7 @@ static void fini(rill_tls_context *context)
     if (context->ssl == NULL)
         return;
     rill__tls_sessions_fini(context);
+    rill__tls_hosts_fini(context);
     pthread_mutex_destroy(&context->mutex);
     SSL_CTX_free(context->ssl);
     rill_free(context->alpn);

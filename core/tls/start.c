@@ -138,6 +138,16 @@ rill_span rill_stream_alpn(const rill_stream *stream)
     return (rill_span){ size > 0 ? (const char *)name : "", size };
 }
 
+rill_span rill_stream_server_name(const rill_stream *stream)
+{
+    const struct rill__tls *tls = rill__tls_of(stream);
+    const char *name = NULL;
+    if (tls != NULL)
+        name = tls->context->server ? SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name)
+                                    : tls->name;
+    return rill_span_of(name != NULL ? name : "");
+}
+
 /* The subject of the other side's certificate. */
 static void add_peer(rill_text *text, const X509 *certificate)
 {

@@ -9,12 +9,20 @@
 #include <openssl/ssl.h>
 #include <pthread.h>
 
+/* A certificate for one name. */
+struct rill__tls_host {
+    char *name;
+    SSL_CTX *identity; /* its certificate, chain and key */
+};
+
 struct rill_tls_context {
     SSL_CTX *ssl;
     unsigned refs; /* atomic */
     bool server, insecure;
     unsigned char *alpn; /* as it goes over the wire: each name behind its length */
     unsigned alpn_size;
+    struct rill__tls_host *hosts; /* in order of their names */
+    size_t host_count;
     pthread_mutex_t mutex; /* guards what follows */
     struct list sessions;  /* kept for resuming, the last used first */
     unsigned sessions_count;
@@ -56,6 +64,14 @@ struct rill__tls *rill__tls_of(const rill_stream *stream);
 int rill__tls_verify(SSL *ssl, const struct rill__tls *tls);
 /* OpenSSL's callback, which tells in `why` what is wrong. */
 int rill__tls_on_verify(int good, X509_STORE_CTX *store);
+
+/* Add a host, for whom there is room; `identity` is taken. 0 or -ENOMEM. */
+int rill__tls_host_add(rill_tls_context *context, const char *name, SSL_CTX *identity);
+/* All of them were added. NULL, or a name that is there twice. */
+const char *rill__tls_hosts_order(rill_tls_context *context);
+/* OpenSSL's callback, which chooses the certificate. */
+int rill__tls_on_certificate(SSL *ssl, void *arg);
+void rill__tls_hosts_fini(rill_tls_context *context);
 
 /* Kept sessions: one for each server's name, at most RILL__TLS_SESSIONS of them. */
 enum { RILL__TLS_SESSIONS = 1000 };

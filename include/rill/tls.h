@@ -35,6 +35,13 @@ typedef struct rill_stream rill_stream;
 /* What connections share. It may be used by several threads. */
 typedef struct rill_tls_context rill_tls_context;
 
+/* A certificate for those clients of a server who ask for one name. */
+typedef struct rill_tls_host {
+    const char *name;        /* "www.example.org", or "*.example.org" for one label in front */
+    const char *certificate; /* PEM, as that of the context */
+    const char *key;
+} rill_tls_host;
+
 /* All zero: a client that trusts whom the system trusts. */
 typedef struct rill_tls_context_opts {
     bool server;
@@ -44,6 +51,8 @@ typedef struct rill_tls_context_opts {
         *ca_dir; /* or these, named by their hash as openssl-rehash(1) does it; read when needed */
     const char *certificate; /* PEM: ours, and those between it and the root; a server needs it */
     const char *key;         /* PEM, not encrypted; NULL: it is in the file of the certificate */
+    const rill_tls_host *hosts; /* of a server; who asks for none of them gets `certificate` */
+    size_t host_count;
     const char *const
         *alpn;     /* protocols above TLS, the best one first, NULL at the end; NULL: none */
     bool insecure; /* a client that checks no certificate: whoever answers is believed */
@@ -62,7 +71,8 @@ extern "C" {
 
 /** What connections share. The files are read at once, by plain calls that block.
  *  Returns: 0 and the context; -EINVAL (a server without certificate, a key that is not the certificate's, a file
- *           that is not PEM, a bad list of protocols; in a task rill_last_error says which); as open(2); -ENOMEM.
+ *           that is not PEM, a bad list of protocols or hosts; in a task rill_last_error says which); as open(2);
+ *           -ENOMEM.
  *  Owns: gives one reference.   Thread: any.   Like: ssl.SSLContext, ssl.create_default_context.   Since: 0.1 */
 RILL_API int rill_tls_context_new(const rill_tls_context_opts *opts,
                                   rill_tls_context **ret_context);
@@ -92,6 +102,12 @@ RILL_API bool rill_stream_is_tls(const rill_stream *stream);
  *  Returns: its name, as long as the stream; empty if there is none.
  *  Like: SSLObject.selected_alpn_protocol.   Since: 0.1 */
 RILL_API rill_span rill_stream_alpn(const rill_stream *stream);
+
+/** The name of the server: that which the client asked for. A server that has hosts decides by it whether a request
+ *  is for the one whose certificate it showed.
+ *  Returns: its name, as long as the stream; empty if the client named none.
+ *  Like: SSLSocket.server_hostname, the sni_callback's name.   Since: 0.1 */
+RILL_API rill_span rill_stream_server_name(const rill_stream *stream);
 
 /** Tell people how the stream is protected: "TLSv1.3, TLS_AES_256_GCM_SHA384, new session, peer CN=example.org".
  *  Args: `text` gets it appended.

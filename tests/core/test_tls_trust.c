@@ -170,6 +170,84 @@ static int server_may_ask_clients_for_certificates(void *arg)
     return 0;
 }
 
+/* --- Hosts. --- */
+
+static const rill_tls_host *hosts_of_two(void)
+{
+    static rill_tls_host hosts[3];
+    hosts[0] = (rill_tls_host){ "other.example", certs_path("wrong"), NULL };
+    hosts[1] = (rill_tls_host){ "*.Example.net", certs_path("self"), NULL };
+    hosts[2] = (rill_tls_host){ "x.example.net", certs_path("expired"), NULL };
+    return hosts;
+}
+
+/* The common name of the certificate that a client gets who asks for `name`; it checks nothing. */
+static int shown(rill_tls_context *server, const char *name, char told[256])
+{
+    OWNED_CONTEXT rill_tls_context *client = NULL;
+    rill_text text = { told, 256, 0, false };
+    OWNED_PAIR;
+    int other, r = certs_client(NULL, NULL, &client);
+    if (r == 0)
+        r = make_streams(NULL);
+    if (r == 0)
+        r = shake_hands(client, name, server, &other);
+    if (r < 0)
+        return r;
+    rill_stream_tls_text(left, &text);
+    (void)rill_text_end(&text);
+    EXPECT(rill_span_equal(rill_stream_server_name(right), rill_span_of(name)));
+    EXPECT(rill_span_equal(rill_stream_server_name(left), rill_span_of(name)));
+    return other;
+}
+
+static int certificate_is_chosen_by_name(void *arg)
+{
+    static const char *const rows[][2] = {
+        { "other.example", "CN=wrong" },   { "OTHER.example", "CN=wrong" },
+        { "www.example.net", "CN=self" },  { "WWW.EXAMPLE.NET", "CN=self" },
+        { "x.example.net", "CN=expired" }, { "a.b.example.net", "CN=good" },
+        { "example.net", "CN=good" },      { "*.example.net", "CN=self" },
+        { "unknown", "CN=good" },          { "", "CN=good" },
+    };
+    OWNED_CONTEXT rill_tls_context *server = NULL;
+    char told[256];
+    (void)arg;
+    rill_tls_context_opts opts = {
+        .server = true, .certificate = certs_path("good"), .hosts = hosts_of_two(), .host_count = 3
+    };
+    EXPECT_IS(rill_tls_context_new(&opts, &server), 0);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        EXPECT_IS(shown(server, rows[i][0], told), 0);
+        EXPECT(strstr(told, rows[i][1]) != NULL);
+    }
+    return 0;
+}
+
+static int bad_hosts_say_what_is_wrong(void *arg)
+{
+    rill_tls_context *context = NULL;
+    rill_tls_host hosts[] = { { "a.example", certs_path("good"), NULL },
+                              { "A.example", certs_path("self"), NULL } };
+    rill_tls_context_opts opts = { .server = true, .hosts = hosts, .host_count = 2 };
+    (void)arg;
+    opts.certificate = certs_path("good");
+    EXPECT_IS(rill_tls_context_new(&opts, &context), -EINVAL);
+    EXPECT(says(rill_last_error(), "a.example: two certificates for one name"));
+    hosts[1] = (rill_tls_host){ "b.example", certs_path("good"), certs_path("self") };
+    EXPECT_IS(rill_tls_context_new(&opts, &context), -EINVAL);
+    hosts[1] = (rill_tls_host){ "", certs_path("good"), NULL };
+    EXPECT_IS(rill_tls_context_new(&opts, &context), -EINVAL);
+    hosts[1] = (rill_tls_host){ "b.example", NULL, NULL };
+    EXPECT_IS(rill_tls_context_new(&opts, &context), -EINVAL);
+    hosts[1] = (rill_tls_host){ "b.example", "/nowhere", NULL };
+    EXPECT_IS(rill_tls_context_new(&opts, &context), -ENOENT);
+    opts = (rill_tls_context_opts){ .hosts = hosts, .host_count = 1 };
+    EXPECT_IS(rill_tls_context_new(&opts, &context), -EINVAL);
+    EXPECT(context == NULL);
+    return 0;
+}
+
 /* --- Contexts. --- */
 
 static int bad_contexts_say_what_is_wrong(void *arg)
@@ -364,6 +442,8 @@ int main(void)
         SCENARIO(client_without_a_name_is_refused),
         SCENARIO_ONCE(system_does_not_trust_our_root),
         SCENARIO_ONCE(server_may_ask_clients_for_certificates),
+        SCENARIO_ONCE(certificate_is_chosen_by_name),
+        SCENARIO(bad_hosts_say_what_is_wrong),
         SCENARIO(bad_contexts_say_what_is_wrong),
         SCENARIO(context_outlives_its_maker),
         SCENARIO_ONCE(both_agree_on_a_protocol),
