@@ -16,7 +16,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { copy_most = 256 << 10, page = 4096, gens_most = 1 << 16, nested_most = 64 };
+enum { copy_most = 256 << 10, page = 4096, gens_most = 1 << 16, nested_most = 64, places = 512 };
+
+/* Code that was looked up before. */
+struct place {
+    Dwarf_Addr inside, bias;
+    Dwarf_Die *unit; /* NULL: it has none that is known */
+};
 
 struct stacks {
     struct snapshot *snapshot;
@@ -26,6 +32,7 @@ struct stacks {
     uint64_t from;    /* address of `copy` */
     size_t copied;
     struct stack *into;
+    struct place places[places];
     char copy[copy_most];
 };
 
@@ -121,14 +128,49 @@ static size_t find_inlined(Dwarf_Die *unit, Dwarf_Addr pc, Dwarf_Die inlined[nes
     return count;
 }
 
+static bool has_code(Dwarf_Die *unit, Dwarf_Addr pc)
+{
+    return unit != NULL && dwarf_haspc(unit, pc) == 1;
+}
+
+/* The compilation unit of the code at `inside`; NULL: nobody knows. Where a compiler has left out its part of the
+ * index of addresses, as clang does, that finds none or a neighbour, and all units are asked. Tasks are mostly
+ * at the same few places. */
+static Dwarf_Die *find_unit(struct stacks *stacks, Dwfl_Module *module, Dwarf_Addr inside,
+                            Dwarf_Addr *ret_bias)
+{
+    struct place *place = &stacks->places[inside / 4 % places];
+    if (place->inside != inside) {
+        *place = (struct place){ .inside = inside };
+        place->unit = dwfl_module_addrdie(module, inside, &place->bias);
+        if (!has_code(place->unit, inside - place->bias))
+            place->unit = NULL;
+        if (place->unit == NULL)
+            do
+                place->unit = dwfl_module_nextcu(module, place->unit, &place->bias);
+            while (place->unit != NULL && !has_code(place->unit, inside - place->bias));
+    }
+    *ret_bias = place->bias;
+    return place->unit;
+}
+
+static void set_source(Dwarf_Die *unit, Dwarf_Addr inside, struct stack_frame *frame)
+{
+    Dwarf_Line *source = dwarf_getsrc_die(unit, inside);
+    if (source == NULL)
+        return;
+    frame->file = dwarf_linesrc(source, NULL, NULL);
+    if (frame->file != NULL)
+        (void)dwarf_lineno(source, &frame->line);
+}
+
 /* Give each function that was inlined at `inside` a frame of its own, the innermost first. The frame of the
  * function that they were inlined into; NULL: there is no more room. */
-static struct stack_frame *add_inlined(struct stack *stack, Dwfl_Module *module, uint64_t inside,
+static struct stack_frame *add_inlined(struct stack *stack, Dwarf_Die *unit, Dwarf_Addr inside,
                                        struct stack_frame *frame)
 {
-    Dwarf_Addr bias;
-    Dwarf_Die inlined[nested_most], *unit = dwfl_module_addrdie(module, inside, &bias);
-    size_t count = unit != NULL ? find_inlined(unit, inside - bias, inlined) : 0;
+    Dwarf_Die inlined[nested_most];
+    size_t count = find_inlined(unit, inside, inlined);
     while (count-- > 0 && frame != NULL) {
         frame->function = dwarf_diename(&inlined[count]);
         frame = new_frame(stack, frame->pc);
@@ -143,8 +185,8 @@ static int add_frame(Dwfl_Frame *state, void *arg)
     struct stacks *stacks = arg;
     struct stack *stack = stacks->into;
     Dwarf_Addr pc;
+    Dwarf_Addr bias;
     bool exact;
-    int line;
     struct stack_frame *frame = NULL;
     if (dwfl_frame_pc(state, &pc, &exact) && pc != 0)
         frame = new_frame(stack, pc);
@@ -154,12 +196,11 @@ static int add_frame(Dwfl_Frame *state, void *arg)
     Dwfl_Module *module = dwfl_addrmodule(stacks->dwfl, inside);
     if (module == NULL)
         return DWARF_CB_OK;
-    Dwfl_Line *source = dwfl_module_getsrc(module, inside);
-    if (source != NULL)
-        frame->file = dwfl_lineinfo(source, NULL, &line, NULL, NULL, NULL);
-    if (frame->file != NULL)
-        frame->line = line;
-    frame = add_inlined(stack, module, inside, frame);
+    Dwarf_Die *unit = find_unit(stacks, module, inside, &bias);
+    if (unit != NULL) {
+        set_source(unit, inside - bias, frame);
+        frame = add_inlined(stack, unit, inside - bias, frame);
+    }
     if (frame != NULL)
         frame->function = dwfl_module_addrname(module, inside);
     return DWARF_CB_OK;
