@@ -164,6 +164,7 @@ static int prepare(struct rill__request *request, const char *url)
                                   &session->front, &request->response->url);
     if (r < 0)
         return r;
+    request->first = request->response->url;
     request->method_id = rill_http_method_of(request->method);
     request->address =
         request->opts->address != NULL ? request->opts->address : session->opts.address;

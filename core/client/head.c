@@ -165,7 +165,7 @@ static void add_defaults(const struct rill__request *request, const struct given
         rill_text_add(text, session->defaults);
     else
         write_defaults(session, given->ids, text);
-    if (!(given->ids & BIT(AUTHORIZATION)) && request->authorization.size > 0)
+    if (!(given->ids & BIT(AUTHORIZATION)) && request->authorization.size > 0 && !request->strange)
         add_line(text, RILL_SPAN("Authorization"), request->authorization);
     if (proxy != NULL && !request->response->url.tls && proxy->authorization.size > 0)
         add_line(text, RILL_SPAN("Proxy-Authorization"), proxy->authorization);

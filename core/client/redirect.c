@@ -23,15 +23,13 @@ static void change_method(struct rill__request *request, unsigned status)
     rill__upload_drop(&request->upload);
 }
 
-/* Whose password is sent on: to another origin only that which its own URL brings. */
-static int change_authorization(struct rill__request *request, const struct rill__url *from)
+/* Secrets are those of the origin that was asked first: they are sent to no other, but again if a redirect leads
+ * back. A Location may bring a password for that origin, and for no other. */
+static int change_authorization(struct rill__request *request)
 {
     const struct rill__url *to = &request->response->url;
-    if (!rill__url_same_origin(from, to)) {
-        request->strange = true;
-        request->authorization = (rill_span){ NULL, 0 };
-    }
-    if (to->user.at == NULL || to->user.at == from->user.at)
+    request->strange = !rill__url_same_origin(&request->first, to);
+    if (request->strange || to->user.at == NULL || to->user.at == request->first.user.at)
         return 0;
     return rill__auth_basic(&request->response->arena, to->user, to->password,
                             &request->authorization);
@@ -52,7 +50,7 @@ static int go_on(struct rill__request *request, rill_span location)
     change_method(request, response->head.status);
     if (request->upload.begun)
         return rill_fail(-ESPIPE, "it redirects a body that cannot be sent twice");
-    return change_authorization(request, &from);
+    return change_authorization(request);
 }
 
 int rill__redirect_follow(struct rill__request *request)

@@ -74,13 +74,14 @@ struct rill__request {
     rill_span method;
     rill_http_method method_id;
     struct rill__upload upload;
-    rill_span authorization;         /* empty: none */
+    struct rill__url first;          /* what the caller asked for */
+    rill_span authorization;         /* of the first URL's origin; empty: none */
     const rill_addr *address;        /* NULL: the URL's host */
     const struct rill__proxy *proxy; /* NULL: none */
     rill_span text;                  /* of the head */
     unsigned redirects;              /* followed so far */
     int redirects_max;               /* below 1: none is followed */
-    bool strange;                    /* a redirect led to another origin */
+    bool strange;                    /* a redirect has led to another origin than the first */
 };
 
 /* --- A response. --- */

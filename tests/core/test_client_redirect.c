@@ -164,6 +164,40 @@ static int secrets_are_not_taken_to_another_origin(void *arg)
     return 0;
 }
 
+/* As with curl: what is secret goes again to its own origin if a redirect leads back there, and a Location brings
+ * a password for that origin alone. */
+static int secrets_go_with_their_origin_alone(void *arg)
+{
+    static char away[256], back[256], named[256];
+    static const struct peer_answer elsewhere[] = { { .request = "GET /on", .octets = back },
+                                                    { .octets = GOOD },
+                                                    { .octets = NULL } };
+    static const struct peer_answer answers[] = {
+        { .request = "GET /away", .octets = away },
+        { .request = "GET /named", .octets = named },
+        { .octets = GOOD },
+        { .octets = NULL },
+    };
+    rill_http_request_opts opts = { .auth = { "a", "b" } };
+    (void)arg;
+    OWNED_SESSION;
+    EXPECT_IS(peer_start(&other, NULL, elsewhere), 0);
+    EXPECT_IS(begin_asking(answers, NULL), 0);
+    snprintf(away, sizeof away, TO("302", "%s/on"), other.url);
+    snprintf(back, sizeof back, TO("302", "%s/end"), peer.url);
+    snprintf(named, sizeof named, TO("302", "http://c:d@127.0.0.1:%u/x"), other.port);
+    EXPECT_IS(ask("GET", "/away", &opts), 200);
+    const char *end = strstr(peer.log, "GET /end");
+    EXPECT(end != NULL && strstr(end, "Authorization: Basic YTpi") != NULL);
+    EXPECT_IS(ask("GET", "/named", &opts), 200);
+    EXPECT(peer_saw(&other, "GET /x") && !peer_saw(&other, "Authorization"));
+    snprintf(named, sizeof named, TO("302", "http://c:d@127.0.0.1:%u/y"), peer.port);
+    EXPECT_IS(ask("GET", "/named", &opts), 200);
+    end = strstr(peer.log, "GET /y");
+    EXPECT(end != NULL && strstr(end, "Authorization: Basic Yzpk") != NULL);
+    return 0;
+}
+
 /* --- Cookies. --- */
 
 static const struct peer_answer cookies[] = {
@@ -331,6 +365,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(redirect_to_a_bad_url_is_an_error),
     SCENARIO(body_that_cannot_be_sent_twice_is_an_error),
     SCENARIO(secrets_are_not_taken_to_another_origin),
+    SCENARIO(secrets_go_with_their_origin_alone),
     SCENARIO(cookies_are_kept_and_sent),
     SCENARIO(session_without_cookies_keeps_none),
     SCENARIO(compressed_body_is_made_plain),
