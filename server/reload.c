@@ -8,6 +8,7 @@
  * A generation is freed when nobody holds it: `holds` of each slot says what its process has. */
 #include "server/reload.h"
 
+#include "server/conf/read.h"
 #include "server/log.h"
 
 #include <errno.h>
@@ -45,13 +46,10 @@ static void tell_report(const struct master *master, const struct conf_report *r
 static void tell_at(const struct master *master, const struct conf *conf, struct conf_place place,
                     const char *cause)
 {
-    char line[1024];
-    rill_text text = { line, sizeof line, 0, false };
-    rill_text_add(&text, conf->source);
-    if (place.line > 0)
-        rill_text_fmt(&text, ":%u:%u", place.line, place.column);
-    rill_text_fmt(&text, ": error: %s", cause);
-    tell(master, true, rill_text_end(&text));
+    static struct conf_report report;
+    report = (struct conf_report){ 0 };
+    conf_report_add(&report, conf->source.at, CONF_ERROR, place, "%s", cause);
+    tell_report(master, &report);
 }
 
 /* The workers that hold old generations, for the one message that needs them. */

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { NAME_MAX_COMPARED = 32, EDITS_MAX = 2 };
+enum { NAME_MAX_COMPARED = 32, EDITS_MAX = 2, FILE_SHOWN = 400 };
 
 int conf_place_compare(struct conf_place a, struct conf_place b)
 {
@@ -35,17 +35,29 @@ struct conf_quoted conf_quote(rill_span text)
     return quoted;
 }
 
+/* The end of a path so long that no room would be left for what is wrong with the file. */
+static const char *end_of(const char *file)
+{
+    size_t size = strlen(file);
+    if (size <= FILE_SHOWN)
+        return file;
+    file += size - FILE_SHOWN;
+    while (((unsigned char)*file & 0xc0) == 0x80)
+        file++; /* not inside a character */
+    return file;
+}
+
 /* One finding is one line, whatever octets its values hold. */
 static RILL_PRINTF(3, 0) void write_finding(struct conf_finding *finding, const char *file,
                                             const char *format, va_list args)
 {
     const char *word = finding->severity == CONF_ERROR ? "error" : "notice";
+    const char *shown = end_of(file);
     rill_text text = { finding->text, sizeof finding->text, 0, false };
+    rill_text_fmt(&text, "%s%s", shown == file ? "" : "...", shown);
     if (finding->place.line > 0)
-        rill_text_fmt(&text, "%s:%u:%u: %s: ", file, finding->place.line, finding->place.column,
-                      word);
-    else
-        rill_text_fmt(&text, "%s: %s: ", file, word);
+        rill_text_fmt(&text, ":%u:%u", finding->place.line, finding->place.column);
+    rill_text_fmt(&text, ": %s: ", word);
     vsnprintf(text.at + text.used, text.size - text.used, format, args);
     for (char *at = finding->text; *at != 0; at++)
         if ((unsigned char)*at < 0x20 || *at == 0x7f)

@@ -493,6 +493,22 @@ static void a_report_holds_the_first_twenty_in_file_order(void **state)
         assert_int_equal(report.findings[i].place.line, 3 + (i - 2) / 2);
 }
 
+static void long_file_name_is_cut_at_its_begin(void **state)
+{
+    (void)state;
+    const struct conf *conf;
+    char name[1301], *end = name + sizeof name - 1;
+    for (char *at = name; at < end; at += 2)
+        memcpy(at, "\xc3\xa4", 2);
+    memcpy(end - 7, "/x.yaml", 8);
+    assert_int_equal(
+        conf_load_text(name, RILL_SPAN("listen: 3\n"), NULL, memory, sizeof memory, &report, &conf),
+        -EINVAL);
+    const char *text = report.findings[0].text;
+    assert_int_equal(strncmp(text, "...\xc3\xa4", 5), 0);
+    assert_non_null(strstr(text, "/x.yaml:1:9: error: listen is no list; write "));
+}
+
 static void long_values_are_cut_between_characters(void **state)
 {
     (void)state;
@@ -590,6 +606,7 @@ int main(void)
         cmocka_unit_test(gather_bounds_its_parts),
         cmocka_unit_test(urls_are_literal_and_strict),
         cmocka_unit_test(a_report_holds_the_first_twenty_in_file_order),
+        cmocka_unit_test(long_file_name_is_cut_at_its_begin),
         cmocka_unit_test(long_values_are_cut_between_characters),
         cmocka_unit_test(hostile_files_are_refused_fast),
         cmocka_unit_test(a_file_above_one_mebibyte_is_refused),
