@@ -92,7 +92,8 @@ static int open_log(const struct master *master, const struct conf *conf,
         char cause[512];
         snprintf(cause, sizeof cause,
                  "cannot open log \"%s\": %s; correct the path or its permissions",
-                 target->to == CONF_LOG_FILE ? target->path.at : "standard output or error",
+                 target->to == CONF_LOG_FILE ? conf_quote(target->path).text
+                                             : "standard output or error",
                  fd == -ENXIO ? "it is a FIFO that nobody reads" : rill_strerror(fd));
         tell_at(master, conf, target->place, cause);
     }
