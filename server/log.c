@@ -149,13 +149,23 @@ static void change_to(struct sink *sink, int fd)
         wake(sink);
 }
 
+/* Our own number for a standard descriptor. If it leads to a file, everybody appends from now on: workers
+ * that write where the shared position is would write over each other's lines. */
+static int open_standard(int standard)
+{
+    struct stat status;
+    if (fstat(standard, &status) == 0 && S_ISREG(status.st_mode))
+        (void)fcntl(standard, F_SETFL, fcntl(standard, F_GETFL) | O_APPEND);
+    return fcntl(standard, F_DUPFD_CLOEXEC, 3);
+}
+
 int log_open(const struct conf_log_target *target)
 {
     int fd;
     if (target->to == CONF_LOG_STDOUT)
-        fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+        fd = open_standard(STDOUT_FILENO);
     else if (target->to == CONF_LOG_STDERR)
-        fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+        fd = open_standard(STDERR_FILENO);
     else if (target->to == CONF_LOG_OFF)
         fd = openat(AT_FDCWD, "/dev/null", O_WRONLY | O_CLOEXEC);
     else

@@ -3,6 +3,7 @@
 #include "server/log.h"
 #include "server/shm.h"
 
+#include "tests/support/child.h"
 #include "tests/support/expect.h"
 
 #include <rill/sim.h>
@@ -109,6 +110,33 @@ static void line_before_the_loop_is_written_at_once(void **state)
     log_identity(-1);
     use_nothing();
     close(look);
+}
+
+/* In a child whose standard output is a file of a shell, `rilld >log`: not opened for appending. */
+static int write_over_each_other(void *arg)
+{
+    const struct conf_log_target target = { .to = CONF_LOG_STDOUT };
+    int file = memory_file(), one, other;
+    (void)arg;
+    if (file < 0 || dup2(file, STDOUT_FILENO) < 0)
+        return 1;
+    one = log_open(&target);
+    other = log_open(&target);
+    if (one < 0 || other < 0 || write(one, "the first\n", 10) != 10)
+        return 2;
+    lseek(other, 0, SEEK_SET); /* as two who write at once find the same position */
+    if (write(other, "the second\n", 11) != 11)
+        return 3;
+    (void)load(file);
+    return strcmp(text, "the first\nthe second\n") == 0 ? 0 : 4;
+}
+
+static void processes_that_share_a_file_as_standard_output_append(void **state)
+{
+    static struct child child;
+    (void)state;
+    assert_int_equal(child_run(&child, write_over_each_other, NULL), 0);
+    assert_int_equal(child.status, 0);
 }
 
 static void line_to_a_stalled_reader_is_dropped_and_nobody_waits(void **state)
@@ -425,6 +453,7 @@ int main(void)
 {
     static const struct scenario scenarios[] = {
         OUTSIDE(line_before_the_loop_is_written_at_once),
+        OUTSIDE(processes_that_share_a_file_as_standard_output_append),
         OUTSIDE(line_to_a_stalled_reader_is_dropped_and_nobody_waits),
         OUTSIDE(line_for_the_journal_begins_with_its_priority),
         OUTSIDE(events_of_clients_are_shown_ten_times_a_second),
