@@ -20,6 +20,7 @@
 enum {
     interim_max = 16,       /* rule 63 */
     content_size = 4 << 10, /* first room of read_all */
+    believed_max = 1 << 20, /* octets that memory is taken for before they come */
     rest_max = 64 << 10     /* of a body: taken when the response is closed, if it is there */
 };
 
@@ -383,7 +384,8 @@ static int grow_content(rill_http_response *response, size_t max)
     if (response->content_used + 1 < response->content_room)
         return 0;
     if (response->content == NULL && response->decoder == NULL &&
-        head->framing == RILL_HTTP_BODY_LENGTH && head->length <= max)
+        head->framing == RILL_HTTP_BODY_LENGTH && head->length <= max &&
+        head->length <= believed_max)
         return make_room(response, (size_t)head->length + 2);
     size_t room = response->content_room > 0 ? response->content_room * 2 : content_size;
     if (room > max + 2)

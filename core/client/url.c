@@ -373,6 +373,7 @@ static int find_host(rill_arena *arena, const struct pieces *pieces, const struc
         return parse_authority(arena, pieces->authority, url);
     url->host = base->host;
     url->port = base->port;
+    url->has_port = base->has_port;
     url->user = base->user;
     url->password = base->password;
     return 0;
@@ -472,6 +473,28 @@ static int take_normal(rill_arena *arena, rill_span text, struct rill__url_front
     return 1;
 }
 
+/* The same for a path, and query, of the base's origin. */
+static int take_normal_path(rill_arena *arena, rill_span text, const struct rill__url *base,
+                            struct rill__url *url)
+{
+    if (base == NULL || text.size == 0 || text.size > RILL__URL_MAX || text.at[0] != '/' ||
+        (text.size > 1 && text.at[1] == '/') || !is_normal_target(text))
+        return 0;
+    size_t front = base->text.size - base->target.size;
+    char *copy = rill_arena_alloc(arena, front + text.size + 1);
+    if (copy == NULL)
+        return -ENOMEM;
+    memcpy(copy, base->text.at, front);
+    memcpy(copy + front, text.at, text.size);
+    copy[front + text.size] = 0;
+    *url = *base;
+    url->text = (rill_span){ copy, front + text.size };
+    url->authority =
+        (rill_span){ copy + (base->authority.at - base->text.at), base->authority.size };
+    url->target = (rill_span){ copy + front, text.size };
+    return 1;
+}
+
 static int normalise(rill_arena *arena, rill_span text, const struct rill__url *base,
                      struct rill__url *url)
 {
@@ -490,7 +513,9 @@ int rill__url_parse_known(rill_arena *arena, rill_span text, const struct rill__
     struct rill__url url = { .port = 0 };
     if (text.size == 0)
         text = RILL_SPAN("");
-    int r = take_normal(arena, text, known, &url);
+    int r = take_normal_path(arena, text, base, &url);
+    if (r == 0)
+        r = take_normal(arena, text, known, &url);
     if (r == 0)
         r = normalise(arena, text, base, &url);
     if (r >= 0)

@@ -125,6 +125,43 @@ static int total_limit_counts_the_connections_to_all_hosts(void *arg)
     return 0;
 }
 
+/* Nobody listens at port 1, where the first wants to go: the place goes on to the next. */
+static int failed_connection_hands_its_place_on(void *arg)
+{
+    static char urls[waiters][48];
+    static const int results[waiters] = { -ECONNREFUSED, 200, -ECONNREFUSED, 200 };
+    OWNED_TASKS rill_task *tasks[waiters] = { NULL };
+    (void)arg;
+    OWNED_SESSION;
+    EXPECT_IS(begin_asking(always_good, &(rill_http_session_opts){ .limit = 1 }), 0);
+    for (int i = 0; i < waiters; i++) {
+        snprintf(urls[i], sizeof *urls, "http://127.0.0.1:%u/", i % 2 == 0 ? 1 : peer.port);
+        tasks[i] = rill_create_task(RILL_CORO(ask_for, urls[i]));
+    }
+    for (int i = 0; i < waiters; i++)
+        EXPECT_IS(rill_await(tasks[i]), results[i]);
+    EXPECT_IS(peer.connections, 1);
+    return 0;
+}
+
+/* A server may say what it likes of its body's size: memory is taken as the octets come. */
+static int size_that_is_only_said_takes_no_memory(void *arg)
+{
+    static const struct peer_answer answers[] = {
+        { .octets = OK "Content-Length: 1000000000000000\r\n\r\nhi", .end = PEER_CLOSE },
+        { .octets = NULL },
+    };
+    OWNED_RESPONSE rill_http_response *response = NULL;
+    rill_span body;
+    (void)arg;
+    OWNED_SESSION;
+    EXPECT_IS(begin_asking(answers, NULL), 0);
+    EXPECT_IS(rill_http_get(session, "/", NULL, &response), 0);
+    EXPECT_IS(rill_http_read_all(response, SIZE_MAX, &body), -EPROTO);
+    EXPECT(error_says("ended inside the body"));
+    return 0;
+}
+
 /* --- Phases of time. --- */
 
 /* Nobody answers at 192.0.2.1 in the simulator: the text says which bound it was that passed. */
@@ -255,6 +292,8 @@ static int dropped_response_frees_its_place(void *arg)
 static const struct scenario scenarios[] = {
     SCENARIO(cancelled_waiters_lose_no_place),
     SCENARIO(total_limit_counts_the_connections_to_all_hosts),
+    SCENARIO(failed_connection_hands_its_place_on),
+    SCENARIO(size_that_is_only_said_takes_no_memory),
     SIMULATED(each_bound_of_connecting_is_named),
     SIMULATED(sock_read_counts_from_the_last_octets_of_the_head),
     SIMULATED_ONCE(names_hold_as_long_as_dns_ttl_says),

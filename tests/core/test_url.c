@@ -147,6 +147,29 @@ static void url_is_read_the_same_on_the_short_way_and_the_long_one(void **state)
     }
 }
 
+/* The same for references: the base is one that the long way has read. */
+static void reference_is_read_the_same_on_the_short_way_and_the_long_one(void **state)
+{
+    (void)state;
+    static const char *const bases[] = { "http://h:8080/a/b?c", "https://me:pass@[::1]/x/",
+                                         "http://H:80" };
+    static const char *const texts[] = { "/",   "/a/b.c?d", "/a/./b", "/..",  "//other/x", "/a b",
+                                         "/a%", "/?",       "/x?y?z", "a/b",  "",          "?q",
+                                         "/a.", "/.a",      "/[x]",   "/a//b" };
+    for (size_t b = 0; b < sizeof bases / sizeof *bases; b++) {
+        struct rill__url base, first, longer;
+        assert_int_equal(parse(bases[b], NULL, &base), 0);
+        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+            char text[64];
+            snprintf(text, sizeof text, "%s#x", texts[i]);
+            assert_int_equal(parse(texts[i], &base, &first), parse(text, &base, &longer));
+            if (first.user.at != NULL) /* it is the base's */
+                assert_ptr_equal(first.user.at, base.user.at);
+            assert_same_url(&first, &longer);
+        }
+    }
+}
+
 /* What is known of one URL is not taken for another that only begins alike. */
 static void known_front_serves_its_own_origin_alone(void **state)
 {
@@ -346,6 +369,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(url_is_split_and_normalised),
         cmocka_unit_test(url_is_read_the_same_on_the_short_way_and_the_long_one),
+        cmocka_unit_test(reference_is_read_the_same_on_the_short_way_and_the_long_one),
         cmocka_unit_test(known_front_serves_its_own_origin_alone),
         cmocka_unit_test(url_with_two_readings_is_refused),
         cmocka_unit_test(user_information_is_decoded_and_left_out_of_the_text),
