@@ -129,6 +129,18 @@ bool rill__job_observe(struct rill_job *job, struct rill__job_observer *observer
     return pending;
 }
 
+bool rill__job_leave(struct rill_job *job, struct rill__job_observer *observer)
+{
+    if (job->done_elsewhere)
+        return false;
+    pthread_mutex_lock(&job->mutex);
+    bool pending = !has_ended(job);
+    if (pending)
+        list_remove(&observer->link);
+    pthread_mutex_unlock(&job->mutex);
+    return pending;
+}
+
 /* With the mutex held, which is let go: the end has come, those who waited are told. The job is kept
  * meanwhile, for the last of them may drop it. */
 static void tell(struct rill_job *job)

@@ -60,6 +60,8 @@ bool rill__job_is_static(const struct rill_job *job);
 
 /* Let `observer` be told. False: the job has ended already, it is not told. */
 bool rill__job_observe(struct rill_job *job, struct rill__job_observer *observer);
+/* Whether it need not be told: `job` is the user's to end, and has not ended. */
+bool rill__job_leave(struct rill_job *job, struct rill__job_observer *observer);
 /* Call the function of a pending job in this thread, and end the job. */
 void rill__job_run(struct rill_job *job);
 /* End a job that has not ended: FINISHED with `rc`, or CANCELLED if that is -ECANCELED. Takes the value

@@ -75,9 +75,16 @@ static bool wrapped_cancel(rill_future *future, const char *msg)
     return true;
 }
 
+/* A job that nobody will end any more must not keep what nobody has any more. */
 static void wrapped_free(rill_future *future)
 {
-    drop(container_of(future, struct wrapped, future));
+    struct wrapped *wrapped = container_of(future, struct wrapped, future);
+    if (rill__job_leave(wrapped->job, &wrapped->observer)) {
+        if (rill__loop_is_live(wrapped->loop))
+            rill__loop_outside(wrapped->loop, -1);
+        drop(wrapped);
+    }
+    drop(wrapped);
 }
 
 const struct rill__future_ops rill__wrapped_ops = { .cancel = wrapped_cancel,
