@@ -89,7 +89,8 @@ RILL_API int rill_process_start_shell(const char *command, const rill_process_op
 /** Wait until `process` has ended; its pipes may be open still, and full: who does not read them may wait
  *  for ever, see rill_process_communicate.
  *  Returns: its returncode: 0 to 255; above -65 the negative number of a signal; -ECANCELED (which is below
- *           all of these; a later wait gets the returncode). One that is closed meanwhile is waited for, too.
+ *           all of these; a later wait gets the returncode); -ESRCH (not in a task, and `ended` is false). One that
+ *           is closed meanwhile is waited for, too.
  *  Suspends: until it has ended.   Like: Process.wait.   Since: 0.1 */
 RILL_API int rill_process_wait(rill_process *process) RILL_SUSPENDS;
 

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <sys/wait.h>
@@ -107,6 +108,23 @@ static int handler_has_the_values_of_who_added_it(void *arg)
     EXPECT_IS(until_came(2), 0);
     EXPECT_IS(reds, 2);
     EXPECT_IS(strcmp(rill_var_get(&colour), "green"), 0);
+    return 0;
+}
+
+static void end_wait(void *arg)
+{
+    (void)rill_future_set_result(arg, 0, NULL);
+}
+
+/* test_events.py: test_signal_handling_while_selecting. */
+static int signal_wakes_a_loop_that_sleeps(void *arg)
+{
+    const struct itimerval soon = { .it_value = { .tv_usec = 10000 } };
+    OWNED_FUTURE rill_future *future = rill_future_new();
+    (void)arg;
+    EXPECT_IS(rill_add_signal_handler(rill_get_running_loop(), SIGALRM, end_wait, future), 0);
+    EXPECT_IS(setitimer(ITIMER_REAL, &soon, NULL), 0);
+    EXPECT_IS(rill_await(future), 0);
     return 0;
 }
 
@@ -451,6 +469,7 @@ int main(void)
         SCENARIO(handler_is_called_for_each_signal_until_it_is_removed),
         SCENARIO(handler_is_called_as_often_as_the_signal_came),
         SCENARIO(handler_that_removes_itself_is_called_once),
+        SCENARIO_REAL(signal_wakes_a_loop_that_sleeps, "the machine's clock sends it"),
         SCENARIO(handler_has_the_values_of_who_added_it),
         SCENARIO(signals_that_cannot_be_caught_are_refused),
         SCENARIO(signals_between_two_waits_are_kept),
