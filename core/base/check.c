@@ -1,12 +1,16 @@
 /* check.c - the end of a process whose invariant is broken. */
 #include "core/base/check.h"
 
+#include "core/base/symbols.h"
+
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 void rill__check_failed(const char *file, int line, const char *condition)
 {
-    fprintf(stderr, "rill: %s:%d: broken invariant: %s\n", file, line, condition);
+    fprintf(stderr, "rill: %s:%d: broken invariant: %s; it is here:\n", file, line, condition);
+    rill__symbols_write_here(STDERR_FILENO);
     abort();
 }
 

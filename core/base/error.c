@@ -21,6 +21,7 @@ static const struct {
     { ENODATA, "end of stream" },
     { EMSGSIZE, "over the size limit" },
     { EINTR, "interrupted" },
+    { EBUSY, "already in use" },
 };
 
 /* That of a negative code; the lowest one has none, and no text either. */

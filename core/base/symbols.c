@@ -8,6 +8,7 @@
 #include <rill/text.h>
 
 #include <elf.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <link.h>
 #include <stdbool.h>
@@ -15,6 +16,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { here_most = 32 };
 
 static const char program[] = "/proc/self/exe";
 
@@ -176,4 +179,10 @@ void rill__symbols_write(void *const frames[], int count, int fd)
     for (int i = 0; i < count; i++)
         write_line(&object, (uintptr_t)frames[i], fd);
     close_object(&object);
+}
+
+void rill__symbols_write_here(int fd)
+{
+    void *frames[here_most];
+    rill__symbols_write(frames, backtrace(frames, here_most), fd);
 }

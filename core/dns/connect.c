@@ -9,6 +9,7 @@
 
 #include <rill/mem.h>
 #include <rill/stream.h>
+#include <rill/task.h>
 
 #include <errno.h>
 
@@ -230,6 +231,14 @@ static int connect_any(struct rill__dns_list *list, const rill_stream_opts *opts
     return r;
 }
 
+/* Give an error its text. */
+static int explain(int r, const char *what, const char *host, unsigned port)
+{
+    if (r >= 0 || r == -ECANCELED)
+        return r;
+    return rill_fail(r, "%s %s:%u: %s", what, host != NULL ? host : "", port, rill_strerror(r));
+}
+
 int rill_open_connection(const char *host, unsigned port, const rill_stream_opts *opts,
                          rill_stream **ret_stream)
 {
@@ -240,7 +249,7 @@ int rill_open_connection(const char *host, unsigned port, const rill_stream_opts
     r = list->count == 1 ? rill_stream_connect(&list->at[0], opts, ret_stream)
                          : connect_any(list, opts, ret_stream);
     rill_free(list);
-    return r;
+    return explain(r, "cannot connect to", host, port);
 }
 
 int rill_start_server(const char *host, unsigned port, rill_connection_fn *handler, void *arg,
@@ -253,5 +262,5 @@ int rill_start_server(const char *host, unsigned port, rill_connection_fn *handl
         return r;
     r = rill__server_start(list->at, list->count, handler, arg, opts, ret_server);
     rill_free(list);
-    return r;
+    return explain(r, "cannot listen at", host, port);
 }

@@ -2,6 +2,7 @@
  *
  * Besides the reports of stacks that overflowed and of steps that block, the default handler is the
  * only place where the library prints. */
+#include "core/base/symbols.h"
 #include "core/loop/loop.h"
 
 #include <rill/future.h>
@@ -20,9 +21,17 @@ void rill_loop_set_error_handler(rill_loop *loop, rill_error_fn *fn, void *arg)
 static void print_error(const char *message, struct rill_future *future)
 {
     char what[256] = "";
-    if (future != NULL)
+    const rill_err *err = NULL;
+    if (future != NULL) {
         rill_repr(future, what, sizeof what);
-    fprintf(stderr, "rill: %s%s%s\n", message, future != NULL ? ": " : "", what);
+        err = rill_done(future) ? rill_error(future) : NULL;
+    }
+    fprintf(stderr, "rill: %s%s%s", message, future != NULL ? ": " : "", what);
+    if (err != NULL && err->msg != NULL)
+        fprintf(stderr, ": %s", err->msg);
+    if (err != NULL && err->where != NULL)
+        fprintf(stderr, " (%s)", err->where);
+    fputc('\n', stderr);
 }
 
 void rill__loop_report(struct rill_loop *loop, const char *message, struct rill_future *future)
@@ -49,6 +58,7 @@ int rill__misuse(int code)
     if (loop == NULL || !loop->opts.strict)
         return code;
     fprintf(stderr, "rill: misuse: %s\n", rill_errname(code));
+    rill__symbols_write_here(STDERR_FILENO);
     (void)rill_dump(STDERR_FILENO);
     abort();
 }

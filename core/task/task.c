@@ -9,12 +9,16 @@
  * to the pool, and the loop's reference goes. */
 #include "core/task/task.h"
 
+#include "core/base/symbols.h"
+
 #include <rill/mem.h>
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { copy_max = 64 << 10 };
 
@@ -65,6 +69,22 @@ static void run_defers(struct rill__task *task)
     loop->values_of = outer;
 }
 
+/* The function has returned out of a scope or group, which lay on this stack: nothing can go on. */
+__attribute__((noreturn, cold, noinline)) static void
+complain_of_block(const struct rill__task *task)
+{
+    char numbered[RILL__NUMBERED];
+    const rill_site *site = task->coro.site;
+    void *where = (void *)(uintptr_t)task->block->where;
+    fprintf(stderr, "rill: task '%s', %s() made at %s:%d, has returned without the leave of a %s",
+            rill__task_name(task, numbered), site != NULL ? site->function : "?",
+            site != NULL ? site->file : "?", site != NULL ? site->line : 0,
+            task->block->on_hard != NULL ? "group" : "scope");
+    fprintf(stderr, " that was entered here:\n");
+    rill__symbols_write(&where, 1, STDERR_FILENO);
+    abort();
+}
+
 /* On the task's own stack. */
 static void task_main(void *arg)
 {
@@ -72,7 +92,8 @@ static void task_main(void *arg)
     rill_fn *fn = task->fn;
     task->defers = NULL;
     task->future.rc = fn(task->arg);
-    CHECK(task->block == NULL); /* it returned out of a scope or group, which lie on this stack */
+    if (__builtin_expect(task->block != NULL, 0))
+        complain_of_block(task);
     if (task->defers != NULL)
         run_defers(task);
 }

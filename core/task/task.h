@@ -113,7 +113,7 @@ static inline int rill__await_begin(struct rill__task **ret_task)
 {
     struct rill__task *task = rill__task_running();
     if (__builtin_expect(task == NULL, 0)) {
-        CHECK(rill__loop_running == NULL); /* an await in a callback */
+        CHECK("an await in a callback, which must not suspend" && rill__loop_running == NULL);
         return -ESRCH;
     }
     *ret_task = task;

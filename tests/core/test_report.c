@@ -212,6 +212,79 @@ static int run_inside_strictly(void *arg)
     return rill_run_with(RILL_CORO(run_inside, NULL), &strict);
 }
 
+static int forget_to_leave(void *arg)
+{
+    rill_scope scope = { 0 };
+    (void)arg;
+    return rill_timeout(&scope, RILL_SEC(1));
+}
+
+static void await_in_a_callback(void *arg)
+{
+    rill_lock lock = { 0 };
+    (void)!rill_lock_acquire(arg != NULL ? arg : &lock);
+}
+
+static int call_one_that_awaits(void *arg)
+{
+    rill_call_soon(rill_get_running_loop(), await_in_a_callback, arg);
+    return rill_sleep(RILL_SEC(1));
+}
+
+static int fail_with_a_text(void *arg)
+{
+    (void)arg;
+    return rill_fail(-EIO, "disk 7 is broken");
+}
+
+static int drop_a_text(void *arg)
+{
+    rill_unref(rill_create_task(RILL_CORO(fail_with_a_text, arg)));
+    return rill_sleep(0);
+}
+
+static int run_forgetful(void *arg)
+{
+    return rill_run(RILL_CORO(forget_to_leave, arg));
+}
+
+static int run_callback(void *arg)
+{
+    return rill_run(RILL_CORO(call_one_that_awaits, arg));
+}
+
+static int run_dropping(void *arg)
+{
+    return rill_run(RILL_CORO(drop_a_text, arg));
+}
+
+static void assert_aborts_with(int (*fn)(void *arg), const char *text, const char *function)
+{
+    static struct child child;
+    assert_int_equal(child_run(&child, fn, NULL), 0);
+    assert_true(WIFSIGNALED(child.status));
+    assert_int_equal(WTERMSIG(child.status), SIGABRT);
+    assert_non_null(strstr(child.text, text));
+    assert_non_null(strstr(child.text, function));
+}
+
+/* What only an abort can end says whose mistake it is, and where. */
+static void mistakes_that_abort_are_told_with_their_place(void **state)
+{
+    (void)state;
+    assert_aborts_with(run_forgetful, "forget_to_leave() made at ", "  forget_to_leave+0x");
+    assert_aborts_with(run_callback, "an await in a callback", "  await_in_a_callback+0x");
+}
+
+static void errors_that_nobody_took_are_told_with_their_text(void **state)
+{
+    static struct child child;
+    (void)state;
+    check_child(&child, run_dropping, NULL, 0);
+    assert_non_null(strstr(child.text, "error=EIO>: disk 7 is broken ("));
+    assert_non_null(strstr(child.text, "test_report.c:"));
+}
+
 static void misuse_on_a_strict_loop_dumps_the_tasks_and_aborts(void **state)
 {
     static struct child child;
@@ -221,6 +294,7 @@ static void misuse_on_a_strict_loop_dumps_the_tasks_and_aborts(void **state)
     assert_true(WIFSIGNALED(child.status));
     assert_int_equal(WTERMSIG(child.status), SIGABRT);
     assert_non_null(strstr(child.text, "rill: misuse: EBUSY\n"));
+    assert_non_null(strstr(child.text, "  run_inside+0x"));
     assert_non_null(strstr(child.text, "rill: 1 tasks, "));
     assert_non_null(strstr(child.text, "run_inside() made at "));
 }
@@ -301,6 +375,8 @@ static const struct scenario scenarios[] = {
     SCENARIO_ONCE(handler_has_no_current_task),
     SCENARIO_ONCE(handler_may_keep_the_future),
     OUTSIDE(misuse_on_a_strict_loop_dumps_the_tasks_and_aborts),
+    OUTSIDE(mistakes_that_abort_are_told_with_their_place),
+    OUTSIDE(errors_that_nobody_took_are_told_with_their_text),
     OUTSIDE(misuse_of_scopes_groups_and_awaits_aborts_as_well),
     { .name = "strict_loop_runs_what_is_right", .main = wait_a_little, .opts = &strict },
 };
