@@ -220,7 +220,7 @@ static int waits_say_what_they_wait_for(void *arg)
     (void)rill_task_waits_for(connecting, text, sizeof text);
     EXPECT(strstr(text, "connect on fd") != NULL && strstr(text, "with 192.0.2.1:80") != NULL);
     (void)rill_task_waits_for(asking, text, sizeof text);
-    EXPECT(rill_span_starts(rill_span_of(text), RILL_SPAN("dns")));
+    EXPECT(rill_span_starts(rill_span_of(text), RILL_SPAN("DNS look-up of 'other.test'")));
     rill_cancel(connecting, NULL);
     EXPECT_IS(rill_await(connecting), -ECANCELED);
     rill_cancel(asking, NULL);
