@@ -92,7 +92,11 @@ RILL_API void rill_tls_context_unref(rill_tls_context *context);
  *           -EPROTO (the two do not agree, or the other side does not speak TLS); -ECONNRESET (it ended the
  *           connection); -ECANCELED; -ENOMEM; else as rill_stream_drain. rill_last_error has the details. But
  *           for the first three the stream is of no use after an error: abort it.
- *  Suspends: until the handshake is done.   Like: StreamWriter.start_tls.   Since: 0.1 */
+ *  Suspends: until the handshake is done.
+ *  Limits: names of 255 octets; each context of clients keeps 1000 sessions, the last one of each name, those used
+ *          last; a stream whose other side sends more messages of TLS itself than it takes answers to, 128 KiB of
+ *          them, breaks with -EPROTO. While it is idle a connection takes some 16 KiB.
+ *  Like: StreamWriter.start_tls.   Since: 0.1 */
 RILL_API int rill_stream_start_tls(rill_stream *stream, const rill_tls_opts *opts) RILL_SUSPENDS;
 
 /** Whether the stream speaks TLS.   Returns: true from the end of the handshake on.   Since: 0.1 */

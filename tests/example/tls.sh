@@ -49,6 +49,18 @@ for version in tls1_2 tls1_3; do
     expect "$version, their client" 'Verify return code: 0 (ok)'
     expect "$version, their client" '^hello from outside$'
 done
+# Commands of s_client: K asks for new keys, R for another handshake, which is refused.
+command_of() {
+    { echo "$2"; sleep 0.3; echo "$3"; sleep 0.3; echo "behind it"; sleep 0.5; } |
+        timeout 10 openssl s_client -connect "127.0.0.1:$port" "-$1" >"$work/said" 2>&1
+    expect "$1, $3" "^$2\$"
+}
+command_of tls1_3 "before new keys" K
+expect "new keys" '^KEYUPDATE$'
+expect "new keys" '^behind it$'
+command_of tls1_2 "before renegotiation" R
+expect "renegotiation" '^RENEGOTIATING$'
+expect "renegotiation" 'no renegotiation'
 timeout 10 openssl s_client -connect "127.0.0.1:$port" -tls1_1 -cipher ALL:@SECLEVEL=0 </dev/null \
     >"$work/said" 2>&1
 expect "TLS 1.1" 'alert protocol version'
