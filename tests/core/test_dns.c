@@ -240,9 +240,10 @@ static int changed_resolv_conf_forgets_what_was_known(void *arg)
 
 static int options_that_make_no_sense_are_refused(void *arg)
 {
+    static const char nine[] = "1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,"
+                               "1.1.1.1,1.1.1.1";
     static const char *const bad[] = { "nonsense", "127.0.0.1:0", "127.0.0.1,,127.0.0.1", "unix:/x",
-                                       "1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,"
-                                       "1.1.1.1,1.1.1.1" };
+                                       nine };
     (void)arg;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         EXPECT_IS(ask_at(bad[i]), -EINVAL);
