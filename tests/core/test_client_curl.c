@@ -293,6 +293,7 @@ int main(void)
         puts("curl is not installed");
         return 77;
     }
+    leave_without_pidfds();
     int fd = mkstemp(upload);
     if (fd < 0 || write(fd, "data", 4) != 4) {
         puts("no temporary file");

@@ -397,8 +397,9 @@ static int fork_inside(void *arg)
 
 static int fork_from_a_run(void *arg)
 {
+    const rill_loop_opts opts = { .slow = RILL_FOREVER }; /* it waits for its children */
     (void)arg;
-    return rill_run(RILL_CORO(fork_inside, NULL)) == 0 ? 0 : 1;
+    return rill_run_with(RILL_CORO(fork_inside, NULL), &opts) == 0 ? 0 : 1;
 }
 
 static void interrupt_of_a_child_is_its_own(void **state)
