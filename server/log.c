@@ -6,8 +6,8 @@
  * reader gone) is tried again every second while lines pile up to the limit; then they are dropped
  * and counted, which one warning a minute says. A change of the file takes place between two writes.
  * A line of which a full disk took a part stays: it goes on there once there is room, or is whole in
- * the next file. Into a pipe, which several workers share, go whole lines that it takes in one piece.
- * So no line is torn, lost or doubled.
+ * the next file. Into a pipe or the journal's socket, which several workers share, go whole lines that
+ * it takes in one piece. So no line is torn, lost or doubled.
  *
  * Direct lines never wait either: the descriptor is asked first whether it takes them. */
 #include "server/log.h"
@@ -42,7 +42,7 @@ struct sink {
     int next_fd;  /* to change to before the next write; -1: none */
     bool change;  /* next_fd is valid */
     bool writing; /* a write is on its way */
-    bool is_pipe;
+    bool is_pipe; /* or a socket: what others write comes between two pieces */
     size_t begun; /* octets of the oldest line that are in the file already */
     int problem;  /* of the last write; 0: none */
     struct logbuf buf;
@@ -110,7 +110,7 @@ static void change_now(struct sink *sink)
     (void)fstat(sink->fd, &is);
     if (was.st_dev != is.st_dev || was.st_ino != is.st_ino)
         sink->begun = 0;
-    sink->is_pipe = S_ISFIFO(is.st_mode);
+    sink->is_pipe = S_ISFIFO(is.st_mode) || S_ISSOCK(is.st_mode);
     if (former != sink->fd)
         close_former(former);
     if (sink == &error_sink)

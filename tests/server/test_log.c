@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -344,26 +345,41 @@ static int write_many(void *arg)
     return 0;
 }
 
-/* A pipe of packets shows what was written at once: a pipe takes so much without mixing it with what
- * others write. */
-static void pipe_gets_whole_lines_that_others_cannot_tear(void **state)
+/* Write 500 lines to an end that keeps apart what was written at once, and look at each piece: so much
+ * is taken without mixing it with what others write. */
+static void assert_whole_lines(int reader, int writer)
 {
-    (void)state;
-    int ends[2];
     ssize_t size;
     unsigned lines = 0;
-    assert_int_equal(pipe2(ends, O_CLOEXEC | O_DIRECT), 0);
-    assert_true(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) > 0);
-    use(ends[1], memory_file());
+    use(writer, memory_file());
     assert_int_equal(run_main(write_many, NULL), 0);
     use_nothing();
-    while ((size = read(ends[0], text, PIPE_BUF)) > 0) {
+    while ((size = read(reader, text, sizeof text)) > 0) {
+        assert_true(size <= PIPE_BUF);
         assert_int_equal(text[size - 1], '\n');
         for (ssize_t i = 0; i < size; i++)
             lines += text[i] == '\n';
     }
     assert_int_equal(lines, 500);
-    close(ends[0]);
+    close(reader);
+}
+
+static void pipe_gets_whole_lines_that_others_cannot_tear(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_DIRECT), 0);
+    assert_true(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) > 0);
+    assert_whole_lines(ends[0], ends[1]);
+}
+
+/* As the journal's is, but for the packets. */
+static void socket_gets_whole_lines_that_others_cannot_tear(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    assert_whole_lines(ends[0], ends[1]);
 }
 
 static unsigned ticks;
@@ -462,6 +478,7 @@ int main(void)
         OUTSIDE(full_disk_drops_lines_counts_them_and_warns_once),
         OUTSIDE(line_that_a_full_disk_cut_is_whole_in_the_next_file),
         OUTSIDE(pipe_gets_whole_lines_that_others_cannot_tear),
+        OUTSIDE(socket_gets_whole_lines_that_others_cannot_tear),
         OUTSIDE(stalled_reader_holds_nobody_up_and_loses_nothing_that_fits),
         OUTSIDE(log_turned_on_has_its_first_line_and_turned_off_no_more),
     };
