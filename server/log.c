@@ -4,10 +4,10 @@
  * one write in flight. After the first line of an idle sink the task waits 10 ms, so that a busy
  * worker writes a hundred batches a second and not one per turn. A write that fails (full disk,
  * reader gone) is tried again every second while lines pile up to the limit; then they are dropped
- * and counted, which one warning a minute says. A change of the file takes place between two writes.
- * A line of which a full disk took a part stays: it goes on there once there is room, or is whole in
- * the next file. Into a pipe or the journal's socket, which several workers share, go whole lines that
- * it takes in one piece. So no line is torn, lost or doubled.
+ * and counted, which one warning a minute says, and one at the end. A change of the file takes place
+ * between two writes. A line of which a full disk took a part stays: it goes on there once there is
+ * room, or is whole in the next file. Into a pipe or the journal's socket, which several workers share,
+ * go whole lines that it takes in one piece. So no line is torn, lost or doubled.
  *
  * Direct lines never wait either: the descriptor is asked first whether it takes them. */
 #include "server/log.h"
@@ -470,6 +470,7 @@ static int stop_writer(struct sink *sink, rill_time limit)
         return rc;
     rc = rill_scope_leave(&scope, rill_join(sink->writer)); /* a timeout cancels the writer */
     sink->writer = NULL;
+    sink->warned = 0; /* the last word is not put off */
     drop(sink, count_lines(&sink->buf));
     logbuf_fini(&sink->buf);
     sink->begun = 0;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -90,6 +91,17 @@ static void descriptors_that_run_out_cost_the_newcomers_a_wait(void **state)
     (void)load_end_untroubled(start_load());
 }
 
+/* The sum of what warnings say. */
+static size_t count_dropped(const char *log)
+{
+    static const char mark[] = " access log: ";
+    size_t sum = 0, lines;
+    for (const char *at = log; (at = strstr(at, mark)) != NULL; at++)
+        if (sscanf(at + sizeof mark - 1, "%zu line", &lines) == 1)
+            sum += lines;
+    return sum;
+}
+
 static void full_log_disk_costs_lines_and_no_requests(void **state)
 {
     (void)state;
@@ -100,8 +112,11 @@ static void full_log_disk_costs_lines_and_no_requests(void **state)
     assert_int_equal(load_await(load, 2000, 30000), 0); /* far more lines than the buffer holds */
     assert_int_equal(proc_await_text(&rilld.proc, PROC_ERR, " dropped: ", 10000), 0);
     assert_int_equal(load_await(load, 100, 10000), 0);
-    (void)load_end_untroubled(load);
+    struct load_result result = load_end_untroubled(load);
     assert_non_null(strstr(proc_text(&rilld.proc, PROC_ERR), "No space left"));
+    assert_int_equal(proc_signal(&rilld.proc, SIGTERM), 0);
+    assert_int_equal(proc_wait(&rilld.proc, DAEMON_END_MS), 0);
+    assert_int_equal(count_dropped(proc_text(&rilld.proc, PROC_ERR)), result.requests);
 }
 
 int main(void)
