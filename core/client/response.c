@@ -357,7 +357,8 @@ int rill_http_read(rill_http_response *response, void *buf, size_t size)
     if (response->error != 0 || size == 0)
         return response->error;
     int r = read_some(response, buf, size < INT32_MAX ? size : INT32_MAX);
-    if (r < 0 && r != -ECANCELED) /* the session's close may have been the cause, and taken it */
+    bool harmless = r == -ECANCELED || r == -EBUSY; /* who reads already goes on */
+    if (r < 0 && !harmless) /* the session's close may have been the cause, and taken it */
         response->error = response->error != 0 ? response->error : r;
     if (response->error != 0 || response->body.done)
         rill__response_release(response);

@@ -135,9 +135,10 @@ RILL_API void rill_http_session_free(rill_http_session *session);
 
 /** Send a request and read the head of its response. Interim responses (1xx) are skipped; redirects are
  *  followed as curl does: 301 and 302 make a GET of a POST, 303 of everything but HEAD, 307 and 308 send
- *  the same again; another scheme, host or port gets neither the authorization nor a Cookie header of
- *  the caller's. GET, HEAD, OPTIONS, PUT and DELETE are sent once more, over a new connection, if a kept one
- *  ended before an octet of the response came.
+ *  the same again; another scheme, host or port than that of `url` gets neither the authorization nor a
+ *  Cookie header of the caller's. A server may refuse a body before it has read it: it is sent no more of it
+ *  then, and its response counts. GET, HEAD, OPTIONS, PUT and DELETE are sent once more, over a new connection,
+ *  if a kept one ended before an octet of the response came, unless a producer has begun.
  *  Args: `method` is a token in capitals; `url` is http or https, or relative to the base_url; what a URL
  *        may not hold is percent-encoded; user information in it is taken for `auth`. `opts` may be NULL.
  *  Returns: 0 and the response, whatever its status;
@@ -213,11 +214,12 @@ RILL_API const rill_http_message *rill_http_response_head(const rill_http_respon
 /** Read the next octets of the body, without its transfer coding, and decoded if it is compressed (gzip,
  *  deflate, br, zstd).
  *  Returns: the octets read, at most `size`; 0 (the body is complete);
- *           -ECANCELED (nothing is lost: a later read goes on); -ETIME (`total` or `sock_read` passed);
+ *           -ECANCELED (nothing is lost: a later read goes on); -EBUSY (another task reads it);
+ *           -ETIME (`total` or `sock_read` passed);
  *           -ESHUTDOWN (the session was closed);
  *           -ECONNRESET; -EPROTO (a coding is broken, or the connection ended inside the body);
  *           -EMSGSIZE (it grows above `inflate_max`); -ENOMEM; other receive errors.
- *           After an error but -ECANCELED each call returns it again.
+ *           After an error but the first two each call returns it again.
  *  Suspends: while nothing is there.   Like: ClientResponse.content.read.   Since: 0.1 */
 RILL_API int rill_http_read(rill_http_response *response, void *buf, size_t size) RILL_SUSPENDS;
 
@@ -229,7 +231,7 @@ RILL_API int rill_http_read_all(rill_http_response *response, size_t max, rill_s
     RILL_SUSPENDS;
 
 /** End a response. Its connection is kept if the body was read to its end, or the rest of it is there
- *  already, and the server keeps it open, too; else it is closed. What was not read is dropped.
+ *  already, and the server keeps it open, too; else it is reset. What was not read is dropped.
  *  Returns: nothing.   Owns: takes the response; NULL is fine.   Suspends: no.
  *  Like: ClientResponse.release.   Since: 0.1 */
 RILL_API void rill_http_close(rill_http_response *response);

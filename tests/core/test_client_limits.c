@@ -289,6 +289,40 @@ static int dropped_response_frees_its_place(void *arg)
     return 0;
 }
 
+static int read_once(void *arg)
+{
+    char buf[8];
+    return rill_http_read(arg, buf, sizeof buf);
+}
+
+/* A second reader is sent away, and does the first no harm. */
+static int second_reader_of_a_response_leaves_the_first_alone(void *arg)
+{
+    static const struct peer_answer answers[] = {
+        { .octets = OK "Content-Length: 4\r\n\r\nhi", .end = PEER_HOLD },
+        { .octets = NULL },
+    };
+    OWNED_TASKS rill_task *tasks[waiters] = { NULL };
+    OWNED_RESPONSE rill_http_response *response = NULL;
+    char buf[8];
+    (void)arg;
+    OWNED_SESSION;
+    EXPECT_IS(begin_asking(answers, NULL), 0);
+    EXPECT_IS(rill_http_get(session, "/", NULL, &response), 0);
+    EXPECT_IS(rill_http_read(response, buf, sizeof buf), 2);
+    tasks[0] = rill_create_task(RILL_CORO(read_once, response));
+    int r = turns(2);
+    if (r == 0)
+        r = rill_http_read(response, buf, sizeof buf);
+    bool waits = !rill_done(tasks[0]);
+    rill_cancel(tasks[0], "test");
+    int first = rill_await(tasks[0]);
+    EXPECT_IS(r, -EBUSY);
+    EXPECT(waits);
+    EXPECT_IS(first, -ECANCELED);
+    return 0;
+}
+
 static const struct scenario scenarios[] = {
     SCENARIO(cancelled_waiters_lose_no_place),
     SCENARIO(total_limit_counts_the_connections_to_all_hosts),
@@ -299,6 +333,7 @@ static const struct scenario scenarios[] = {
     SIMULATED_ONCE(names_hold_as_long_as_dns_ttl_says),
     SCENARIO(session_without_retry_tells_of_a_connection_that_died),
     SCENARIO(dropped_response_frees_its_place),
+    SCENARIO_ONCE(second_reader_of_a_response_leaves_the_first_alone),
 };
 
 int main(void)

@@ -70,6 +70,28 @@ static int https_is_spoken_over_a_kept_connection(void *arg)
     return 0;
 }
 
+/* Listening for an early answer and sending share one TLS connection. */
+static int large_body_is_sent_over_tls(void *arg)
+{
+    static char large[1 << 20];
+    static const struct peer_answer refused[] = {
+        { .octets = "HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n",
+          .early = true,
+          .end = PEER_DEAF },
+        { .octets = NULL },
+    };
+    rill_http_request_opts opts = { .body = { large, sizeof large } };
+    (void)arg;
+    OWNED_SESSION;
+    EXPECT_IS(begin("good", "ca", NULL, false), 0);
+    for (int i = 0; i < 2; i++)
+        EXPECT_IS(ask("PUT", "https://example.org/x", &opts), 200);
+    EXPECT_IS(peer.connections, 1);
+    peer.answers = refused;
+    EXPECT_IS(ask("PUT", "https://example.org/x", &opts), 413);
+    return 0;
+}
+
 static int server_that_is_not_trusted_is_not_asked(void *arg)
 {
     static const char *const rows[][2] = {
@@ -215,6 +237,7 @@ static int tunnel_through_a_secure_proxy_is_kept(void *arg)
 
 static const struct scenario scenarios[] = {
     SCENARIO(https_is_spoken_over_a_kept_connection),
+    SCENARIO_ONCE(large_body_is_sent_over_tls),
     SCENARIO(server_that_is_not_trusted_is_not_asked),
     SCENARIO(plain_and_secure_connections_are_kept_apart),
     SCENARIO(protocol_other_than_http_1_is_refused),
