@@ -152,6 +152,33 @@ static void check_fields_twice(struct conf_read *read, const struct conf_route *
                            conf_quote(again->name).text);
 }
 
+/* Statuses that mean nothing without a field (rule 77). */
+static void check_needed_field(struct conf_read *read, const struct conf_route *route,
+                               const struct conf_node *node)
+{
+    static const struct {
+        unsigned status;
+        const char *field; /* NULL: one that no route can set */
+    } needs[] = { { 206, NULL }, { 401, "WWW-Authenticate" },   { 405, "Allow" },
+                  { 416, NULL }, { 407, "Proxy-Authenticate" }, { 426, NULL } };
+
+    const struct conf_node *status = good(good(node, "respond"), "status");
+    for (size_t i = 0; i < sizeof needs / sizeof *needs && status; i++) {
+        bool has = false;
+        if (needs[i].status != route->respond.status)
+            continue;
+        for (size_t k = 0; k < route->header_count && needs[i].field; k++)
+            has |= rill_span_equal_nocase(route->header[k].name, rill_span_of(needs[i].field));
+        if (!needs[i].field)
+            conf_error(read, status->place,
+                       "status %u needs a field that differs from answer to answer; choose another",
+                       needs[i].status);
+        else if (!has)
+            conf_error(read, status->place, "status %u needs the field %s; set it in header",
+                       needs[i].status, needs[i].field);
+    }
+}
+
 void conf_valid_route(struct conf_read *read, struct conf_node *node, void *base)
 {
     struct conf_route *route = base;
@@ -161,6 +188,7 @@ void conf_valid_route(struct conf_read *read, struct conf_node *node, void *base
                   : conf_node_find(node, "respond") ? CONF_RESPOND
                                                     : CONF_GATHER;
     check_fields_twice(read, route, node);
+    check_needed_field(read, route, node);
     if (route->prefix)
         return;
     if (route->kind == CONF_FILES)
