@@ -26,7 +26,7 @@ struct door {
 
 struct rill_server {
     struct rill_loop *loop;
-    unsigned refs; /* its owner's, and one for each connection and each task that waits */
+    unsigned refs; /* its owner's, and one for each connection's record and each task that waits */
     bool closed;
     rill_connection_fn *handler;
     void *arg;
@@ -78,6 +78,13 @@ static void wake_waiters(rill_server *server)
 
 /* --- Connections. --- */
 
+static void drop(struct connection *connection)
+{
+    rill_server *server = connection->server;
+    rill_free(connection);
+    unref(server);
+}
+
 static int serve(void *arg)
 {
     const struct connection *connection = arg;
@@ -97,18 +104,16 @@ static void run_ended(struct rill__ready *ready)
     task->taken |= connection->dismissed && (task->rc == -EBADF || task->rc == -EPIPE);
     rill_unref(task);
     if (!list_is_linked(&connection->link))
-        rill_free(connection);
+        drop(connection);
 }
 
 static void run_closed(struct rill__ready *ready)
 {
     struct connection *connection = container_of(ready, struct connection, on_closed);
-    rill_server *server = connection->server;
     list_remove(&connection->link);
-    if (connection->task == NULL)
-        rill_free(connection);
-    wake_waiters(server);
-    unref(server);
+    wake_waiters(connection->server);
+    if (connection->task == NULL) /* else its handler may not even have begun */
+        drop(connection);
 }
 
 static int start_handler(struct connection *connection)
