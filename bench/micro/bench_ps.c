@@ -26,7 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TASKS = 100000, ROUNDS = 15, ROUND_MS = 1000, PROGRAM = 512 };
+enum { TASKS = 100000, ROUNDS = 9, ROUND_MS = 1000, PROGRAM = 512 };
 
 enum { NOTHING, THE_CHILD, THE_OTHER, KINDS }; /* what rillctl looks at in a round */
 
