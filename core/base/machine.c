@@ -5,7 +5,7 @@
 
 #include <sys/random.h>
 
-unsigned rill__executor_threads, rill__executor_jobs;
+unsigned rill__own_threads, rill__own_jobs;
 
 rill_time rill__machine_time(clockid_t clock)
 {

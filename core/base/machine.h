@@ -9,8 +9,8 @@
 
 /* The time of `clock`, in nanoseconds. */
 rill_time rill__machine_time(clockid_t clock);
-/* Threads of executors, and jobs that were given to them and are not done. Without a job none of those threads
- * does anything. Both are atomic, and written by core/io/executor.c. */
-extern unsigned rill__executor_threads, rill__executor_jobs;
+/* Threads that the library has started, and jobs that were given to them and are not done: without a job none of
+ * those threads does anything for a loop. Both are atomic. */
+extern unsigned rill__own_threads, rill__own_jobs;
 /* Fill `memory` with the kernel's random octets. */
 void rill__machine_random(void *memory, size_t size);

@@ -140,7 +140,7 @@ static void do_job(struct thread *self, struct rill_job *job)
     pthread_mutex_unlock(&executor->mutex);
     end_drained(drained);
     rill_job_unref(job);
-    count(&rill__executor_jobs, -1u); /* whoever it wakes has been woken */
+    count(&rill__own_jobs, -1u); /* whoever it wakes has been woken */
     pthread_mutex_lock(&executor->mutex);
 }
 
@@ -180,7 +180,7 @@ static int start_thread(rill_executor *executor)
     list_push_back(&executor->threads, &thread->link);
     __atomic_add_fetch(&executor->refs, 1, __ATOMIC_RELAXED);
     executor->started++;
-    count(&rill__executor_threads, 1);
+    count(&rill__own_threads, 1);
     return 0;
 }
 
@@ -197,7 +197,7 @@ static int enqueue(rill_executor *executor, struct rill_job *job)
         return r; /* else those that are there do it, later */
     list_push_back(&executor->queue, &rill_job_ref(job)->link);
     executor->queued++;
-    count(&rill__executor_jobs, 1);
+    count(&rill__own_jobs, 1);
     pthread_cond_signal(&executor->work);
     return 0;
 }
@@ -417,7 +417,7 @@ static int abandon(rill_executor *executor, struct rill_loop *loop)
         job = container_of(node, struct rill_job, link);
         (void)rill_job_cancel(job);
         rill_job_unref(job);
-        count(&rill__executor_jobs, -1u);
+        count(&rill__own_jobs, -1u);
     }
     return abandoned;
 }
@@ -433,7 +433,7 @@ static void release_threads(rill_executor *executor)
         thread->abandoned = thread->job != NULL;
         if (thread->abandoned) {
             pthread_detach(thread->id);
-            count(&rill__executor_threads, -1u);
+            count(&rill__own_threads, -1u);
         } else
             list_push_back(&leaving, node);
     }
@@ -441,7 +441,7 @@ static void release_threads(rill_executor *executor)
     while ((node = list_pop_front(&leaving)) != NULL) {
         struct thread *thread = container_of(node, struct thread, link);
         pthread_join(thread->id, NULL);
-        count(&rill__executor_threads, -1u);
+        count(&rill__own_threads, -1u);
         rill_free(thread);
     }
 }
@@ -476,7 +476,6 @@ void rill_executor_free(rill_executor *executor)
     if (executor == NULL)
         return;
     if (executor->pid != getpid()) {
-        count(&rill__executor_threads, -executor->started);
         rill_free(executor); /* its threads and locks are the parent's */
         return;
     }

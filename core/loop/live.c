@@ -2,6 +2,7 @@
  *
  * Futures may outlive their loop, and other threads may know one that has been closed meanwhile. So
  * whoever is not sure asks here first, and may hold the loops while it uses one. */
+#include "core/base/machine.h"
 #include "core/loop/loop.h"
 #include "core/loop/table.h"
 
@@ -34,6 +35,7 @@ static void after_fork_in_parent(void)
 static void after_fork_in_child(void)
 {
     forks++;
+    rill__own_threads = rill__own_jobs = 0;
     handlers = 0; /* those of other threads do not go on here */
     rill__loop_running = NULL;
     own = NULL;

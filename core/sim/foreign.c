@@ -314,13 +314,13 @@ bool rill__foreign_is_ready(const struct rill__flight *flight)
     return !ours && op->fd >= 0 && events_now(op->fd, readiness(op)) != 0;
 }
 
-/* Whether another thread runs that could come: those of executors do only if they have something to do. */
+/* Whether another thread runs that could come: ours do only for a job. */
 static bool has_threads(void)
 {
     char line[256];
     unsigned idle = 0, threads = 1;
-    if (__atomic_load_n(&rill__executor_jobs, __ATOMIC_SEQ_CST) == 0)
-        idle = __atomic_load_n(&rill__executor_threads, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&rill__own_jobs, __ATOMIC_SEQ_CST) == 0)
+        idle = __atomic_load_n(&rill__own_threads, __ATOMIC_SEQ_CST);
     FILE *status = fopen("/proc/self/status", "re");
     while (status != NULL && fgets(line, sizeof line, status) != NULL)
         if (sscanf(line, "Threads: %u", &threads) == 1)

@@ -252,8 +252,10 @@ static void start(void)
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     started = pthread_create(&thread, &attr, watch, NULL) == 0;
-    if (started)
+    if (started) {
+        __atomic_add_fetch(&rill__own_threads, 1, __ATOMIC_SEQ_CST);
         pthread_setname_np(thread, "rill-watchdog");
+    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
 }

@@ -30,11 +30,11 @@
  * (raise, or kill from its only thread that takes it) so gives the same run. With `rill_sim_opts.signal` the
  * world sends one: an end by SIGTERM or Ctrl-C in the middle of anything, at another point with each seed.
  *
- * A DEADLOCK (nothing is ready, no timer, no event, nobody outside who could come; threads of executors that
- * have no job are nobody) ends the run with -EDEADLK, that of rill_run_forever, too: a server that waits for connections is stuck when all who could
- * connect are, and so is who waits for datagrams after one was lost in here. What is stuck is told to the
- * error handler; the last steps, the command that repeats them and all tasks with what they wait for go to
- * standard error.
+ * A DEADLOCK (nothing is ready, no timer, no event, nobody outside who could come) ends the run with
+ * -EDEADLK, that of rill_run_forever, too: a server that waits for connections is stuck when all who could
+ * connect are, and so is who waits for datagrams after one was lost in here. Threads of executors without a
+ * job are nobody, all others may come. What is stuck is told to the error handler; the last steps, the command
+ * that repeats them and all tasks with what they wait for go to standard error.
  *
  * THE ENVIRONMENT. In builds with RILL_CHECK_SLOW, as the preset `debug` makes them, `RILL_SIM=17` puts every
  * loop of a program on the simulator with that seed; `RILL_SIM=17,shuffle,faults` with more of it,

@@ -2,6 +2,8 @@
 #include "tests/support/expect.h"
 
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum { seeds = 60 };
@@ -104,6 +106,39 @@ static void wait_for_a_signal_that_nobody_sends_is_a_deadlock(void **state)
     run_seed(wait_for_another, 3, SIGTERM, -EDEADLK);
 }
 
+#ifdef RILL_CHECK_SLOW
+
+static int see_whether_it_is_simulated(void *arg)
+{
+    *(bool *)arg = rill_sim_hash(rill_get_running_loop()) != 0;
+    return *(bool *)arg ? wait_for(SIGTERM) : 0;
+}
+
+/* What is no world is none: the loop is on the ring then. */
+static void environment_says_which_world_it_is(void **state)
+{
+    bool simulated;
+    char before[64] = "";
+    const char *was = getenv("RILL_SIM");
+    (void)state;
+    if (was != NULL)
+        snprintf(before, sizeof before, "%s", was);
+    setenv("RILL_SIM", "5,shuffle,sigterm,faults", 1);
+    assert_int_equal(run_main(see_whether_it_is_simulated, &simulated), 0);
+    assert_true(simulated);
+    const char *const none[] = { "", "x", "5,", "5,sigterms", "5 sigterm" };
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        setenv("RILL_SIM", none[i], 1);
+        assert_int_equal(run_main(see_whether_it_is_simulated, &simulated), 0);
+        assert_false(simulated);
+    }
+    unsetenv("RILL_SIM");
+    if (was != NULL)
+        setenv("RILL_SIM", before, 1);
+}
+
+#endif
+
 /* --- Ctrl-C. --- */
 
 static unsigned begun, ended, worked;
@@ -182,6 +217,9 @@ static void signal_to_oneself_comes_at_a_moment_of_the_seed(void **state)
 }
 
 static const struct scenario scenarios[] = {
+#ifdef RILL_CHECK_SLOW
+    OUTSIDE(environment_says_which_world_it_is),
+#endif
     OUTSIDE(signal_of_a_world_comes_once_at_a_moment_of_the_seed),
     OUTSIDE(signal_that_nobody_catches_waits_until_somebody_does),
     OUTSIDE(wait_for_a_signal_that_nobody_sends_is_a_deadlock),
