@@ -223,8 +223,9 @@ void rill__flight_cancel(struct rill__sim *sim, struct rill__op *op)
     if (flight->fresh || flight->has_result)
         return;
     bool waits = list_is_linked(&flight->link);
-    flight->may_lose =
-        waits ? !rill__foreign_is_ready(flight) : flight->again || rill__foreign_is_slow(op);
+    bool has_octets = op->kind == RILL__OP_RECV && flight->got > 0; /* they are not lost */
+    flight->may_lose = !has_octets && (waits ? !rill__foreign_is_ready(flight)
+                                             : flight->again || rill__foreign_is_slow(op));
     if (waits || op->kind == RILL__OP_CONNECT) /* which may be between two of its own tries */
         rill__sim_wake(sim, flight);
 }

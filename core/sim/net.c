@@ -224,7 +224,7 @@ static int try_now(struct rill__sim *sim, struct rill__flight *flight)
         return rill__socket_receive(sim, socket, op->addr, op->size, (int)op->flags);
     case RILL__OP_READ: return rill__socket_receive(sim, socket, op->addr, op->size, 0);
     case RILL__OP_RECV_MANY: return rill__socket_receive_many(sim, flight);
-    case RILL__OP_RECVMSG: return rill__socket_receive_message(sim, socket, op);
+    case RILL__OP_RECVMSG: return rill__datagram_receive(sim, socket, op->addr, (int)op->flags);
     case RILL__OP_SEND:
     case RILL__OP_WRITE: return rill__socket_send(sim, socket, op);
     case RILL__OP_SENDMSG: return rill__socket_send_message(sim, socket, op);

@@ -134,8 +134,6 @@ int rill__socket_receive(struct rill__sim *sim, struct rill__socket *socket, cha
 /* Until all that was asked for is there, or the stream has ended. */
 int rill__socket_receive_all(struct rill__sim *sim, struct rill__flight *flight);
 int rill__socket_receive_many(struct rill__sim *sim, struct rill__flight *flight);
-int rill__socket_receive_message(struct rill__sim *sim, struct rill__socket *socket,
-                                 const struct rill__op *op);
 int rill__socket_send(struct rill__sim *sim, struct rill__socket *socket,
                       const struct rill__op *op);
 int rill__socket_send_message(struct rill__sim *sim, struct rill__socket *socket,

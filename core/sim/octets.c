@@ -143,22 +143,6 @@ static int send_message(struct rill__sim *sim, struct rill__socket *socket,
     return (int)take;
 }
 
-/* Receives into the pieces of a message; no address and nothing besides octets comes with it. */
-int rill__socket_receive_message(struct rill__sim *sim, struct rill__socket *socket,
-                                 const struct rill__op *op)
-{
-    struct msghdr *message = op->addr;
-    if (socket->type == SOCK_DGRAM)
-        return rill__datagram_receive(sim, socket, message, (int)op->flags);
-    struct iovec none = { NULL, 0 };
-    const struct iovec *first = message->msg_iovlen > 0 ? message->msg_iov : &none;
-    uint32_t size = first->iov_len < INT_MAX ? (uint32_t)first->iov_len : INT_MAX;
-    message->msg_namelen = 0;
-    message->msg_controllen = 0;
-    message->msg_flags = 0;
-    return rill__socket_receive(sim, socket, first->iov_base, size, (int)op->flags);
-}
-
 int rill__socket_send(struct rill__sim *sim, struct rill__socket *socket, const struct rill__op *op)
 {
     struct iovec piece = { op->addr, op->size };
