@@ -71,17 +71,17 @@ static void run_defers(struct rill__task *task)
 
 /* The function has returned out of a scope or group, which lay on this stack: nothing can go on. */
 __attribute__((noreturn, cold, noinline)) static void
-complain_of_block(const struct rill__task *task)
+complain_of_block(const struct rill__task *task, const void *where, bool group)
 {
     char numbered[RILL__NUMBERED];
     const rill_site *site = task->coro.site;
-    void *where = (void *)(uintptr_t)task->block->where;
+    void *frame = (void *)(uintptr_t)where;
     fprintf(stderr, "rill: task '%s', %s() made at %s:%d, has returned without the leave of a %s",
             rill__task_name(task, numbered), site != NULL ? site->function : "?",
             site != NULL ? site->file : "?", site != NULL ? site->line : 0,
-            task->block->on_hard != NULL ? "group" : "scope");
+            group ? "group" : "scope");
     fprintf(stderr, " that was entered here:\n");
-    rill__symbols_write(&where, 1, STDERR_FILENO);
+    rill__symbols_write(&frame, 1, STDERR_FILENO);
     abort();
 }
 
@@ -92,8 +92,10 @@ static void task_main(void *arg)
     rill_fn *fn = task->fn;
     task->defers = NULL;
     task->future.rc = fn(task->arg);
-    if (__builtin_expect(task->block != NULL, 0))
-        complain_of_block(task);
+    /* It is still there, below us, until something is called. */
+    const struct rill__block *block = task->block;
+    if (__builtin_expect(block != NULL, 0))
+        complain_of_block(task, block->where, block->on_hard != NULL);
     if (task->defers != NULL)
         run_defers(task);
 }
