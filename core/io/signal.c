@@ -36,6 +36,11 @@ struct signal_wait {
 
 static struct place places[signals];
 
+static struct rill_loop *owner_of(const struct place *place)
+{
+    return __atomic_load_n(&place->loop, __ATOMIC_SEQ_CST);
+}
+
 /* A child of a fork has the handler, but not the loop: the signal does what it would without us. */
 static void raise_as_before(int signo)
 {
@@ -51,7 +56,7 @@ static void on_signal(int signo)
 {
     int before = errno;
     rill__handler_begin();
-    struct rill_loop *loop = __atomic_load_n(&places[signo].loop, __ATOMIC_SEQ_CST);
+    struct rill_loop *loop = owner_of(&places[signo]);
     bool inherited = loop != NULL && rill__loop_is_inherited(loop);
     if (loop != NULL && !inherited) {
         __atomic_add_fetch(&places[signo].came, 1, __ATOMIC_RELEASE);
@@ -101,7 +106,7 @@ static void call(struct rill_loop *loop, struct place *place)
 static void take(struct rill_loop *loop, int signo, unsigned times)
 {
     struct place *place = &places[signo];
-    for (; times > 0 && place->loop == loop; times--) {
+    for (; times > 0 && owner_of(place) == loop; times--) {
         give(loop, signo);
         if (place->fn != NULL)
             call(loop, place);
@@ -113,7 +118,7 @@ static void take_all(struct rill__ready *ready)
     struct rill_loop *loop = container_of(ready, struct rill_loop, on_signal);
     for (int signo = 1; signo < signals; signo++) {
         struct place *place = &places[signo];
-        if (__atomic_load_n(&place->loop, __ATOMIC_ACQUIRE) != loop)
+        if (owner_of(place) != loop)
             continue;
         unsigned times = __atomic_exchange_n(&place->came, 0, __ATOMIC_ACQ_REL);
         if (times > most_in_a_turn) {
@@ -140,7 +145,7 @@ static int check_signo(int signo)
 
 static void forget(struct place *place)
 {
-    place->came = 0;
+    __atomic_store_n(&place->came, 0, __ATOMIC_RELAXED);
     place->kept = place->waited = false;
     place->fn = NULL;
     rill__vars_drop(place->vars);
@@ -151,7 +156,7 @@ static void forget(struct place *place)
 static int take_place(struct place *place, struct rill_loop *loop)
 {
     rill__handler_begin(); /* nobody frees the owner while we look at it */
-    struct rill_loop *owner = __atomic_load_n(&place->loop, __ATOMIC_SEQ_CST);
+    struct rill_loop *owner = owner_of(place);
     bool free = owner == NULL || rill__loop_is_inherited(owner);
     if (free)
         free = __atomic_compare_exchange_n(&place->loop, &owner, loop, false, __ATOMIC_SEQ_CST,
@@ -212,7 +217,7 @@ int rill_add_signal_handler(rill_loop *loop, int signo, rill_call_fn *fn, void *
 
 int rill_remove_signal_handler(rill_loop *loop, int signo)
 {
-    if (loop == NULL || check_signo(signo) < 0 || places[signo].loop != loop)
+    if (loop == NULL || check_signo(signo) < 0 || owner_of(&places[signo]) != loop)
         return -ENOENT;
     release(signo);
     return 0;
@@ -221,7 +226,7 @@ int rill_remove_signal_handler(rill_loop *loop, int signo)
 void rill__signals_end(struct rill_loop *loop)
 {
     for (int signo = 1; signo < signals; signo++)
-        if (places[signo].loop == loop)
+        if (owner_of(&places[signo]) == loop)
             release(signo);
     rill__loop_unready(&loop->on_signal);
 }

@@ -2,8 +2,9 @@
 #include "tests/support/expect.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
-#include <sys/time.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include <sys/wait.h>
@@ -116,15 +117,31 @@ static void end_wait(void *arg)
     (void)rill_future_set_result(arg, 0, NULL);
 }
 
+static atomic_bool heard;
+
+static void *raise_until_heard(void *arg)
+{
+    while (!heard) {
+        kill(getpid(), SIGUSR1);
+        sched_yield();
+    }
+    return arg;
+}
+
 /* test_events.py: test_signal_handling_while_selecting. */
 static int signal_wakes_a_loop_that_sleeps(void *arg)
 {
-    const struct itimerval soon = { .it_value = { .tv_usec = 10000 } };
     OWNED_FUTURE rill_future *future = rill_future_new();
+    pthread_t thread;
     (void)arg;
-    EXPECT_IS(rill_add_signal_handler(rill_get_running_loop(), SIGALRM, end_wait, future), 0);
-    EXPECT_IS(setitimer(ITIMER_REAL, &soon, NULL), 0);
-    EXPECT_IS(rill_await(future), 0);
+    heard = false;
+    EXPECT_IS(rill_add_signal_handler(rill_get_running_loop(), SIGUSR1, end_wait, future), 0);
+    EXPECT_IS(pthread_create(&thread, NULL, raise_until_heard, NULL), 0);
+    int r = rill_await(future);
+    heard = true;
+    pthread_join(thread, NULL);
+    EXPECT_IS(rill_remove_signal_handler(rill_get_running_loop(), SIGUSR1), 0);
+    EXPECT_IS(r, 0);
     return 0;
 }
 
@@ -450,6 +467,11 @@ static int catch_and_release(void *arg)
     return 0;
 }
 
+static void ignore_call(void *arg)
+{
+    (void)arg;
+}
+
 /* Giving a signal back while another thread may be inside of the handler. */
 static void release_races_with_signals(void **state)
 {
@@ -459,6 +481,43 @@ static void release_races_with_signals(void **state)
     int r = rill_run(RILL_CORO(catch_and_release, NULL));
     pthread_join(thread, NULL);
     assert_int_equal(r, 0);
+}
+
+static int catch_if_it_is_free(void *arg)
+{
+    rill_loop *loop = rill_get_running_loop();
+    (void)arg;
+    for (int i = 0; i < 200; i++) {
+        int caught = rill_add_signal_handler(loop, SIGUSR1, ignore_call, NULL);
+        int r = rill_sleep(0);
+        if (caught == 0 && r == 0)
+            r = rill_remove_signal_handler(loop, SIGUSR1);
+        if (r < 0 || (caught < 0 && caught != -EBUSY))
+            return r < 0 ? r : caught;
+    }
+    return 0;
+}
+
+static void *run_and_catch(void *arg)
+{
+    *(int *)arg = rill_run(RILL_CORO(catch_if_it_is_free, NULL));
+    return NULL;
+}
+
+/* Two loops in two threads that take the place from each other, while signals come to a third. */
+static void loops_race_for_a_signal(void **state)
+{
+    pthread_t threads[2], raiser;
+    int results[2] = { 1, 1 };
+    (void)state;
+    assert_int_equal(pthread_create(&raiser, NULL, raise_often, NULL), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, run_and_catch, &results[i]), 0);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    pthread_join(raiser, NULL);
+    assert_int_equal(results[0], 0);
+    assert_int_equal(results[1], 0);
 }
 
 int main(void)
@@ -471,7 +530,7 @@ int main(void)
         SCENARIO(handler_is_called_for_each_signal_until_it_is_removed),
         SCENARIO(handler_is_called_as_often_as_the_signal_came),
         SCENARIO(handler_that_removes_itself_is_called_once),
-        SCENARIO_REAL(signal_wakes_a_loop_that_sleeps, "the machine's clock sends it"),
+        SCENARIO_REAL(signal_wakes_a_loop_that_sleeps, "another thread sends it"),
         SCENARIO(handler_has_the_values_of_who_added_it),
         SCENARIO(signals_that_cannot_be_caught_are_refused),
         SCENARIO(signals_between_two_waits_are_kept),
@@ -485,6 +544,7 @@ int main(void)
         OUTSIDE(signal_before_the_first_run_is_not_lost),
         OUTSIDE(own_handler_of_sigint_takes_its_place),
         OUTSIDE(release_races_with_signals),
+        OUTSIDE(loops_race_for_a_signal),
     };
     return RUN_SCENARIOS("signal", scenarios);
 }
