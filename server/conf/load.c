@@ -394,9 +394,10 @@ static int open_regular(const char *path, struct conf_report *report)
         conf_report_add(report, path, CONF_ERROR, nowhere,
                         "it is a %s; write the configuration to a regular file", kind);
     } else if (r < 0) {
-        conf_report_add(report, path, CONF_ERROR, nowhere,
-                        "cannot open it: %s; name a file that is there and may be read",
-                        rill_strerror(r));
+        conf_report_add(report, path, CONF_ERROR, nowhere, "cannot open it: %s; %s",
+                        rill_strerror(r),
+                        r == -EMFILE || r == -ENFILE ? "raise the limit of descriptors, LimitNOFILE"
+                                                     : "name a file that is there and may be read");
     }
     if (r < 0 && fd >= 0)
         close(fd);

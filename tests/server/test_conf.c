@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -423,6 +424,23 @@ static void a_file_is_read_and_one_that_cannot_be_says_why(void **state)
     assert_int_equal(report.errors, 1);
 }
 
+static void a_file_without_a_descriptor_for_it_says_what_to_raise(void **state)
+{
+    struct rlimit limit, none;
+    const struct conf *conf = NULL;
+    (void)state;
+    write_file("f.yaml", OK);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = (struct rlimit){ 0, limit.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int r = conf_load("f.yaml", NULL, memory, sizeof memory, &report, &conf);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(r, -EMFILE);
+    assert_string_equal(report.findings[0].text,
+                        "f.yaml: error: cannot open it: Too many open files; raise the limit of "
+                        "descriptors, LimitNOFILE");
+}
+
 /* Reading it could wait for ever, and the master with it. No other process opens the FIFO or the socket. */
 static void what_is_no_regular_file_is_refused_at_once(void **state)
 {
@@ -606,6 +624,7 @@ int main(void)
         cmocka_unit_test(every_file_within_the_limits_fits_the_region),
         cmocka_unit_test(the_nth_failing_allocation_is_reported_and_leaks_nothing),
         cmocka_unit_test(a_file_is_read_and_one_that_cannot_be_says_why),
+        cmocka_unit_test(a_file_without_a_descriptor_for_it_says_what_to_raise),
         cmocka_unit_test(what_is_no_regular_file_is_refused_at_once),
         cmocka_unit_test(check_files_tells_missing_from_forbidden),
         cmocka_unit_test(check_files_refuses_folders_where_files_are_made),
