@@ -162,7 +162,7 @@ static bool has_loop(const struct target *target)
     return false;
 }
 
-/* `pid`, if it has a loop, or its children that have. How many; or why none. */
+/* `pid`, if it has a loop, or its children that have. How many; or why none, and in pids[0] of which process. */
 static int find_processes(pid_t pid, pid_t pids[processes_most])
 {
     pid_t children[processes_most];
@@ -171,12 +171,17 @@ static int find_processes(pid_t pid, pid_t pids[processes_most])
     pids[0] = pid;
     if ((r < 0 && r != -ENOENT) || (r == 0 && has_loop(&target)))
         return r < 0 ? r : 1;
-    int count = 0, of_child = 0;
+    int count = 0;
     size_t child_count = target_children(pid, children, processes_most);
     for (size_t i = 0; i < child_count; i++) {
-        of_child = target_open(&target, children[i]);
+        int of_child = target_open(&target, children[i]);
         if (of_child == 0 && has_loop(&target))
             pids[count++] = children[i];
+        if (count > 0 || of_child != -EPROTO)
+            continue;
+        pids[0] = children
+            [i]; /* it has loops, which cannot be read: that is the reason if no other has */
+        r = of_child;
     }
     if (count > 0)
         return count;
@@ -281,7 +286,7 @@ int main(int argc, char **argv)
     }
     int count = find_processes(request.pid, pids);
     if (count < 0) {
-        target_explain(request.pid, count);
+        target_explain(pids[0], count);
         return EXIT_FAILURE;
     }
     if (request.command->show == NULL)

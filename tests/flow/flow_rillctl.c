@@ -422,6 +422,15 @@ static void processes_that_cannot_be_read_are_told_apart(void **state)
     assert_non_null(strstr(err, "root"));
 }
 
+/* A daemon that is older or newer than rillctl: its master has no table, its workers have one of theirs. */
+static void children_of_another_version_are_the_reason(void **state)
+{
+    (void)state;
+    start_scene("later", NULL);
+    assert_int_equal(RUN("ps", scene_pid()), 1);
+    assert_non_null(strstr(err, "has a task table of another version"));
+}
+
 static void wrong_usage_says_what_is_right(void **state)
 {
     (void)state;
@@ -464,6 +473,7 @@ int main(void)
         SHOWS(bt_finds_programs_under_another_root),
         SHOWS(tasks_that_come_and_go_do_no_harm),
         SHOWS(processes_that_cannot_be_read_are_told_apart),
+        SHOWS(children_of_another_version_are_the_reason),
         SHOWS(wrong_usage_says_what_is_right),
     };
     if (getenv("RILLCTL") == NULL || getenv("CTL_SCENE") == NULL) {

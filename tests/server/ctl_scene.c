@@ -6,6 +6,7 @@
  *   ctl_scene work       two tasks go on and on, one after the other
  *   ctl_scene abort      as the first, and then the process dies with a core
  *   ctl_scene fork       a parent without a loop, two children that sleep
+ *   ctl_scene later      a parent without a loop, a child whose task table is of a later version
  *   ctl_scene outside    tasks wait for what is outside: names, servers, programs
  *   ctl_scene threads N  N loops in as many threads, a task sleeps in each
  *
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -398,6 +400,21 @@ static int fork_two(void)
     return 0;
 }
 
+static int fork_later(void)
+{
+    if (fork() != 0)
+        return wait(NULL) > 0 ? 0 : 1;
+    int fd = memfd_create(RILL_TABLE_NAME, MFD_CLOEXEC);
+    if (ftruncate(fd, sizeof(rill_table)) < 0)
+        return 1;
+    rill_table *table = mmap(NULL, sizeof *table, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    table->version = RILL_TABLE_VERSION + 1;
+    memcpy(table->magic, RILL_TABLE_MAGIC, sizeof table->magic);
+    say_ready();
+    pause();
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "wait";
@@ -413,6 +430,8 @@ int main(int argc, char **argv)
         return rill_exit_code(rill_run(RILL_CORO(begin_outside, NULL)));
     if (strcmp(what, "threads") == 0)
         return begin_threads(tasks);
+    if (strcmp(what, "later") == 0)
+        return fork_later();
     if (strcmp(what, "fork") == 0)
         return fork_two();
     return rill_exit_code(rill_run(RILL_CORO(begin, (void *)(uintptr_t)what)));
