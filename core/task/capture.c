@@ -179,20 +179,24 @@ uint64_t rill__capture_queued(pid_t thread)
     return rill_parse_u64(digits, UINT64_MAX, &queued) == 0 ? queued : 0;
 }
 
-/* 1: `seen` has its registers; 0: it runs; -1: nobody may know. */
+/* 1: `seen` has its registers; 0: it runs; -1: nobody may know. Where we had no CPU for a while the call may
+ * have ended before the stack was copied: then that is no longer the one that belongs to it. */
 static int look_into_proc(pid_t thread)
 {
-    char line[256];
+    char line[256], before[256];
     uint64_t pc, sp;
     if (!read_proc(thread, "syscall", line, sizeof line))
         return -1;
+    memcpy(before, line, sizeof before);
     if (!take_last(line, &pc) || !take_last(line, &sp))
         return 0;
     seen.pc = pc;
     seen.sp = sp;
     seen.fp = 0;
     copy_stack();
-    return 1;
+    if (!read_proc(thread, "syscall", line, sizeof line))
+        return -1;
+    return strcmp(line, before) == 0 ? 1 : 0;
 }
 
 /* --- What the stack says. --- */
