@@ -121,9 +121,9 @@ int rill_getaddrinfo(const char *host, unsigned port, const rill_dns_hints *hint
 
 void rill_addrinfo_free(rill_addrinfo *list)
 {
-    struct public_list *public = container_of(list, struct public_list, info);
     if (list == NULL)
         return;
+    struct public_list *public = container_of(list, struct public_list, info);
     rill_free(public->list);
     rill_free(public);
 }
