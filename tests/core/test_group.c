@@ -42,10 +42,10 @@ static int go_both(rill_fn *first, void *first_arg, rill_fn *second, void *secon
 }
 
 /* What blocks and children wait in. Not for ever: under torture the one that should fail may be cancelled,
- * which is no failure and ends nobody. But longer than a slow build may take to come to that failure. */
+ * which is no failure and ends nobody. */
 static int stay(int r)
 {
-    return r < 0 ? r : rill_sleep(under_tsan() || under_valgrind() ? RILL_SEC(2) : RILL_MS(300));
+    return r < 0 ? r : rill_sleep(long_wait());
 }
 
 static int trace_and_end(void *arg)

@@ -37,7 +37,7 @@ static bool has_errors(const rill_group *group, int first, int second)
 static int stay(void *arg)
 {
     (void)arg;
-    return rill_sleep(under_tsan() || under_valgrind() ? RILL_SEC(2) : RILL_MS(300));
+    return rill_sleep(long_wait());
 }
 
 static int fail_soon(void *arg)

@@ -25,7 +25,7 @@ static int in_group(body_fn *body)
 
 static int stay(int r)
 {
-    return r < 0 ? r : rill_sleep(RILL_MS(300));
+    return r < 0 ? r : rill_sleep(long_wait());
 }
 
 static int stay_and_trace(void *arg)

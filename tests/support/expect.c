@@ -481,6 +481,12 @@ void skip_if_limits_are_kept(void)
     skip();
 }
 
+rill_time long_wait(void)
+{
+    bool slow = under_tsan() || under_valgrind();
+    return slow && !torturing ? RILL_SEC(2) : RILL_MS(300);
+}
+
 void leave_without_pidfds(void)
 {
     int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);

@@ -170,6 +170,9 @@ bool under_valgrind(void);
 /* Skip this test, outside of tasks, where the kernel is not told of limits of descriptors: valgrind keeps
  * them to itself. */
 void skip_if_limits_are_kept(void);
+/* How long those wait who are to be interrupted by a failure: not for ever, since under torture that may not
+ * come, and there not for long; else longer than a slow build may take to come to it. */
+rill_time long_wait(void);
 /* Leave a program, as skipped, whose tests want child processes, where nobody can hold a descriptor of one:
  * not every valgrind knows the call. */
 void leave_without_pidfds(void);
