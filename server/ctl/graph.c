@@ -136,30 +136,40 @@ static void link_children(struct snapshot_loop *loop)
 
 enum { passes_most = 16 };
 
-/* When the deadline of `from` comes that is cancelled, and `to`, which it awaits, is so with it. */
-static bool hand_on(const struct snapshot_task *from, struct snapshot_task *to)
+/* At `when` somebody is cancelled, and `task` is so with it. */
+static bool inherit(struct snapshot_task *task, rill_time when)
 {
-    if (to == NULL || from->state != TASK_WAITS || from->deadline >= to->deadline)
+    if (task == NULL || when >= task->inherited)
         return false;
-    to->deadline = from->deadline;
-    to->bound = NULL; /* it is not its own any more */
+    task->inherited = when;
+    if (when < task->deadline) {
+        task->deadline = when;
+        task->bound = NULL; /* that was of its own deadline */
+    }
     return true;
 }
 
-/* From who awaits a task or leaves a group to the task or the group's children; not to members of a wait for
+static bool inherit_from_group(struct snapshot_task *task, const struct snapshot_task *above)
+{
+    if (above == NULL || above->state != TASK_WAITS)
+        return false;
+    return inherit(task, task->around < above->inherited ? task->around : above->inherited);
+}
+
+/* From who awaits a task to that, and from scopes around a group to its children; not to members of a wait for
  * several or through a shield, which nobody cancels. */
 static void hand_deadlines_on(struct snapshot_loop *loop)
 {
     bool any = true;
+    for (size_t i = 0; i < loop->count; i++)
+        loop->tasks[i].inherited = INT64_MAX;
     for (int pass = 0; any && pass < passes_most; pass++) {
         any = false;
         for (size_t i = 0; i < loop->count; i++) {
             struct snapshot_task *task = &loop->tasks[i];
-            const struct snapshot_task *above = snapshot_find(loop, task->group_task);
-            if (above != NULL && above->wait != NULL && above->wait->object == task->group)
-                any |= hand_on(above, task);
-            if (task->wait != NULL && task->wait->future != 0)
-                any |= hand_on(task, snapshot_find(loop, task->wait->future));
+            any |= inherit_from_group(task, snapshot_find(loop, task->group_task));
+            if (task->state == TASK_WAITS && task->wait != NULL && task->wait->future != 0)
+                any |= inherit(snapshot_find(loop, task->wait->future), task->deadline);
         }
     }
 }

@@ -44,8 +44,12 @@ struct snapshot_task {
         *bound;          /* "GET", "example.org", "sock_connect"; NULL: nothing is known */
     uint64_t group_task; /* the task that entered its group; 0: it has none */
     uint64_t group;
+    rill_time
+        around; /* the first deadline of the scopes around its group; INT64_MAX: there is none */
     uint64_t wait_at, tells_at, block_at, callback_at, title_at, site_at; /* in the target */
     /* Written by graph.c. */
+    rill_time
+        inherited; /* the first deadline of those who would cancel it; INT64_MAX: there is none */
     struct snapshot_task **edges; /* those that it waits for */
     size_t edge_count;
     struct snapshot_task **awaiters; /* those that wait for it */

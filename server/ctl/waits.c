@@ -319,6 +319,39 @@ static int read_blocks(struct snapshot *snapshot, struct snapshot_loop *loop, ui
     return r;
 }
 
+/* The first deadline of the scopes of `task` that are outside of its block at `block`. */
+static rill_time deadline_around(const struct snapshot *snapshot, const struct snapshot_task *task,
+                                 uint64_t block)
+{
+    const rill_table *table = &snapshot->target.table;
+    rill_time first = INT64_MAX;
+    bool outside = false;
+    uint64_t at = task->block_at;
+    for (int depth = 0; at != 0 && depth < blocks_most; depth++) {
+        struct record record = { &snapshot->target, at, NULL, 0 };
+        rill_time when = INT64_MAX;
+        if (outside && field(&record, table->block.is_group, 8, 1) == 0)
+            when = (rill_time)load(&record, &table->block.when, INT64_MAX);
+        first = when < first ? when : first;
+        outside |= at == block;
+        at = field(&record, table->block.outer, 8, 0);
+    }
+    return first;
+}
+
+static void read_around(const struct snapshot *snapshot, struct snapshot_loop *loop)
+{
+    uint64_t group = 0;
+    rill_time around = INT64_MAX;
+    for (size_t i = 0; i < loop->count; i++) { /* the children of a group are mostly neighbours */
+        struct snapshot_task *task = &loop->tasks[i];
+        const struct snapshot_task *above = snapshot_find(loop, task->group_task);
+        if (above != NULL && task->group != group)
+            around = deadline_around(snapshot, above, group = task->group);
+        task->around = above != NULL ? around : INT64_MAX;
+    }
+}
+
 enum { callback_size = 128 };
 
 static int read_groups(struct snapshot *snapshot, struct snapshot_loop *loop, uint64_t *from)
@@ -344,6 +377,7 @@ static int read_groups(struct snapshot *snapshot, struct snapshot_loop *loop, ui
     for (size_t i = 0; i < loop->count; i++)
         if (sweep.read[i])
             loop->tasks[i].group_task = target_take(sweep.memory + i * sweep.size, 8);
+    read_around(snapshot, loop);
     return 0;
 }
 

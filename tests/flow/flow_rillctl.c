@@ -113,6 +113,32 @@ static void tree_names_the_dead_server_and_the_time_that_is_left(void **state)
     assert_non_null(strstr(line, "ctl_scene.c:"));
 }
 
+/* The program that users would steal, while it hangs: its own deadline, of 30 s, is around the group. */
+static void tree_tells_what_a_fetch_hangs_on(void **state)
+{
+    char url[64], wanted[128];
+    unsigned port, dead_port;
+    struct proc fetch;
+    const char *argv[] = { getenv("FETCH"), url, NULL };
+    (void)state;
+    if (argv[0] == NULL)
+        skip();
+    start_scene("wait", NULL);
+    assert_int_equal(sscanf(proc_text(&scene, PROC_OUT), "ready %u %u", &port, &dead_port), 2);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", dead_port);
+    snprintf(wanted, sizeof wanted, " with 127.0.0.1:%u, for GET 127.0.0.1, due in 2", dead_port);
+    assert_int_equal(proc_start(&fetch, &(struct proc_spec){ .argv = argv }), 0);
+    for (int tries = 0; tries < 500; tries++) { /* until it has got there */
+        if (RUN("tree", pid_of(fetch.pid)) == 0 && strstr(out, wanted) != NULL)
+            break;
+        proc_pause();
+    }
+    proc_fini(&fetch);
+    assert_has("waits for connect on fd ");
+    assert_has(wanted);
+    assert_has("fetch() at ");
+}
+
 /* Names, servers and programs that tasks wait for; what of a URL may be secret is not told. */
 static void tree_names_what_is_outside(void **state)
 {
@@ -455,6 +481,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SHOWS(tree_names_the_dead_server_and_the_time_that_is_left),
+        SHOWS(tree_tells_what_a_fetch_hangs_on),
         SHOWS(tree_names_what_is_outside),
         SHOWS(deadlines_are_those_of_whoever_waits),
         SHOWS(loops_of_all_threads_are_shown),
