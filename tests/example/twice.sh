@@ -24,7 +24,11 @@ run() {
 
 run real "$@"
 diff "$page" "$work/real.out" || fail "$*"
-[ -s "$work/real.err" ] && fail "$*: it complains"
+# A machine that is busy may be told of by the watchdog.
+awk '/ blocks its loop for [0-9]?[0-9]?[0-9] ms / { blocks = 1; next }
+     blocks && /\[0x[0-9a-f]+\]$/ { next }
+     { complains = 1 }
+     END { exit complains }' "$work/real.err" || fail "$*: it complains"
 
 [ -n "${RILL_SEEDS:-}" ] || exit 0
 export RILL_SIM RILL_SIM_TRACE=2
