@@ -59,7 +59,8 @@ typedef struct rill_tls_context_opts {
 } rill_tls_context_opts;
 
 typedef struct rill_tls_opts {
-    rill_tls_context *context; /* NULL: one for all clients that trusts whom the system trusts */
+    rill_tls_context *context; /* NULL: one for all clients that trusts whom the system trusts; the
+                                  first one reads their certificates, which takes some 20 ms */
     const char
         *server_name; /* of a client: the name or numeric address that the certificate must be for;
                                   needed, unless it checks none */

@@ -476,8 +476,6 @@ static int wake_up(void *arg)
 {
     (void)arg;
     trace(rill_stream_buffered(left) > 0 ? 'o' : rill_stream_peer_ended(left) ? 'e' : 'l');
-    expect_drop_stream(&left);
-    left = NULL;
     return 0;
 }
 
