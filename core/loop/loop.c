@@ -157,8 +157,8 @@ static void fire_timers(struct rill_loop *loop)
     struct rill__timer *due;
     if (loop->timers.count == 0)
         return;
-    rill_time now = rill__loop_now(loop);
-    while ((due = rill__timer_take_due(&loop->timers, now)) != NULL)
+    loop->now = rill__loop_now(loop); /* of the turn that begins, too */
+    while ((due = rill__timer_take_due(&loop->timers, loop->now)) != NULL)
         rill__loop_ready(loop, due->ready);
 }
 
