@@ -155,7 +155,8 @@ static void write_line(struct object *object, uintptr_t address, int fd)
     ssize_t size = is_program ? readlink(program, path, sizeof path) : 0;
     rill_text_add(&text, RILL_SPAN("  "));
     if (symbol.name != NULL) {
-        rill_text_add(&text, (rill_span){ symbol.name, strnlen(symbol.name, 256) });
+        size_t length = strcspn(symbol.name, "."); /* behind it the compiler notes what it did */
+        rill_text_add(&text, (rill_span){ symbol.name, length < 256 ? length : 256 });
         rill_text_add(&text, RILL_SPAN("+0x"));
         rill_text_hex(&text, address - object->bias - symbol.at, 0);
         rill_text_char(&text, ' ');

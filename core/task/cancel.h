@@ -65,6 +65,9 @@ void rill__task_accept(struct rill__task *task);
 /* As rill__task_deliver, behind a wait that accepted one. */
 int rill__task_deliver_accepted(struct rill__task *task);
 
+/* Of a function that notes by whom it was called: inlined, it would note its caller's caller. */
+#define RILL__NOTES_CALLER __attribute__((noinline))
+
 void rill__block_enter(struct rill__block *block, struct rill__task *task, const void *where);
 void rill__block_leave(struct rill__block *block);
 /* The block asks its task to cancel. */

@@ -227,7 +227,7 @@ int rill_future_set_error(rill_future *future, int err, const char *format, ...)
     return set(future, err, NULL, rill__detail_new(err, NULL, text));
 }
 
-bool rill_cancel(rill_future *future, const char *msg)
+RILL__NOTES_CALLER bool rill_cancel(rill_future *future, const char *msg)
 {
     struct rill__asker asker = { .where = __builtin_return_address(0) };
     const struct rill__asker *before = rill__ask_begin(&asker);

@@ -59,7 +59,7 @@ static void free_errors(struct group *group)
 
 static void on_hard(struct rill__block *block);
 
-int rill_group_enter(rill_group *public)
+RILL__NOTES_CALLER int rill_group_enter(rill_group *public)
 {
     struct group *group = group_of(public);
     struct rill__task *task = rill__task_running();
@@ -206,7 +206,7 @@ int rill_group_go(rill_group *group, rill_coro coro)
     return rc;
 }
 
-int rill_group_cancel(rill_group *public, const char *msg)
+RILL__NOTES_CALLER int rill_group_cancel(rill_group *public, const char *msg)
 {
     struct group *group = group_of(public);
     if (!group->entered || group->ended)

@@ -89,17 +89,17 @@ static int enter(rill_scope *public, rill_time at, const void *where)
     return 0;
 }
 
-int rill_timeout_at(rill_scope *scope, rill_time at)
+RILL__NOTES_CALLER int rill_timeout_at(rill_scope *scope, rill_time at)
 {
     return enter(scope, at, __builtin_return_address(0));
 }
 
-int rill_timeout(rill_scope *scope, rill_time span)
+RILL__NOTES_CALLER int rill_timeout(rill_scope *scope, rill_time span)
 {
     return enter(scope, rill_time_add(rill_now(), span), __builtin_return_address(0));
 }
 
-int rill_scope_enter(rill_scope *scope)
+RILL__NOTES_CALLER int rill_scope_enter(rill_scope *scope)
 {
     return enter(scope, RILL_FOREVER, __builtin_return_address(0));
 }
@@ -141,7 +141,7 @@ int rill_scope_reschedule(rill_scope *public, rill_time at)
     return 0;
 }
 
-int rill_scope_cancel(rill_scope *public, const char *msg)
+RILL__NOTES_CALLER int rill_scope_cancel(rill_scope *public, const char *msg)
 {
     struct scope *scope = scope_of(public);
     if (scope->state != SCOPE_ENTERED)
