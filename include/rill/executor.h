@@ -58,7 +58,8 @@ RILL_API int rill_job_return(rill_stop *stop, void *value, rill_release_fn *rele
 RILL_API int rill_executor_new(unsigned threads, rill_executor **ret_executor);
 
 /** Let `executor` call `fn`, after what it was given before.   Args: NULL is the running loop's own executor,
- *  made on first use and shut down with the loop.
+ *  made on first use and shut down with the loop: the end of rill_run and of a runner waits for its jobs as long as
+ *  for tasks (the option `grace`, 10 s), rill_loop_close not at all.
  *  Returns: a job, already done with -ESHUTDOWN (the executor is shut down), -ENOMEM, -EAGAIN (no thread could
  *           be started), -ESRCH (it was made before this process was forked, or it is NULL and no loop runs);
  *           never NULL.
