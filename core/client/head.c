@@ -218,18 +218,19 @@ int rill__head_prepare(rill_http_session *session)
     CHECK(!lines.full && !defaults.full);
     if (!(session->line_ids & SPECIAL))
         session->lines = (rill_span){ lines.at, lines.used };
+    session->lines_size = size;
     session->defaults = (rill_span){ defaults.at, defaults.used };
     return 0;
 }
 
 static size_t size_of(const struct rill__request *request, rill_span cookies)
 {
+    const rill_http_session *session = request->session;
     const struct rill__proxy *proxy = request->proxy;
     return lines_size + request->method.size + target_of(request).size +
            request->response->url.authority.size + cookies.size + request->authorization.size +
            (proxy != NULL ? proxy->authorization.size : 0) + request->upload.content_type.size +
-           lines_size_of(request->session->opts.headers, request->session->opts.header_count) +
-           lines_size_of(request->opts->headers, request->opts->header_count);
+           session->lines_size + lines_size_of(request->opts->headers, request->opts->header_count);
 }
 
 static int find_cookies(struct rill__request *request, rill_span *ret_cookies)

@@ -32,6 +32,7 @@ struct rill_http_session {
     struct rill__jar jar;
     rill_span lines;    /* of every request's head, written; at NULL: that depends on the request */
     rill_span defaults; /* the same: what a request says that says nothing itself */
+    size_t lines_size;  /* of all opts.headers, written */
     uint64_t line_ids;  /* bit 1 << id: a field of opts.headers */
     rill_http_field scratch[RILL__RESPONSE_FIELDS_MAX]; /* of the head that is being parsed */
     struct list requests;                               /* under way */

@@ -247,7 +247,7 @@ static int run_and_answer(const struct gather *gather, struct request *request,
         .request = request,
         .session = gather->session,
         .body_max = gather->conf->body_max,
-        .begin = rill_now(),
+        .begin = rill_turn_time(),
     };
     run.deadline = rill_time_add(run.begin, gather->deadline);
     struct gather_part *parts = make_parts(gather, &run);

@@ -92,6 +92,12 @@ static char short_escape(char c)
     }
 }
 
+/* Visible ASCII that needs no escape, and blanks: nearly every octet. */
+static bool is_plain(char c)
+{
+    return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+}
+
 static size_t escaped_size(char c)
 {
     if (short_escape(c) != 0)
@@ -103,6 +109,11 @@ int gather_json_string_size(rill_span text, size_t *ret_size)
 {
     size_t size = 2;
     for (size_t i = 0, step; i < text.size; i += step) {
+        if (is_plain(text.at[i])) {
+            step = 1;
+            size++;
+            continue;
+        }
         step = utf8_size(text.at + i, text.size - i);
         if (step == 0)
             return -EBADMSG;
@@ -129,7 +140,7 @@ void gather_json_string(rill_text *out, rill_span text)
     size_t start = 0;
     rill_text_char(out, '"');
     for (size_t i = 0; i < text.size; i++) {
-        if (escaped_size(text.at[i]) == 1)
+        if (is_plain(text.at[i]) || escaped_size(text.at[i]) == 1)
             continue;
         rill_text_add(out, (rill_span){ text.at + start, i - start });
         add_escaped(out, text.at[i]);

@@ -365,7 +365,7 @@ int gather_part_run(void *arg)
 {
     struct gather_part *part = arg;
     int r = run_in_time(part);
-    part->took = rill_now() - part->run->begin;
+    part->took = rill_turn_time() - part->run->begin;
     if (r == 0) {
         part->reason = GATHER_GOOD;
         return 0;
