@@ -25,6 +25,7 @@ enum {
     head_timeout = 10, /* seconds, as all defaults: of the configuration */
     idle_timeout = 60,
     body_timeout = 30,
+    send_timeout = 30,
 };
 
 enum conduct {
@@ -35,6 +36,7 @@ enum conduct {
     TRICKLES, /* an octet of a head each second */
     STALLS,   /* a body that does not go on */
     IDLES,    /* says no more */
+    IGNORES,  /* asks for much, and reads nothing of it for minutes */
     CONDUCTS
 };
 
@@ -63,7 +65,7 @@ struct talk {
 };
 
 static struct talk talks[clients];
-static unsigned answered, refused, cut, told[CONDUCTS];
+static unsigned answered, refused, cut, ignored, told[CONDUCTS];
 
 /* --- What is asked. --- */
 
@@ -318,6 +320,25 @@ static int idle(struct talk *talk)
     return r < 0 ? r : hear_the_end(talk, idle_timeout + 1);
 }
 
+/* What fits on its way is sent; then the client is cut, long before it reads. Not a whole answer is missing
+ * in between, and nothing keeps it waiting. */
+static int ignore(struct talk *talk)
+{
+    while (talk->count < wishes_most) {
+        rill_text_fmt(&talk->out, "GET /f%d HTTP/1.1\r\nHost: a\r\n\r\n", files - 1);
+        want(talk, 200, contents[files - 1], file_most);
+    }
+    int r = send_pieces(talk);
+    if (r == 0)
+        r = rill_sleep(RILL_SEC(4 * send_timeout));
+    rill_time began = rill_now();
+    if (r == 0)
+        r = read_answers(talk);
+    EXPECT(rill_now() - began <= RILL_SEC(1));
+    ignored += r < 0;
+    return r == -EBADMSG ? r : 0;
+}
+
 static int behave(struct talk *talk, enum conduct conduct)
 {
     switch (conduct) {
@@ -327,6 +348,7 @@ static int behave(struct talk *talk, enum conduct conduct)
     case STOPS: return stop(talk);
     case TRICKLES: return trickle(talk);
     case STALLS: return stall(talk);
+    case IGNORES: return ignore(talk);
     default: return idle(talk);
     }
 }
@@ -337,7 +359,7 @@ static int talk_once(struct talk *talk)
 {
     enum conduct conduct = (enum conduct)seeds_draw(CONDUCTS);
     ask_for_some(talk);
-    talk->reads_late = seeds_draw(4) == 0;
+    talk->reads_late = conduct != IGNORES && seeds_draw(4) == 0;
     int r = client_open(&talk->stream);
     if (r < 0)
         return seeds_faults ? 0 : r;
@@ -388,14 +410,14 @@ static int serve_all(void *arg)
 static void answers_come_in_order_whatever_clients_do(void **state)
 {
     (void)state;
-    answered = refused = cut = 0;
+    answered = refused = cut = ignored = 0;
     memset(told, 0, sizeof told);
     if (!seeds_try(&(struct seeds_story){
             .name = "serve_all", .tell = serve_all, .seeds = 100, .load = clients }))
         return;
     print_message("%u answers, %u refusals, %u connections broken\n", answered, refused, cut);
     assert_int_equal(cut, 0);
-    assert_true(answered > 0 && refused > 0);
+    assert_true(answered > 0 && refused > 0 && ignored > 0);
     for (size_t i = 0; i < CONDUCTS; i++)
         assert_true(told[i] > 0);
 }
