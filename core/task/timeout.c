@@ -58,10 +58,10 @@ static void disarm(struct scope *scope)
     rill__loop_unready(&scope->ready);
 }
 
-/* Whether a deadline has come. The clock is read only for one that may have come since the turn began. */
+/* Whether a deadline has come. The clock is read only for one of which the cheap one does not know. */
 static bool is_over(const struct rill_loop *loop, rill_time at)
 {
-    return at <= rill_time_add(rill_turn_time(), RILL_SEC(1)) && at <= rill__loop_now(loop);
+    return at <= rill__loop_after(loop, 1) && at <= rill__loop_now(loop);
 }
 
 static void arm(struct scope *scope, struct rill_loop *loop, rill_time at)
