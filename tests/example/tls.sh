@@ -28,8 +28,8 @@ certificate() {
     cat "$work/cert" "$work/key" >"$work/$1.pem"
 }
 
-# A port that is free, for a server that is told one.
-port=$((20000 + $$ % 20000))
+# For servers that are told one: below those that the kernel gives to clients, so it is free.
+port=$((10000 + $$ % 20000))
 certificate localhost
 certificate other.example
 
