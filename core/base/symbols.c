@@ -127,6 +127,7 @@ static struct symbol look_through(const struct object *object, const Elf64_Shdr 
 
 static struct symbol find_symbol(const struct object *object, uint64_t address)
 {
+    static const uint32_t kinds[] = { SHT_SYMTAB, SHT_DYNSYM }; /* the first one has all */
     const Elf64_Ehdr *head = (const void *)object->file;
     struct symbol found = { 0 };
     if (head == NULL || memcmp(head->e_ident, ELFMAG, SELFMAG) != 0 ||
@@ -134,44 +135,56 @@ static struct symbol find_symbol(const struct object *object, uint64_t address)
         return found;
     const Elf64_Shdr *sections =
         part_of(object, head->e_shoff, (uint64_t)head->e_shnum * sizeof *sections);
-    for (size_t i = 0; sections != NULL && i < head->e_shnum && found.name == NULL; i++)
-        if (sections[i].sh_type == SHT_SYMTAB && sections[i].sh_link < head->e_shnum)
-            found = look_through(object, &sections[i], &sections[sections[i].sh_link], address);
-    for (size_t i = 0; sections != NULL && i < head->e_shnum && found.name == NULL; i++)
-        if (sections[i].sh_type == SHT_DYNSYM && sections[i].sh_link < head->e_shnum)
-            found = look_through(object, &sections[i], &sections[sections[i].sh_link], address);
+    for (size_t kind = 0; sections != NULL && kind < 2; kind++)
+        for (size_t i = 0; i < head->e_shnum && found.name == NULL; i++)
+            if (sections[i].sh_type == kinds[kind] && sections[i].sh_link < head->e_shnum)
+                found = look_through(object, &sections[i], &sections[sections[i].sh_link], address);
     return found;
 }
 
 /* --- Lines. --- */
 
-static void write_line(struct object *object, uintptr_t address, int fd)
+/* Append where `address` lies, in the function that `inside` belongs to. */
+static void add_place(rill_text *text, struct object *object, uintptr_t address, uintptr_t inside)
 {
-    char memory[640], path[256];
-    rill_text text = { memory, sizeof memory, 0, false };
-    open_object(object, address - 1); /* of the call, not behind it */
-    struct symbol symbol = find_symbol(object, address - 1 - object->bias);
+    char path[256];
+    open_object(object, inside);
+    struct symbol symbol = find_symbol(object, inside - object->bias);
     bool is_program = strcmp(object->name, program) == 0;
     ssize_t size = is_program ? readlink(program, path, sizeof path) : 0;
-    rill_text_add(&text, RILL_SPAN("  "));
     if (symbol.name != NULL) {
         size_t length = strcspn(symbol.name, "."); /* behind it the compiler notes what it did */
-        rill_text_add(&text, (rill_span){ symbol.name, length < 256 ? length : 256 });
-        rill_text_add(&text, RILL_SPAN("+0x"));
-        rill_text_hex(&text, address - object->bias - symbol.at, 0);
-        rill_text_char(&text, ' ');
+        rill_text_add(text, (rill_span){ symbol.name, length < 256 ? length : 256 });
+        rill_text_add(text, RILL_SPAN("+0x"));
+        rill_text_hex(text, address - object->bias - symbol.at, 0);
+        rill_text_char(text, ' ');
     }
-    rill_text_add(&text, RILL_SPAN("in "));
+    rill_text_add(text, RILL_SPAN("in "));
     if (size > 0)
-        rill_text_add(&text, (rill_span){ path, (size_t)size });
+        rill_text_add(text, (rill_span){ path, (size_t)size });
     else
-        rill_text_add(&text, rill_span_of(object->name[0] != 0 ? object->name : "no file"));
-    rill_text_add(&text, RILL_SPAN("+0x"));
-    rill_text_hex(&text, address - object->bias, 0);
+        rill_text_add(text, rill_span_of(object->name[0] != 0 ? object->name : "no file"));
+    rill_text_add(text, RILL_SPAN("+0x"));
+    rill_text_hex(text, address - object->bias, 0);
+}
+
+static void write_line(struct object *object, uintptr_t address, int fd)
+{
+    char memory[640];
+    rill_text text = { memory, sizeof memory, 0, false };
+    rill_text_add(&text, RILL_SPAN("  "));
+    add_place(&text, object, address, address - 1); /* of the call, not behind it */
     rill_text_add(&text, RILL_SPAN(" [0x"));
     rill_text_hex(&text, address, 0);
     rill_text_add(&text, RILL_SPAN("]\n"));
     (void)!write(fd, memory, text.used);
+}
+
+void rill__symbols_add(rill_text *text, const void *function)
+{
+    struct object object = { 0 };
+    add_place(text, &object, (uintptr_t)function, (uintptr_t)function);
+    close_object(&object);
 }
 
 void rill__symbols_write(void *const frames[], int count, int fd)

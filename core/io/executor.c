@@ -10,6 +10,7 @@
 
 #include "core/base/machine.h"
 #include "core/base/mem.h"
+#include "core/base/symbols.h"
 #include "core/task/job.h"
 #include "core/task/told.h"
 
@@ -18,7 +19,6 @@
 #include <rill/var.h>
 #include <rill/wait.h>
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -354,26 +354,12 @@ static struct rill_job *close_door(rill_executor *executor)
     return drained;
 }
 
-/* Its name if the program exports it, else where it lies in which file: as addr2line(1) wants it. */
-static void name_function(rill_text *text, rill_job_fn *fn)
-{
-    const void *at = (const void *)(uintptr_t)fn;
-    Dl_info info;
-    if (dladdr(at, &info) == 0 || info.dli_fname == NULL)
-        rill_text_fmt(text, "%p", at);
-    else if (info.dli_sname != NULL && info.dli_saddr == at)
-        rill_text_fmt(text, "%s", info.dli_sname);
-    else
-        rill_text_fmt(text, "%s(+0x%zx)", info.dli_fname,
-                      (uintptr_t)at - (uintptr_t)info.dli_fbase);
-}
-
 static void tell_abandoned(struct rill_loop *loop, const struct rill_job *job)
 {
     char memory[512];
     rill_text text = { memory, sizeof memory, 0, false };
     rill_text_fmt(&text, "its executor is shut down, but the function ");
-    name_function(&text, job->fn);
+    rill__symbols_add(&text, (const void *)(uintptr_t)job->fn);
     rill_text_fmt(&text, " still runs in a thread");
     rill__loop_report(loop, rill_text_end(&text), NULL);
 }

@@ -83,8 +83,8 @@ RILL_API rill_future *rill_run_in_executor(rill_executor *executor, rill_job_fn 
 RILL_API int rill_to_thread(rill_job_fn *fn, void *arg) RILL_SUSPENDS;
 
 /** Take no more jobs and wait until those that it has are done, for up to `span`. What has not begun then is
- *  cancelled; what still runs is asked to stop, told to the loop's error handler (by the function's name, or its
- *  file and offset if that is not exported), and abandoned to its thread.
+ *  cancelled; what still runs is asked to stop, told to the loop's error handler (by the function's name and
+ *  file), and abandoned to its thread.
  *  Returns: how many jobs were abandoned; -ECANCELED (no more jobs are taken, nothing is abandoned); -ENOMEM;
  *           -ESRCH (as rill_executor_submit).
  *  Suspends: while jobs are there.   Like: Executor.shutdown(wait=True).   Since: 0.1 */

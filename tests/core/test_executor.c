@@ -259,7 +259,8 @@ static void count_told(rill_loop *loop, const char *message, rill_future *future
     (void)future;
     (void)arg;
     told += strstr(message, "still runs in a thread") != NULL &&
-            strstr(message, "core_executor(+0x") != NULL;
+            strstr(message, " wait_for_go+0x0 in ") != NULL &&
+            strstr(message, "core_executor+0x") != NULL;
 }
 
 static int abandon_one(void *arg)
